@@ -1,0 +1,67 @@
+# Everything sets itself up: Python 3.11 or later and make are enough to begin with.
+# `make help` lists the targets.
+
+UV_BOOTSTRAP := .tools/uv
+UV := $(UV_BOOTSTRAP)/bin/uv
+VENV := .venv/.synced
+PYTHON := .venv/bin/python
+SAM := tools/sam/.venv/bin/sam
+# SAM's python3.13 build method installs with the pip of the python3.13 that it finds first.
+SAM_BUILD := PATH="$(CURDIR)/.venv/bin:$$PATH" $(SAM) build
+REQUIREMENTS := layers/dependencies/requirements.txt
+# The processor of the functions: arm64 or x86_64.
+Architecture ?= arm64
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench build artefact deploy clean
+
+help: ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+run: $(VENV) ## The main job on this machine (ONCE=1: the sample backups, then exit)
+	@$(PYTHON) -m local run $(if $(ONCE),--once)
+
+test: $(VENV) artefact ## All tests
+	@$(PYTHON) -m pytest $(TESTS)
+
+check: $(VENV) $(SAM) ## Lint, types, template, and the layer's pins against uv.lock
+	@.venv/bin/ruff format --check --quiet . || (echo "make format mends this"; exit 1)
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy
+	@$(call export,$(REQUIREMENTS).fresh); cmp $(REQUIREMENTS) $(REQUIREMENTS).fresh; status=$$?; rm -f $(REQUIREMENTS).fresh; exit $$status
+	@$(SAM) validate --lint
+	@tools/sam/.venv/bin/cfn-lint template.yaml
+
+format: $(VENV) ## Put the code into ruff's form
+	@.venv/bin/ruff check --quiet --fix .; .venv/bin/ruff format --quiet .
+
+build: $(VENV) $(SAM) ## Build functions and layers for AWS (Architecture=arm64|x86_64) into .aws-sam/build
+	$(SAM_BUILD) --parameter-overrides Architecture=$(Architecture)
+
+deploy: build ## Deploy to AWS: asks at first, samconfig.toml remembers
+	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(if $(shell grep -s ^region samconfig.toml),,--guided)
+
+artefact: $(VENV) $(SAM)
+	@$(SAM_BUILD) --parameter-overrides Architecture=x86_64 --build-dir .aws-sam/x86_64 >.aws-sam.log 2>&1 || (cat .aws-sam.log; exit 1)
+
+clean: ## Remove all that was made here
+	rm -rf .venv .tools .local .aws-sam tools/sam/.venv
+
+$(UV):
+	@echo "Setting up (once) …"
+	@python3 -m venv $(UV_BOOTSTRAP)
+	@$(UV_BOOTSTRAP)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.13"
+
+$(VENV): pyproject.toml uv.lock $(UV)
+	@$(UV) sync --quiet --frozen
+	@touch $(VENV)
+
+$(SAM): tools/sam/pyproject.toml tools/sam/uv.lock $(UV)
+	@$(UV) sync --quiet --frozen --project tools/sam
+	@touch $(SAM)
+
+# The pins of the dependencies layer, hashes and all, from the lock.
+export = $(UV) export --quiet --frozen --no-dev --no-emit-project --no-annotate --no-header --output-file $(1)
+$(REQUIREMENTS): uv.lock $(UV)
+	@$(call export,$@)

@@ -1,0 +1,28 @@
+"""AWS clients: each made once, at its first use, so that importing a module needs no environment and no network."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# The worst case of one call, three tries of 1 + 2 s each and the pauses between them, must fit several times into a
+# function's time limit. The connections are as many as the threads that share the client.
+_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=64,
+    tcp_keepalive=True,
+)
+
+
+@cache
+def dynamodb() -> DynamoDBClient:
+    """The DynamoDB client that all stores of this function share."""
+    return boto3.client("dynamodb", config=_CONFIG)

@@ -1,0 +1,172 @@
+"""The messages on BackupEventsQueue as typed, validated values (design section 4).
+
+`parse_message` is the only way in. Field names are the backup service's own in camel case, Python's in snake
+case; fields that are not named here are ignored. Bounds on lengths keep DynamoDB's keys (1,024 bytes for a sort
+key) out of reach of any sender.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from backup_webhooks.moments import Moment
+
+# Printable in any script; a control character (NUL first of all) breaks keys, logs and receivers.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+AccountAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Name = Annotated[str, Meta(min_length=1, max_length=500, pattern=_PRINTABLE)]
+
+
+class InvalidMessage(ValueError):
+    """A message that cannot be used.
+
+    `field` is where: a path such as `$.backupFinishedDate`, or `$` for the message as a whole (a required
+    field that is missing is then named in the reason). The reason says what is allowed.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class WebhookEvent(StrEnum):
+    """The events that a customer sets target URLs for (the FAQ's four categories)."""
+
+    FAILURE = "Backup.Failure"
+    PARTIAL_SUCCESS = "Backup.PartialSuccess"
+    MISSING = "Backup.Missing"
+    SUCCESS = "Backup.Success"
+
+
+class BackupStatus(StrEnum):
+    """How a backup completed: the backup service's `restorePointCreationStatus`."""
+
+    SUCCESS = "SUCCESS"
+    PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+_EVENT_OF_STATUS = {
+    BackupStatus.SUCCESS: WebhookEvent.SUCCESS,
+    BackupStatus.PARTIAL_SUCCESS: WebhookEvent.PARTIAL_SUCCESS,
+    BackupStatus.FAILED: WebhookEvent.FAILURE,
+}
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type"):
+    """Base of the messages: JSON objects in camel case, told apart by `type`, the class's own name."""
+
+
+class _ServerBackup(_Message, frozen=True, kw_only=True, rename="camel", tag_field="type"):
+    """What every message about a backup of one server under one policy carries."""
+
+    account_alias: AccountAlias
+    server_id: Identifier
+    server_policy_id: Identifier
+    account_policy_id: Identifier
+    account_policy_name: Name
+    storage_region: Name
+
+
+class BackupStarted(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupStarted"):
+    """A server has initiated a backup."""
+
+    backup_started_date: Moment
+    restore_point_id: Identifier | None = None
+
+
+class BackupFinished(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupFinished"):
+    """A backup has completed, one way or another."""
+
+    backup_started_date: Moment
+    restore_point_id: Identifier
+    restore_point_creation_status: BackupStatus
+    backup_finished_date: Moment
+
+    @property
+    def webhook_event(self) -> WebhookEvent | None:
+        """The event that this result fires; none for a cancelled backup."""
+        return _EVENT_OF_STATUS.get(self.restore_point_creation_status)
+
+    @property
+    def occurred_at(self) -> Moment:
+        """When the event happened: the backup's end."""
+        return self.backup_finished_date
+
+    @property
+    def subject_id(self) -> str:
+        """What the event is about, unique together with its time: the restore point."""
+        return self.restore_point_id
+
+
+class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupMissed"):
+    """No backup was initiated within an hour of `expected_date`, its scheduled start."""
+
+    expected_date: Moment
+
+    @property
+    def webhook_event(self) -> WebhookEvent:
+        """Always `Backup.Missing`."""
+        return WebhookEvent.MISSING
+
+    @property
+    def occurred_at(self) -> Moment:
+        """When the event happened: the scheduled start that was missed."""
+        return self.expected_date
+
+    @property
+    def subject_id(self) -> str:
+        """What the event is about, unique together with its time: the server policy."""
+        return self.server_policy_id
+
+
+type Notice = BackupFinished | BackupMissed
+"""The messages that customers are told of."""
+type Message = BackupStarted | BackupFinished | BackupMissed
+
+
+_ALLOWED = {
+    "$.type": ", ".join(message.__name__ for message in (BackupStarted, BackupFinished, BackupMissed)),
+    "$.restorePointCreationStatus": ", ".join(BackupStatus),
+}
+_LONGEST_REASON = 200
+
+
+def _decode_own_type(expected: type, value: Any) -> Moment:
+    if expected is Moment:
+        return Moment.parse(value)
+    raise NotImplementedError(expected)
+
+
+_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(
+    BackupStarted | BackupFinished | BackupMissed, dec_hook=_decode_own_type
+)
+
+
+def parse_message(body: str) -> Message:
+    """The message that a queue record's body carries; `InvalidMessage` names the field that makes it unusable."""
+    try:
+        return _DECODER.decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise InvalidMessage("$", f"not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidMessage("$", "nested too deeply") from None
+
+
+def _invalid(error: str) -> InvalidMessage:
+    """What msgspec says (`<reason> - at `<path>``), with what it leaves out: the values that are allowed."""
+    # The reason may quote the sender's own text, of any length.
+    reason, _, path = error.rpartition(" - at ") if " - at `$" in error else (error, "", "`$`")
+    field = path.strip("`")
+    allowed = f"; allowed: {_ALLOWED[field]}" if field in _ALLOWED else ""
+    return InvalidMessage(field, textwrap.shorten(reason, _LONGEST_REASON, placeholder="…") + allowed)

@@ -1,0 +1,56 @@
+"""Points in time: aware, in UTC inside; text only at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Self
+
+Clock = Callable[[], datetime]
+"""Answers with the current time as an aware `datetime` in UTC."""
+
+FIRST_YEAR, LAST_YEAR = 1970, 2999
+
+
+def utc_now() -> datetime:
+    """The current time, aware, in UTC: the `Clock` of everything that is not a test."""
+    return datetime.now(UTC)
+
+
+class Moment(datetime):
+    """A `datetime` that came in a message: ISO 8601 with a zone, kept in UTC, years 1970 to 2999.
+
+    A type of its own because msgspec reads a plain `datetime` as RFC 3339, which leaves out forms of
+    ISO 8601 that senders use (Java's `2018-12-20T17:00Z`). The years are bounded so that adding an hour or an
+    interval can't overflow.
+    """
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """The moment that `text` names; a `ValueError` that says what is allowed otherwise."""
+        try:
+            if not isinstance(text, str):
+                raise TypeError(text)
+            moment = cls.fromisoformat(text)
+            if moment.tzinfo is None:
+                raise ValueError(text)
+            moment = moment.astimezone(UTC)
+            if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+                raise ValueError(text)
+        except (TypeError, ValueError, OverflowError):
+            # The text itself stays out: it may be hostile, and the message stands whole in the dead letters.
+            raise ValueError(
+                "expected an ISO 8601 date and time with a zone, such as 2018-12-20T01:39:38Z, "
+                f"in the years {FIRST_YEAR} to {LAST_YEAR}"
+            ) from None
+        return moment
+
+
+def iso_milliseconds(moment: datetime) -> str:
+    """`2018-12-20T17:00:06.476Z`: UTC, cut (not rounded) to the millisecond, so that text order is time order."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def epoch_milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970-01-01T00:00:00Z, cut, for the numbers that DynamoDB compares."""
+    return int(moment.timestamp() * 1000)

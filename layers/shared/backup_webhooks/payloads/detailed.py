@@ -1,0 +1,26 @@
+"""The format `detailed`: the FAQ's `text`, and its facts in fields of their own, for programs."""
+
+from __future__ import annotations
+
+from backup_webhooks.messages import BackupFinished, Notice
+from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.payloads.text import finished_date, text
+
+
+def payload(notice: Notice) -> dict[str, str]:
+    """`text` and the fields of design section 3; dates as `text` writes them."""
+    facts = {
+        "text": text(notice),
+        "account": notice.account_alias,
+        "server": notice.server_id,
+        "serverPolicyId": notice.server_policy_id,
+        "accountPolicyName": notice.account_policy_name,
+        "accountPolicyId": notice.account_policy_id,
+    }
+    if isinstance(notice, BackupFinished):
+        return facts | {
+            "status": str(notice.restore_point_creation_status),
+            "restorePointId": notice.restore_point_id,
+            "finishedDate": finished_date(notice.backup_finished_date),
+        }
+    return facts | {"expectedDate": iso_milliseconds(notice.expected_date)}

@@ -1,0 +1,34 @@
+"""The default format: the FAQ's own, an object with the one key `text`, which Slack and its like show as it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from backup_webhooks.messages import BackupFinished, Notice
+from backup_webhooks.moments import iso_milliseconds
+
+
+def payload(notice: Notice) -> dict[str, str]:
+    """`{"text": …}`, to the character as in the FAQ's example payloads (design section 3)."""
+    return {"text": text(notice)}
+
+
+def text(notice: Notice) -> str:
+    """The sentence itself, which richer formats carry too."""
+    if isinstance(notice, BackupFinished):
+        return (
+            f"Status: {notice.restore_point_creation_status}  -  Account: {notice.account_alias}"
+            f"  -  Server: {notice.server_id}  -  Account Policy Name: {notice.account_policy_name}"
+            f"  -  Restore Point Id: {notice.restore_point_id}"
+            f"  -  Finished Date/Time: {finished_date(notice.backup_finished_date)}"
+        )
+    return (
+        f"{notice.server_id} missed a backup expected at {iso_milliseconds(notice.expected_date)}"
+        f" for policy [{notice.account_policy_name}] with server policy id [{notice.server_policy_id}]"
+        f" and storage region [{notice.storage_region}]"
+    )
+
+
+def finished_date(moment: datetime) -> str:
+    """`2018-12-20 01:39:38 UTC`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

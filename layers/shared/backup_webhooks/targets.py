@@ -1,0 +1,76 @@
+"""Targets: where a customer wants an event's notifications posted, and which URLs may be one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from urllib3.exceptions import LocationParseError
+from urllib3.util import Url, parse_url
+
+from backup_webhooks.messages import WebhookEvent
+
+MAX_URL_LENGTH = 2048
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class InvalidTarget(ValueError):
+    """A `targetUri` that can't be one; the text says what is allowed."""
+
+    field = "targetUri"
+
+
+class DeliveryMode(StrEnum):
+    """How often a delivery is attempted: once, as the FAQ promises, or again after a failure (opt-in)."""
+
+    ONCE = "once"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One URL that one account has set for one event, with its settings."""
+
+    account: str
+    event: WebhookEvent
+    url: str
+    format: str = "text"
+    delivery: DeliveryMode = DeliveryMode.ONCE
+    enabled: bool = True
+
+    @property
+    def target_id(self) -> str:
+        """16 hexadecimal digits: the same for the same URL, so that an event can't hold a URL twice."""
+        return hashlib.sha256(self.url.encode()).hexdigest()[:16]
+
+
+def parse_target_url(url: str) -> Url:
+    """The parts of a URL that a target may have, or `InvalidTarget`.
+
+    Looks at the text alone. Where the host's name leads is judged when it is dialled (`address_guard`), by the
+    same parser, so that what is checked and what is called can't differ.
+    """
+    if len(url) > MAX_URL_LENGTH:
+        raise InvalidTarget(f"targetUri: at most {MAX_URL_LENGTH} characters are allowed")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidTarget(
+            "targetUri: only printable ASCII is allowed; percent-encode other characters, "
+            "and write an international domain name in its xn-- form"
+        )
+    if "\\" in url:
+        # Browsers read it as a slash, RFC 3986 parsers do not: a way to show one host and call another.
+        raise InvalidTarget("targetUri: a backslash is not allowed")
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        raise InvalidTarget("targetUri: not a URL; an example is https://hooks.example.com/backups") from None
+    if parts.scheme not in DEFAULT_PORTS:
+        raise InvalidTarget("targetUri: must begin with https:// or http://")
+    if parts.auth is not None:
+        raise InvalidTarget("targetUri: user name and password in the URL are not allowed")
+    if not parts.host:
+        raise InvalidTarget("targetUri: the host is missing")
+    if parts.port == 0:
+        raise InvalidTarget("targetUri: port 0 is not allowed; 1 to 65535 are")
+    return parts

@@ -1,0 +1,3 @@
+"""The whole service on one machine: the template's own resources in an embedded moto server, its functions as
+processes.
+"""

@@ -1,0 +1,151 @@
+"""What `make run` shows: a demo account with a target for each event, sample backups, and what its receiver got."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.stores.webhooks import WebhooksStore
+from backup_webhooks.targets import Target
+
+from local import messages
+from local.poller import Poller
+from local.receiver import Post, Receiver
+from local.stack import AWS_PORT, STACK_FILE, Stack, embedded, published
+from local.template import Template, translate
+from local.worker import Worker
+
+RECEIVER_PORT = 8001
+_WORKERS_A_QUEUE = 2
+_SAMPLES_WITHIN_SECONDS = 60
+_PAUSE_SECONDS = 2.0
+
+
+@dataclass
+class Watch:
+    """Tells of each post as it comes, and how long after its message was sent."""
+
+    sent: dict[str, float] = field(default_factory=dict)
+    latencies: list[float] = field(default_factory=list)
+    arrived: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def expect(self, body: str) -> str:
+        """Note the time at which a message is sent; answers with what its post will be known by."""
+        message = json.loads(body)
+        mark = str(message.get("restorePointId") or message["serverPolicyId"])
+        self.sent[mark] = time.time()
+        return mark
+
+    def on_post(self, post: Post) -> None:
+        """Print the post."""
+        with self._lock:
+            text = json.loads(post.body)["text"]
+            mark = next((mark for mark in self.sent if mark in text), None)
+            latency = ""
+            if mark is not None:
+                self.arrived.add(mark)
+                self.latencies.append(post.received_at - self.sent.pop(mark))
+                latency = f"{self.latencies[-1] * 1000:5.0f} ms"
+            print(f"  {latency:>8}  POST {post.path:<24} {text}", flush=True)
+
+
+def run(once: bool) -> int:
+    """Run the main job; the exit status. `once` ends after the samples, else it goes on until Ctrl-C."""
+    started = time.monotonic()
+    print("Starting: SAM translation, embedded AWS, functions …", flush=True)
+    template = translate()
+    watch = Watch()
+    # A run that ends by itself must not stand in the way of one that stays.
+    aws_port, receiver_port = (0, 0) if once else (AWS_PORT, RECEIVER_PORT)
+    with (
+        embedded(template, aws_port) as stack,
+        Receiver(receiver_port, watch.on_post) as receiver,
+        polled(template, stack),
+    ):
+        set_targets(stack, receiver)
+        print(f"Ready after {time.monotonic() - started:.1f} s. AWS: {stack.endpoint}  receiver: {receiver.url}")
+        print(f"Logs: {STACK_FILE.parent}/*.log", flush=True)
+        ok = feed_samples(stack, watch)
+        if once:
+            return 0 if ok else 1
+        with published(stack):
+            simulate(stack, watch)
+    return 0
+
+
+@contextmanager
+def polled(template: Template, stack: Stack) -> Iterator[None]:
+    """Run each function that has a queue, in workers of its own."""
+    functions = stack.functions()
+    workers, pollers = [], []
+    for source in template.queue_sources:
+        for _ in range(_WORKERS_A_QUEUE):
+            function = functions[source.function]
+            log = STACK_FILE.parent / f"{function.name}.log"
+            worker = Worker(function, template.sources[function.name], stack, log)
+            url = stack.client("sqs").get_queue_url(QueueName=source.queue)["QueueUrl"]
+            poller = Poller(stack, url, source.batch_size, worker)
+            workers.append(worker)
+            pollers.append(poller)
+            poller.start()
+    try:
+        yield
+    finally:
+        for poller in pollers:
+            poller.stop()
+        for worker in workers:
+            worker.close()
+
+
+def set_targets(stack: Stack, receiver: Receiver) -> None:
+    """A target for each event of the demo account, all at the demo receiver."""
+    store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    for event in WebhookEvent:
+        store.put(Target(messages.ACCOUNT, event, f"{receiver.url}/{event}"))
+
+
+def feed_samples(stack: Stack, watch: Watch) -> bool:
+    """Send the samples and wait for their posts; whether each of them arrived."""
+    print("Samples, one a webhook event (the times include the functions' cold start):", flush=True)
+    expected = set()
+    for body in messages.samples():
+        expected.add(watch.expect(body))
+        messages.send(stack, body)
+    end = time.monotonic() + _SAMPLES_WITHIN_SECONDS
+    while not expected <= watch.arrived and time.monotonic() < end:
+        time.sleep(0.05)
+    arrived = len(expected & watch.arrived)
+    print(f"{arrived} of {len(expected)} samples arrived.", flush=True)
+    if arrived < len(expected):
+        print(f"Not all arrived within {_SAMPLES_WITHIN_SECONDS} s: see {STACK_FILE.parent}/*.log", file=sys.stderr)
+    return arrived == len(expected)
+
+
+def simulate(stack: Stack, watch: Watch) -> None:
+    """Simulate backups until Ctrl-C, then sum up."""
+    print("Simulating backups until Ctrl-C. In another terminal: .venv/bin/python -m local send events/…", flush=True)
+    watch.latencies.clear()
+    try:
+        for message in messages.simulated(random.Random(secrets.randbits(32))):  # noqa: S311
+            body = json.dumps(message)
+            if message["type"] == "BackupFinished":
+                watch.expect(body)
+            messages.send(stack, body)
+            time.sleep(_PAUSE_SECONDS / 2)
+    except KeyboardInterrupt:
+        pass
+    if watch.latencies:
+        median = statistics.median(watch.latencies) * 1000
+        print(
+            f"\n{len(watch.latencies)} posts since the samples, {median:.0f} ms from queue to receiver at the median."
+        )

@@ -1,0 +1,61 @@
+"""A customer's endpoint, for the demo and the tests: takes posts, remembers them, tells of each as it comes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Post:
+    """A request as it came. `received_at` is in seconds since the epoch."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: float
+
+
+class Receiver:
+    """Answers every POST with 200 and keeps it in `posts`, in the order of arrival."""
+
+    def __init__(self, port: int = 0, on_post: Callable[[Post], None] = lambda post: None) -> None:
+        self.posts: list[Post] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                post = Post(self.path, headers, body, time.time())
+                receiver.posts.append(post)
+                on_post(post)
+                self.send_response(200)
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = _Server(("127.0.0.1", port), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128

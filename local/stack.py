@@ -1,0 +1,135 @@
+"""The stack: moto's server with the template deployed into it, or the one that is already running."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from local.template import PROJECT, Template, translate
+
+STACK_FILE = PROJECT / ".local" / "stack.json"
+AWS_PORT = 8002
+# What stands for credentials: the embedded server takes any.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function as it was deployed."""
+
+    name: str
+    handler: str
+    timeout: int
+    memory: int
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack. `endpoint`: where its AWS is; `outputs`: the template's, by name."""
+
+    endpoint: str
+    outputs: Mapping[str, str]
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this stack's AWS; `AWS_ENDPOINT_URL_<SERVICE>` leads a service elsewhere."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}", self.endpoint),
+            region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(max_pool_connections=50),
+        )
+
+    def functions(self) -> dict[str, Function]:
+        """The functions, with the environment that CloudFormation resolved."""
+        return {
+            deployed["FunctionName"]: Function(
+                name=deployed["FunctionName"],
+                handler=deployed["Handler"],
+                timeout=deployed["Timeout"],
+                memory=deployed["MemorySize"],
+                # moto leaves a Number parameter a number; AWS makes all variables text.
+                environment={name: str(value) for name, value in deployed["Environment"]["Variables"].items()},
+            )
+            for deployed in self.client("lambda").list_functions()["Functions"]
+        }
+
+    def aws_environment(self) -> dict[str, str]:
+        """The variables that point an AWS SDK at this stack."""
+        elsewhere = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_")}
+        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint} | elsewhere
+
+
+@contextmanager
+def embedded(template: Template, port: int = 0) -> Iterator[Stack]:
+    """Start moto's server on 127.0.0.1 and deploy the template into it, with targets on this machine allowed."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    try:
+        host, actual_port = server.get_host_and_port()
+        endpoint = f"http://{host}:{actual_port}"
+        yield Stack(endpoint, deploy(Stack(endpoint, {}), template))
+    finally:
+        server.stop()
+
+
+def deploy(stack: Stack, template: Template) -> dict[str, str]:
+    """Deploy the template with CloudFormation; the outputs by name."""
+    cloudformation = stack.client("cloudformation")
+    cloudformation.create_stack(
+        StackName="local",
+        TemplateBody=json.dumps(template.cloudformation),
+        Parameters=[{"ParameterKey": "AllowPrivateTargets", "ParameterValue": "true"}],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
+        _create_tables(stack, template)
+    (deployed,) = cloudformation.describe_stacks(StackName="local")["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in deployed["Outputs"]}
+
+
+def _create_tables(stack: Stack, template: Template) -> None:
+    """CloudFormation made its tables in moto; make them anew in the DynamoDB that the environment leads to."""
+    dynamodb = stack.client("dynamodb")
+    understood = {"TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"}
+    existing = set(dynamodb.list_tables()["TableNames"])
+    for resource in template.cloudformation["Resources"].values():
+        if resource["Type"] == "AWS::DynamoDB::Table":
+            properties = resource["Properties"]
+            if properties["TableName"] in existing:
+                dynamodb.delete_table(TableName=properties["TableName"])
+            dynamodb.create_table(**{name: value for name, value in properties.items() if name in understood})
+
+
+@contextmanager
+def published(stack: Stack) -> Iterator[None]:
+    """Let the commands of `python -m local` in other terminals find this stack while it runs."""
+    STACK_FILE.parent.mkdir(exist_ok=True)
+    STACK_FILE.write_text(json.dumps({"endpoint": stack.endpoint, "outputs": stack.outputs}))
+    try:
+        yield
+    finally:
+        STACK_FILE.unlink(missing_ok=True)
+
+
+def running() -> Stack:
+    """The stack that `make run` has up; `SystemExit` with what to do where there is none."""
+    try:
+        return Stack(**json.loads(STACK_FILE.read_text()))
+    except FileNotFoundError:
+        raise SystemExit("No stack is running here: start one with `make run` in another terminal.") from None
+
+
+__all__ = ["AWS_PORT", "Function", "Stack", "deploy", "embedded", "published", "running", "translate"]

@@ -1,0 +1,81 @@
+"""template.yaml as AWS would see it: translated by SAM's own translator, so that the local stack can't drift from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class QueueSource:
+    """An event source mapping from a queue to a function."""
+
+    queue: str
+    function: str
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Template:
+    """`cloudformation`: what to deploy. `sources`: each function's folder. Logical ids throughout."""
+
+    cloudformation: dict[str, Any]
+    sources: Mapping[str, Path]
+    queue_sources: tuple[QueueSource, ...]
+
+
+class _NoManagedPolicies:
+    """The translator asks for AWS's managed policies by name; the template uses none."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def translate(path: Path = PROJECT / "template.yaml") -> Template:
+    """Translate, and take out what runs here by other means: code, layers and event source mappings.
+
+    Tables and queues are named by their logical ids, as `sam local invoke` resolves a `!Ref` to them.
+    """
+    # The translator looks for a region in the environment; partition-dependent ARNs are all that it is for.
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    template = yaml_parse(path.read_text())
+    sources = {}
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Serverless::Function":
+            sources[name] = PROJECT / properties.pop("CodeUri")
+            properties["InlineCode"] = "the local runner runs the sources"
+        elif resource["Type"] == "AWS::Serverless::LayerVersion":
+            properties["ContentUri"] = {"Bucket": "none", "Key": "none"}
+    translated = transform(template, {}, _NoManagedPolicies())
+    resources = translated["Resources"]
+    mappings = [name for name, of in resources.items() if of["Type"] == "AWS::Lambda::EventSourceMapping"]
+    queue_sources = tuple(_queue_source(resources.pop(name)["Properties"]) for name in mappings)
+    for name, resource in list(resources.items()):
+        match resource["Type"]:
+            case "AWS::Lambda::LayerVersion":
+                del resources[name]
+            case "AWS::Lambda::Function":
+                resource["Properties"] |= {"FunctionName": name}
+                resource["Properties"].pop("Layers", None)
+            case "AWS::DynamoDB::Table":
+                resource["Properties"]["TableName"] = name
+            case "AWS::SQS::Queue":
+                resource["Properties"]["QueueName"] = name
+    return Template(translated, sources, queue_sources)
+
+
+def _queue_source(properties: dict[str, Any]) -> QueueSource:
+    return QueueSource(
+        queue=properties["EventSourceArn"]["Fn::GetAtt"][0],
+        function=properties["FunctionName"]["Ref"],
+        batch_size=properties["BatchSize"],
+    )

@@ -1,0 +1,158 @@
+"""A function's execution environment: AWS's own runtime client in a process, the Lambda Runtime API's other
+end here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from concurrent.futures import Future
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any
+
+from local.stack import Function, Stack
+from local.template import PROJECT
+
+_INVOCATION = "/2018-06-01/runtime/invocation/"
+
+
+class FunctionError(Exception):
+    """The invocation did not return: the function raised, ran out of time, or its process died."""
+
+
+class Worker:
+    """One execution environment. Invocations go through it one at a time, as on Lambda."""
+
+    def __init__(self, function: Function, source: Path, stack: Stack, log: Path) -> None:
+        self._function = function
+        self._source = source
+        self._log = log
+        self._events: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
+        self._answers: dict[str, Future[Any]] = {}
+        self._api = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        threading.Thread(target=self._api.serve_forever, name=f"{function.name} runtime API", daemon=True).start()
+        self._environment = self._make_environment(stack)
+        self.process = self._start()
+
+    def invoke(self, event: Any) -> Any:
+        """Run the handler on the event and answer with what it returned; `FunctionError` otherwise."""
+        if self.process.poll() is not None:
+            self.process = self._start()
+        request_id = str(uuid.uuid4())
+        answer = self._answers[request_id] = Future()
+        deadline = time.time() + self._function.timeout
+        self._events.put((request_id, json.dumps(event).encode(), int(deadline * 1000)))
+        try:
+            while not answer.done() and self.process.poll() is None and time.time() < deadline:
+                try:
+                    return answer.result(timeout=0.2)
+                except TimeoutError:
+                    continue
+            if answer.done():
+                return answer.result()
+            self._kill()
+            raise FunctionError(f"{self._function.name}: out of time, or its process died")
+        finally:
+            del self._answers[request_id]
+
+    def close(self) -> None:
+        """End the process and the API."""
+        self._kill()
+        self._api.shutdown()
+        self._api.server_close()
+
+    def _kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # What the dead process was given and did not take is not for its successor.
+        self._events = queue.Queue()
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "awslambdaric", self._function.handler],
+                cwd=self._source,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _make_environment(self, stack: Stack) -> dict[str, str]:
+        host, port = self._api.server_address[:2]
+        return (
+            {"PATH": os.environ["PATH"]}
+            | dict(self._function.environment)
+            | stack.aws_environment()
+            | {
+                "AWS_LAMBDA_RUNTIME_API": f"{host!s}:{port}",
+                "AWS_LAMBDA_FUNCTION_NAME": self._function.name,
+                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self._function.memory),
+                "AWS_REGION": "us-east-1",
+                "LAMBDA_TASK_ROOT": str(self._source),
+                "PYTHONPATH": os.pathsep.join([str(self._source), str(PROJECT / "layers" / "shared")]),
+            }
+        )
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        worker = self
+
+        class RuntimeApi(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                request_id, event, deadline = worker._events.get()
+                self._answer(
+                    200,
+                    event,
+                    {
+                        "Content-Type": "application/json",
+                        "Lambda-Runtime-Aws-Request-Id": request_id,
+                        "Lambda-Runtime-Deadline-Ms": str(deadline),
+                        "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:"
+                        + worker._function.name,
+                    },
+                )
+
+            def do_POST(self) -> None:
+                body = _read_body(self.rfile, self.headers.get("content-length"))
+                request_id, _, outcome = self.path.removeprefix(_INVOCATION).partition("/")
+                answer = worker._answers.get(request_id)
+                if answer and outcome == "response":
+                    answer.set_result(json.loads(body or b"null"))
+                elif answer:
+                    answer.set_exception(FunctionError(body.decode(errors="replace")))
+                self._answer(202, b"", {})
+
+            def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+                self.send_response(status)
+                for name, value in (headers | {"Content-Length": str(len(body))}).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        return RuntimeApi
+
+
+def _read_body(stream: BufferedIOBase, length: str | None) -> bytes:
+    if length is not None:
+        return stream.read(int(length))
+    # The runtime client sends answers in chunks.
+    body = b""
+    while size := int(stream.readline(), 16):
+        body += stream.read(size)
+        stream.readline()
+    stream.readline()
+    return body
