@@ -51,12 +51,12 @@ def _send(options: argparse.Namespace) -> int:
 
 
 def _set_webhook(options: argparse.Namespace) -> int:
-    stack = running()
     try:
         parse_target_url(options.url)
     except InvalidTarget as error:
         print(error, file=sys.stderr)
         return 1
+    stack = running()
     store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     store.put(Target(options.account, WebhookEvent(options.event), options.url))
     print(f"{options.event} of {options.account} goes to {options.url} (within 30 s)")

@@ -129,6 +129,7 @@ def _remark(status: int, cut: str | None) -> str | None:
 
 def _reason(error: Exception) -> str:
     """Why an exchange failed, in words that tell the customer all about the endpoint and nothing about our network."""
+    # From the special to the general: in urllib3 a NewConnectionError is a ConnectTimeoutError.
     match error:
         case InvalidTarget():
             return str(error)
@@ -136,11 +137,11 @@ def _reason(error: Exception) -> str:
             return "refused: the target's host leads to an address that is not on the public internet"
         case NameResolutionError():
             return "the target's host name could not be resolved"
-        case ConnectTimeoutError():
-            return f"no connection within {CONNECT_SECONDS} s"
         case NewConnectionError():
             refused = isinstance(error.__cause__, ConnectionRefusedError)
             return "connection refused" if refused else "no connection could be made"
+        case ConnectTimeoutError():
+            return f"no connection within {CONNECT_SECONDS} s"
         case Urllib3TimeoutError():
             return f"no complete answer within {EXCHANGE_SECONDS} s"
         case SSLError():

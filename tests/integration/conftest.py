@@ -1,0 +1,106 @@
+"""The world of the integration tests: the template's own tables and queues, real HTTP on 127.0.0.1, the real handler.
+
+DynamoDB is moto's, or the one that AWS_ENDPOINT_URL_DYNAMODB leads to.
+"""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from backup_webhooks import clients
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.stores.items import from_item
+from backup_webhooks.stores.webhooks import WebhooksStore
+from backup_webhooks.targets import Target
+
+from local.receiver import Receiver
+from local.stack import Stack, embedded
+from local.template import Template, translate
+from tests.support.fault_proxy import FaultProxy
+from tests.support.messages import Context, sqs_event
+
+
+@pytest.fixture(scope="session")
+def template() -> Template:
+    return translate()
+
+
+@pytest.fixture(scope="session")
+def stack(template: Template) -> Iterator[Stack]:
+    with embedded(template) as stack:
+        yield stack
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def dynamodb_proxy(stack: Stack) -> Iterator[FaultProxy]:
+    with FaultProxy(stack.client("dynamodb").meta.endpoint_url) as proxy:
+        yield proxy
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of the test's own, so that tests share tables without meeting."""
+
+    alias: str
+    stack: Stack
+
+    def set_target(self, event: WebhookEvent, url: str, **settings: Any) -> Target:
+        target = Target(self.alias, event, url, **settings)
+        WebhooksStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"]).put(target)
+        return target
+
+    def deliveries(self, day: str = "2018-12-20") -> list[dict[str, Any]]:
+        """The delivery log of a day, in the order of its keys."""
+        answer = self.stack.client("dynamodb").query(
+            TableName=self.stack.outputs["DeliveriesTableName"],
+            KeyConditionExpression="accountDay = :day",
+            ExpressionAttributeValues={":day": {"S": f"{self.alias}#{day}"}},
+            ConsistentRead=True,
+        )
+        return [from_item(item) for item in answer["Items"]]
+
+
+@pytest.fixture
+def account(stack: Stack) -> Account:
+    return Account(f"T{uuid.uuid4().hex[:8].upper()}", stack)
+
+
+type Invoke = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def notifier_at(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Invoke]:
+    """Makes the notifier's handler, in the function's own environment, with DynamoDB at the given endpoint."""
+
+    def at(dynamodb_url: str) -> Invoke:
+        environment = stack.functions()["NotifierFunction"].environment | stack.aws_environment()
+        for name, value in (environment | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url}).items():
+            monkeypatch.setenv(name, value)
+        # Imported in the function's environment, as Lambda does: Powertools reads it then.
+        app = importlib.import_module("functions.notifier.app")
+        _forget(app)
+        return lambda *bodies, **context: dict(app.lambda_handler(sqs_event(*bodies), Context(**context)))
+
+    return at
+
+
+def _forget(app: Any) -> None:
+    """What a new execution environment would not know."""
+    clients.dynamodb.cache_clear()
+    app._notifier.cache_clear()
+
+
+@pytest.fixture
+def notifier(stack: Stack, notifier_at: Callable[[str], Invoke]) -> Invoke:
+    return notifier_at(stack.client("dynamodb").meta.endpoint_url)

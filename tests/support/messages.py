@@ -1,0 +1,57 @@
+"""Small factories of messages and of the Lambda event around them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+
+def finished(account: str, **changes: Any) -> str:
+    """A BackupFinished of the account, of a restore point of its own, as it stands on the queue."""
+    return json.dumps(
+        {
+            "type": "BackupFinished",
+            "accountAlias": account,
+            "serverId": "IL1TESTWEB01",
+            "serverPolicyId": "b2b8ad1a-5d02-4f5b-9c3c-3d5f8d1f6a01",
+            "accountPolicyId": "5b7f3f0e-3c57-4c1a-8f0b-0f6f2f1f7c11",
+            "accountPolicyName": "Nightly",
+            "storageRegion": "US WEST",
+            "backupStartedDate": "2018-12-20T01:00:00Z",
+            "restorePointId": str(uuid.uuid4()),
+            "restorePointCreationStatus": "FAILED",
+            "backupFinishedDate": "2018-12-20T01:39:38Z",
+        }
+        | changes
+    )
+
+
+def sqs_event(*bodies: str) -> dict[str, Any]:
+    """A batch of records `message-0`, `message-1`, … with these bodies."""
+    return {
+        "Records": [
+            {"messageId": f"message-{position}", "body": body, "eventSource": "aws:sqs", "attributes": {}}
+            for position, body in enumerate(bodies)
+        ]
+    }
+
+
+def failed_ids(response: dict[str, Any]) -> list[str]:
+    """The ids of the records that a batch's answer reports as failed."""
+    return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+
+@dataclass
+class Context:
+    """What the functions use of Lambda's context object."""
+
+    remaining_milliseconds: int = 60_000
+    function_name: str = "NotifierFunction"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:NotifierFunction"
+    aws_request_id: str = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_milliseconds
