@@ -20,7 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     run = commands.add_parser("run", help="run the stack with a demo account (make run)")
     run.add_argument("--once", action="store_true", help="end after the sample backups, with 0 if all arrived")
-    run.set_defaults(call=lambda options: demo.run(options.once))
+    run.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="where AWS and the receiver listen")
+    run.set_defaults(call=lambda options: demo.run(options.once, options.listen))
 
     send = commands.add_parser("send", help="put messages on the running stack's queue")
     send.add_argument("source", help="a file such as events/backup-failed.json, or a message as JSON")

@@ -59,8 +59,8 @@ class Watch:
             print(f"  {latency:>8}  POST {post.path:<24} {text}", flush=True)
 
 
-def run(once: bool) -> int:
-    """Run the main job; the exit status. `once` ends after the samples, else it goes on until Ctrl-C."""
+def run(once: bool, host: str) -> int:
+    """Run the main job on an address of this machine; the exit status. `once` ends after the samples."""
     started = time.monotonic()
     print("Starting: SAM translation, embedded AWS, functions …", flush=True)
     template = translate()
@@ -68,8 +68,8 @@ def run(once: bool) -> int:
     # A run that ends by itself must not stand in the way of one that stays.
     aws_port, receiver_port = (0, 0) if once else (AWS_PORT, RECEIVER_PORT)
     with (
-        embedded(template, aws_port) as stack,
-        Receiver(receiver_port, watch.on_post) as receiver,
+        embedded(template, host, aws_port) as stack,
+        Receiver(watch.on_post, host, receiver_port) as receiver,
         polled(template, stack),
     ):
         set_targets(stack, receiver)

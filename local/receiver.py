@@ -23,7 +23,9 @@ class Post:
 class Receiver:
     """Answers every POST with 200 and keeps it in `posts`, in the order of arrival."""
 
-    def __init__(self, port: int = 0, on_post: Callable[[Post], None] = lambda post: None) -> None:
+    def __init__(
+        self, on_post: Callable[[Post], None] = lambda post: None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.posts: list[Post] = []
         receiver = self
 
@@ -44,8 +46,8 @@ class Receiver:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = _Server(("127.0.0.1", port), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = _Server((host, port), Handler)
+        self.url = f"http://{host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()

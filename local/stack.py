@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,13 +73,20 @@ class Stack:
 
 
 @contextmanager
-def embedded(template: Template, port: int = 0) -> Iterator[Stack]:
-    """Start moto's server on 127.0.0.1 and deploy the template into it, with targets on this machine allowed."""
+def embedded(template: Template, host: str = "127.0.0.1", port: int = 0) -> Iterator[Stack]:
+    """Start moto's server and deploy the template into it, with targets on this machine allowed."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    # moto's server thread would die of it alone, and its starter wait for ever.
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise SystemExit(
+            f"{host}:{port} can't be listened on ({error.strerror}). Is a stack running already?"
+        ) from None
+    server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
     server.start()
     try:
-        host, actual_port = server.get_host_and_port()
+        _, actual_port = server.get_host_and_port()
         endpoint = f"http://{host}:{actual_port}"
         yield Stack(endpoint, deploy(Stack(endpoint, {}), template))
     finally:

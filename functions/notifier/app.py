@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-logger = Logger()
+logger = Logger(serialize_stacktrace=False)
 metrics = Metrics()
 _threads = ThreadPoolExecutor(20, "message")
 

@@ -68,8 +68,8 @@ class Deliverer:
         )
         try:
             self.deliveries.record(claim, attempt)
-        except (BotoCoreError, ClientError):
-            logger.exception("the outcome could not be recorded", extra=_log_fields(delivery))
+        except (BotoCoreError, ClientError) as error:
+            logger.error("the outcome could not be recorded", extra=_log_fields(delivery) | {"reason": str(error)})
         return attempt
 
 

@@ -9,6 +9,7 @@ from typing import Self
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks import clients
 from backup_webhooks.deliverer import Deliverer, Postponed
@@ -65,6 +66,9 @@ class Notifier:
             raise
         except Postponed as error:
             logger.info("message postponed", extra={"message_id": record.message_id, "reason": str(error)})
+            raise
+        except (BotoCoreError, ClientError) as error:
+            logger.error("message failed", extra={"message_id": record.message_id, "reason": str(error)})
             raise
         except Exception:
             logger.exception("message failed", extra={"message_id": record.message_id})
