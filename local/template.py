@@ -1,4 +1,4 @@
-"""template.yaml as AWS would see it: translated by SAM's own translator, so that the local stack can't drift from it."""
+"""template.yaml as AWS would see it: translated by SAM's own translator, so the local stack can't drift from it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,21 @@ class QueueSource:
 
 
 @dataclass(frozen=True)
+class MinuteSchedule:
+    """A schedule that invokes a function each minute. `input`: the event, with EventBridge Scheduler's placeholders."""
+
+    function: str
+    input: str
+
+
+@dataclass(frozen=True)
 class Template:
     """`cloudformation`: what to deploy. `sources`: each function's folder. Logical ids throughout."""
 
     cloudformation: dict[str, Any]
     sources: Mapping[str, Path]
     queue_sources: tuple[QueueSource, ...]
+    minute_schedules: tuple[MinuteSchedule, ...]
 
 
 class _NoManagedPolicies:
@@ -40,7 +49,7 @@ class _NoManagedPolicies:
 
 
 def translate(path: Path = PROJECT / "template.yaml") -> Template:
-    """Translate, and take out what runs here by other means: code, layers and event source mappings.
+    """Translate, and take out what runs here by other means: code, layers, event source mappings and schedules.
 
     Tables and queues are named by their logical ids, as `sam local invoke` resolves a `!Ref` to them.
     """
@@ -57,8 +66,9 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
             properties["ContentUri"] = {"Bucket": "none", "Key": "none"}
     translated = transform(template, {}, _NoManagedPolicies())
     resources = translated["Resources"]
-    mappings = [name for name, of in resources.items() if of["Type"] == "AWS::Lambda::EventSourceMapping"]
-    queue_sources = tuple(_queue_source(resources.pop(name)["Properties"]) for name in mappings)
+    queue_sources = tuple(map(_queue_source, _take_out(resources, "AWS::Lambda::EventSourceMapping")))
+    _take_out(resources, "AWS::Lambda::EventInvokeConfig")  # moto has none, and nothing here invokes asynchronously
+    minute_schedules = tuple(map(_minute_schedule, _take_out(resources, "AWS::Scheduler::Schedule")))
     for name, resource in list(resources.items()):
         match resource["Type"]:
             case "AWS::Lambda::LayerVersion":
@@ -70,7 +80,19 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
                 resource["Properties"]["TableName"] = name
             case "AWS::SQS::Queue":
                 resource["Properties"]["QueueName"] = name
-    return Template(translated, sources, queue_sources)
+    return Template(translated, sources, queue_sources, minute_schedules)
+
+
+def _take_out(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The properties of all resources of a type, which are then no longer among the resources."""
+    names = [name for name, resource in resources.items() if resource["Type"] == kind]
+    return [resources.pop(name)["Properties"] for name in names]
+
+
+def _minute_schedule(properties: dict[str, Any]) -> MinuteSchedule:
+    if properties["ScheduleExpression"] != "rate(1 minute)":
+        raise NotImplementedError(f"the local scheduler knows rate(1 minute), not {properties['ScheduleExpression']}")
+    return MinuteSchedule(function=properties["Target"]["Arn"]["Fn::GetAtt"][0], input=properties["Target"]["Input"])
 
 
 def _queue_source(properties: dict[str, Any]) -> QueueSource:

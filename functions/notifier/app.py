@@ -1,4 +1,4 @@
-"""Consumes BackupEventsQueue: posts each backup's result, and each missed backup, to the account's targets."""
+"""Consumes BackupEventsQueue: posts results and misses to the accounts' targets, and records what backups have done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backup_webhooks.batch import ThreadedBatchProcessor
 from backup_webhooks.messages import InvalidMessage
 from backup_webhooks.moments import utc_now
 from backup_webhooks.notifier import Notified, Notifier
-from backup_webhooks.settings import DeliverySettings
+from backup_webhooks.settings import NotifierSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -26,7 +26,7 @@ _threads = ThreadPoolExecutor(20, "message")
 
 @cache
 def _notifier() -> Notifier:
-    return Notifier.of(DeliverySettings.from_env())
+    return Notifier.of(NotifierSettings.from_env())
 
 
 @logger.inject_lambda_context

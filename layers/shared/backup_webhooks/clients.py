@@ -10,6 +10,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
 
 # The worst case of one call, three tries of 1 + 2 s each and the pauses between them, must fit several times into a
 # function's time limit. The connections are as many as the threads that share the client.
@@ -26,3 +27,9 @@ _CONFIG = Config(
 def dynamodb() -> DynamoDBClient:
     """The DynamoDB client that all stores of this function share."""
     return boto3.client("dynamodb", config=_CONFIG)
+
+
+@cache
+def sqs() -> SQSClient:
+    """The SQS client."""
+    return boto3.client("sqs", config=_CONFIG)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import textwrap
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import msgspec
 from msgspec import Meta
 
-from backup_webhooks.moments import Moment
+from backup_webhooks.moments import Moment, iso_milliseconds
 
 # Printable in any script; a control character (NUL first of all) breaks keys, logs and receivers.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+\Z"
 AccountAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Name = Annotated[str, Meta(min_length=1, max_length=500, pattern=_PRINTABLE)]
@@ -128,13 +128,37 @@ class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag
         return self.server_policy_id
 
 
+class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", tag="ServerPolicyChanged"):
+    """One server policy (a server under an account policy) as it is since `changed_date`."""
+
+    server_policy_id: Identifier
+    account_policy_id: Identifier
+    name: Name
+    clc_account_alias: AccountAlias
+    server_id: Identifier
+    storage_region: Name
+    account_policy_status: Name
+    server_policy_status: Name
+    changed_date: Moment
+    backup_schedule: str | None = None
+    backup_interval_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
+    timezone: str = "UTC"
+
+
+class Heartbeat(_Message, frozen=True, kw_only=True, rename="camel", tag="Heartbeat"):
+    """Sent through the queue by missed_backups each minute: once it is read, so is all that was sent before it."""
+
+    sent_date: Moment
+
+
 type Notice = BackupFinished | BackupMissed
 """The messages that customers are told of."""
-type Message = BackupStarted | BackupFinished | BackupMissed
+type Message = BackupStarted | BackupFinished | BackupMissed | ServerPolicyChanged | Heartbeat
+_MESSAGES = (BackupStarted, BackupFinished, BackupMissed, ServerPolicyChanged, Heartbeat)
 
 
 _ALLOWED = {
-    "$.type": ", ".join(message.__name__ for message in (BackupStarted, BackupFinished, BackupMissed)),
+    "$.type": ", ".join(message.__name__ for message in _MESSAGES),
     "$.restorePointCreationStatus": ", ".join(BackupStatus),
 }
 _LONGEST_REASON = 200
@@ -146,9 +170,7 @@ def _decode_own_type(expected: type, value: Any) -> Moment:
     raise NotImplementedError(expected)
 
 
-_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(
-    BackupStarted | BackupFinished | BackupMissed, dec_hook=_decode_own_type
-)
+_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Union[_MESSAGES], dec_hook=_decode_own_type)  # noqa: UP007
 
 
 def parse_message(body: str) -> Message:
@@ -161,6 +183,17 @@ def parse_message(body: str) -> Message:
         raise InvalidMessage("$", f"not JSON: {error}") from None
     except RecursionError:
         raise InvalidMessage("$", "nested too deeply") from None
+
+
+def encode_message(message: Message) -> str:
+    """The message as it goes on the queue; `parse_message` reads it back."""
+    return msgspec.json.encode(message, enc_hook=_encode_own_type).decode()
+
+
+def _encode_own_type(value: Any) -> str:
+    if isinstance(value, Moment):
+        return iso_milliseconds(value)
+    raise NotImplementedError(type(value))
 
 
 def _invalid(error: str) -> InvalidMessage:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 Clock = Callable[[], datetime]
 """Answers with the current time as an aware `datetime` in UTC."""
 
 FIRST_YEAR, LAST_YEAR = 1970, 2999
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SEPARATORS = frozenset("T ")
+_CHARACTERS = frozenset("0123456789+-:.,ZW") | _SEPARATORS
 
 
 def utc_now() -> datetime:
@@ -18,7 +21,7 @@ def utc_now() -> datetime:
 
 
 class Moment(datetime):
-    """A `datetime` that came in a message: ISO 8601 with a zone, kept in UTC, years 1970 to 2999.
+    """A `datetime` that came in a message: ISO 8601 with a zone, kept in UTC to the millisecond, years 1970 to 2999.
 
     A type of its own because msgspec reads a plain `datetime` as RFC 3339, which leaves out forms of
     ISO 8601 that senders use (Java's `2018-12-20T17:00Z`). The years are bounded so that adding an hour or an
@@ -26,18 +29,25 @@ class Moment(datetime):
     """
 
     @classmethod
+    def of(cls, moment: datetime) -> Self:
+        """The same point in time."""
+        return cls.fromisoformat(moment.isoformat())
+
+    @classmethod
     def parse(cls, text: object) -> Self:
         """The moment that `text` names; a `ValueError` that says what is allowed otherwise."""
         try:
-            if not isinstance(text, str):
-                raise TypeError(text)
+            # `fromisoformat` takes any character between date and time, and a NUL behind them.
+            if not isinstance(text, str) or not _CHARACTERS.issuperset(text) or len(_SEPARATORS & set(text)) != 1:
+                raise ValueError(text)
             moment = cls.fromisoformat(text)
             if moment.tzinfo is None:
                 raise ValueError(text)
-            moment = moment.astimezone(UTC)
+            # To the millisecond, as keys and stored times are: what is compared with them must not differ from them.
+            moment = moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
             if not FIRST_YEAR <= moment.year <= LAST_YEAR:
                 raise ValueError(text)
-        except (TypeError, ValueError, OverflowError):
+        except (ValueError, OverflowError):
             # The text itself stays out: it may be hostile, and the message stands whole in the dead letters.
             raise ValueError(
                 "expected an ISO 8601 date and time with a zone, such as 2018-12-20T01:39:38Z, "
@@ -53,4 +63,4 @@ def iso_milliseconds(moment: datetime) -> str:
 
 def epoch_milliseconds(moment: datetime) -> int:
     """Whole milliseconds since 1970-01-01T00:00:00Z, cut, for the numbers that DynamoDB compares."""
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

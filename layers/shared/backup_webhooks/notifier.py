@@ -14,13 +14,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 from backup_webhooks import clients
 from backup_webhooks.deliverer import Deliverer, Postponed
 from backup_webhooks.delivery import Delivery
-from backup_webhooks.messages import BackupStarted, InvalidMessage, Notice, parse_message
+from backup_webhooks.messages import (
+    BackupFinished,
+    BackupMissed,
+    BackupStarted,
+    Heartbeat,
+    InvalidMessage,
+    Message,
+    Notice,
+    ServerPolicyChanged,
+    parse_message,
+)
+from backup_webhooks.recorder import Recorder
 from backup_webhooks.sender import Attempt
-from backup_webhooks.settings import DeliverySettings
+from backup_webhooks.settings import NotifierSettings
+from backup_webhooks.stores.heartbeats import HeartbeatsStore
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksCache, WebhooksStore
 
-# Ten messages of a batch with five targets each, all of them hanging.
-_THREADS = 50
+# Ten messages of a batch with five targets each, all of them hanging, and each recorded at the same time.
+_THREADS = 60
 
 logger = Logger(child=True)
 
@@ -39,13 +52,20 @@ class Notifier:
 
     webhooks: WebhooksCache
     deliverer: Deliverer
+    recorder: Recorder
+    heartbeats: HeartbeatsStore
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "delivery"))
 
     @classmethod
-    def of(cls, settings: DeliverySettings) -> Self:
+    def of(cls, settings: NotifierSettings) -> Self:
         """One on the tables that the settings name."""
-        store = WebhooksStore(clients.dynamodb(), settings.webhooks_table)
-        return cls(WebhooksCache(store.of_account), Deliverer.of(settings))
+        dynamodb = clients.dynamodb()
+        return cls(
+            webhooks=WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account),
+            deliverer=Deliverer.of(settings.delivery),
+            recorder=Recorder(ServerPoliciesStore(dynamodb, settings.server_policies_table)),
+            heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
+        )
 
     def handle(self, record: SQSRecord, deadline: datetime) -> Notified:
         """Do what the record's message calls for.
@@ -54,10 +74,7 @@ class Notifier:
         end in the dead letters.
         """
         try:
-            message = parse_message(record.body)
-            if isinstance(message, BackupStarted):
-                return Notified()
-            return self._notify(message, deadline)
+            return self._handle(parse_message(record.body), deadline)
         except InvalidMessage as error:
             logger.warning(
                 "message rejected",
@@ -73,6 +90,24 @@ class Notifier:
         except Exception:
             logger.exception("message failed", extra={"message_id": record.message_id})
             raise
+
+    def _handle(self, message: Message, deadline: datetime) -> Notified:
+        match message:
+            case Heartbeat():
+                self.heartbeats.record_read(message.sent_date)
+                return Notified()
+            case BackupStarted() | ServerPolicyChanged():
+                self.recorder.record(message)
+                return Notified()
+            case BackupMissed():
+                return self._notify(message, deadline)
+            case BackupFinished():
+                # At the same time: the customer need not wait for our books.
+                recorded = self._threads.submit(self.recorder.record, message)
+                try:
+                    return self._notify(message, deadline)
+                finally:
+                    recorded.result()
 
     def _notify(self, notice: Notice, deadline: datetime) -> Notified:
         event = notice.webhook_event

@@ -30,7 +30,7 @@ from urllib3.response import BaseHTTPResponse
 from backup_webhooks import address_guard
 from backup_webhooks.address_guard import Address, Resolver, TargetRefused
 from backup_webhooks.targets import InvalidTarget, parse_target_url
-from backup_webhooks.transport import dial, guarded_pool_manager
+from backup_webhooks.transport import MAX_RECEIVED_BYTES, AnswerTooLong, dial, guarded_pool_manager
 
 CONNECT_SECONDS = 5
 EXCHANGE_SECONDS = 10
@@ -110,9 +110,12 @@ def _read(response: BaseHTTPResponse) -> tuple[bytes, str | None]:
 
     A body that ends within the limit leaves its connection for the next POST; any other closes it.
     """
+    # Even unasked to decode, urllib3 refuses a body that names too many encodings.
+    response.headers.discard("content-encoding")
     try:
         return response.read(MAX_RESPONSE_BYTES, decode_content=False), None
-    except HTTPError as error:
+    except (HTTPError, ValueError) as error:
+        # ValueError: http.client's, of a chunk whose size is negative.
         return b"", _reason(error)
     finally:
         response.close()
@@ -148,6 +151,8 @@ def _reason(error: Exception) -> str:
             return _tls_reason(error.args[0] if error.args else None)
         case ProtocolError():
             return _protocol_reason(error.args[-1] if error.args else None)
+        case ValueError():
+            return "the answer is not valid HTTP"
         case _:
             return "the exchange failed"
 
@@ -164,6 +169,8 @@ def _protocol_reason(cause: object) -> str:
             return f"no complete answer within {EXCHANGE_SECONDS} s"
         case RemoteDisconnected():
             return "the connection was closed without an answer"
+        case AnswerTooLong():
+            return f"the answer is longer than {MAX_RECEIVED_BYTES // 1024} KiB"
         case ConnectionError():
             return "the connection was cut"
         case HTTPException():

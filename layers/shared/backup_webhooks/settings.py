@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+_MOST_DIGITS = 6
+_MOST_SHOWN = 40
+
 
 class InvalidSetting(RuntimeError):
     """An environment variable that is missing or can't be used; the text names it and says what is allowed."""
@@ -20,12 +23,12 @@ def required(name: str, environment: Mapping[str, str] = os.environ) -> str:
     return value
 
 
-def days(name: str, environment: Mapping[str, str] = os.environ) -> timedelta:
-    """A whole number of days, 1 or more."""
+def whole_number(name: str, environment: Mapping[str, str] = os.environ) -> int:
+    """A whole number from 1 to 999999."""
     value = required(name, environment)
-    if not (value.isascii() and value.isdigit() and int(value) > 0):
-        raise InvalidSetting(f"{name}: must be a whole number of days, 1 or more; it is {value!r}")
-    return timedelta(days=int(value))
+    if not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS and int(value) > 0):
+        raise InvalidSetting(f"{name}: must be a whole number from 1 to 999999; it is {value[:_MOST_SHOWN]!r}")
+    return int(value)
 
 
 def flag(name: str, environment: Mapping[str, str] = os.environ) -> bool:
@@ -38,7 +41,7 @@ def flag(name: str, environment: Mapping[str, str] = os.environ) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
-    """What a function that posts notifications needs."""
+    """What a function that posts notifications needs: the names of tables, how long to keep, and whom to trust."""
 
     webhooks_table: str
     deliveries_table: str
@@ -51,6 +54,40 @@ class DeliverySettings:
         return cls(
             webhooks_table=required("WEBHOOKS_TABLE", environment),
             deliveries_table=required("DELIVERIES_TABLE", environment),
-            delivery_retention=days("DELIVERY_RETENTION_DAYS", environment),
+            delivery_retention=timedelta(days=whole_number("DELIVERY_RETENTION_DAYS", environment)),
             allow_private_targets=flag("ALLOW_PRIVATE_TARGETS", environment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierSettings:
+    """What the notifier needs."""
+
+    delivery: DeliverySettings
+    server_policies_table: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read from what `DeliverySettings` reads, and SERVER_POLICIES_TABLE."""
+        return cls(
+            delivery=DeliverySettings.from_env(environment),
+            server_policies_table=required("SERVER_POLICIES_TABLE", environment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MissedBackupsSettings:
+    """What missed_backups needs."""
+
+    server_policies_table: str
+    backup_events_queue_url: str
+    heartbeat_grace: timedelta
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read from SERVER_POLICIES_TABLE, BACKUP_EVENTS_QUEUE_URL and HEARTBEAT_GRACE_SECONDS."""
+        return cls(
+            server_policies_table=required("SERVER_POLICIES_TABLE", environment),
+            backup_events_queue_url=required("BACKUP_EVENTS_QUEUE_URL", environment),
+            heartbeat_grace=timedelta(seconds=whole_number("HEARTBEAT_GRACE_SECONDS", environment)),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
@@ -67,7 +68,8 @@ def parse_target_url(url: str) -> Url:
         raise InvalidTarget("targetUri: not a URL; an example is https://hooks.example.com/backups") from None
     if parts.scheme not in DEFAULT_PORTS:
         raise InvalidTarget("targetUri: must begin with https:// or http://")
-    if parts.auth is not None:
+    # urllib3 sees no userinfo where it is empty.
+    if parts.auth is not None or "@" in urlsplit(url).netloc:
         raise InvalidTarget("targetUri: user name and password in the URL are not allowed")
     if not parts.host:
         raise InvalidTarget("targetUri: the host is missing")

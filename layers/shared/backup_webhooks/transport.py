@@ -29,13 +29,24 @@ MAX_IDLE_SECONDS = 4.0
 _POOLS, _CONNECTIONS_A_POOL = 100, 10
 
 
+# All that is ever received in one exchange, head included. http.client alone would take 100 header lines of 64 KiB,
+# and of a chunk whose size it reads as -1, everything.
+MAX_RECEIVED_BYTES = 128 * 1024
+
+
+class AnswerTooLong(OSError):
+    """The peer sent more than `MAX_RECEIVED_BYTES` in one exchange."""
+
+
 class DeadlineSocket(socket.socket):
-    """A socket whose timeout bounds the sum of all operations until it is set anew, not each of them."""
+    """A socket whose timeout bounds the sum of all operations until it is set anew, and with them what is received."""
 
     _deadline: float | None = None
+    _may_receive = 0
 
     def settimeout(self, value: float | None, /) -> None:
         self._deadline = None if value is None else time.monotonic() + value
+        self._may_receive = MAX_RECEIVED_BYTES
         super().settimeout(value)
 
     def _arm(self) -> None:
@@ -47,7 +58,11 @@ class DeadlineSocket(socket.socket):
 
     def recv_into(self, *args: Any, **options: Any) -> int:
         self._arm()
-        return super().recv_into(*args, **options)
+        if self._may_receive <= 0:
+            raise AnswerTooLong
+        received = super().recv_into(*args, **options)
+        self._may_receive -= received
+        return received
 
     def send(self, *args: Any, **options: Any) -> int:
         self._arm()

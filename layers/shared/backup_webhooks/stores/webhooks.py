@@ -98,6 +98,8 @@ class WebhooksCache:
             try:
                 answer.set_result(self._of_account(account))
             except Exception as error:
-                self._answers.pop(account, None)
+                with self._lock:
+                    if self._answers.get(account) == (now, answer):
+                        del self._answers[account]
                 answer.set_exception(error)
         return answer.result()

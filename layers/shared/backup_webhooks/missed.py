@@ -1,0 +1,199 @@
+"""The rule of missed backups: from a server policy and its history to the next expected start, and the verdict on it.
+
+Pure: values and moments in, values out (design section 6). Moments are aware and in UTC, kept to the millisecond.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol, Self
+
+from backup_webhooks.quartz import QuartzCron
+
+# The FAQ's promise: a backup is missing when it was not initiated within 1 hour of its scheduled start.
+TOLERANCE = timedelta(hours=1)
+# A server's clock may be ahead of the schedule's by this much.
+CLOCK_SKEW = timedelta(minutes=5)
+# A running backup whose end is never told must not silence its server for ever.
+LONGEST_RUN = timedelta(hours=24)
+# A bound on what one server policy stores; far above what comes before a scheduled time is settled.
+MAX_KEPT = 100
+# Without a schedule only starts that overtake the message of a new one on the queue can come to matter.
+_KEPT_WITHOUT_SCHEDULE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is known of a server policy's backups.
+
+    Every scheduled time up to `settled_until` was answered by a backup, or reported as missed, or lies before the
+    schedule counts. `starts` and `finishes`, ascending, are the backups that may still matter after it.
+    `overdue`, ascending, are times of an earlier schedule that had passed unanswered when it was replaced.
+    """
+
+    settled_until: datetime | None = None
+    starts: tuple[datetime, ...] = ()
+    finishes: tuple[datetime, ...] = ()
+    overdue: tuple[datetime, ...] = ()
+    last_started_at: datetime | None = None
+    last_finished_at: datetime | None = None
+    last_status: str | None = None
+
+    def with_start(self, started_at: datetime) -> Self:
+        """The history with this start in it; the same history if it is known already."""
+        return replace(
+            self,
+            starts=_inserted(self.starts, started_at),
+            overdue=tuple(expected for expected in self.overdue if not _answers(started_at, expected)),
+            last_started_at=max(self.last_started_at or started_at, started_at),
+        )
+
+    def with_finish(self, finished_at: datetime, status: str) -> Self:
+        """The history with this end of a backup in it; the newest one's status stands."""
+        newest = self.last_finished_at is None or finished_at >= self.last_finished_at
+        return replace(
+            self,
+            finishes=_inserted(self.finishes, finished_at),
+            last_finished_at=finished_at if newest else self.last_finished_at,
+            last_status=status if newest else self.last_status,
+        )
+
+
+class Schedule(Protocol):
+    """When backups are to start."""
+
+    def settle(self, history: History) -> tuple[History, datetime | None]:
+        """Advance `settled_until` over what backups have answered; the first scheduled time that none has.
+
+        None where the schedule has no further time. Asks for a history with `settled_until`.
+        """
+        ...
+
+    def last_until(self, settled: datetime, limit: datetime) -> datetime:
+        """A moment, `settled` or later, that passes over the scheduled times up to `limit` and no others."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CronSchedule:
+    """Backups at the times of a Quartz cron expression."""
+
+    cron: QuartzCron
+
+    def settle(self, history: History) -> tuple[History, datetime | None]:
+        """See `Schedule`. A start answers every time from an hour before it to 5 minutes after it."""
+        settled = _settled(history)
+        expected = self.cron.next_after(settled)
+        for start in history.starts:
+            if expected is not None and _answers(start, expected):
+                settled = max(settled, start + CLOCK_SKEW)
+                expected = self.cron.next_after(settled)
+        starts = tuple(start for start in history.starts if start + CLOCK_SKEW > settled)
+        return replace(history, settled_until=settled, starts=starts[-MAX_KEPT:], finishes=()), expected
+
+    def last_until(self, settled: datetime, limit: datetime) -> datetime:
+        """See `Schedule`."""
+        return max(settled, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalSchedule:
+    """Backups that follow each other: an interval after the end of the one before."""
+
+    interval: timedelta
+
+    def settle(self, history: History) -> tuple[History, datetime | None]:
+        """See `Schedule`. Each start and end in turn moves the expectation, unless it came too late for it."""
+        settled = _settled(history)
+        expected = settled + self.interval
+        # The last of each before `settled_until` count too: the interval runs from them.
+        starts = _inserted(history.starts, history.last_started_at)
+        finishes = _inserted(history.finishes, history.last_finished_at)
+        events = sorted([(start, 0) for start in starts] + [(finish, 1) for finish in finishes])
+        for moment, finished in events:
+            if moment > expected + TOLERANCE:
+                break
+            settled = max(settled, moment)
+            step = self.interval if finished else max(self.interval, LONGEST_RUN)
+            expected = moment + step if moment + step > settled else settled + self.interval
+        pending = replace(
+            history,
+            settled_until=settled,
+            starts=tuple(start for start in history.starts if start >= settled)[-MAX_KEPT:],
+            finishes=tuple(finish for finish in history.finishes if finish >= settled)[-MAX_KEPT:],
+        )
+        return pending, expected
+
+    def last_until(self, settled: datetime, limit: datetime) -> datetime:
+        """See `Schedule`."""
+        return settled + max((limit - settled) // self.interval, 0) * self.interval
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A server policy's history, settled, and its next expected start: None where none is to come."""
+
+    history: History
+    expected_at: datetime | None
+
+
+def expectation(schedule: Schedule | None, history: History) -> Expectation:
+    """What is expected next; of an inactive policy (no schedule) only what is still to be reported."""
+    if schedule is None:
+        kept = replace(history, starts=history.starts[-_KEPT_WITHOUT_SCHEDULE:], finishes=())
+        return Expectation(kept, next(iter(history.overdue), None))
+    settled, expected_at = schedule.settle(history)
+    return Expectation(settled, next(iter(history.overdue), expected_at))
+
+
+def reported(schedule: Schedule | None, current: Expectation, resumed_at: datetime) -> Expectation:
+    """What is expected next once the miss of `current.expected_at` is reported.
+
+    `resumed_at` is when missed_backups last came back after a gap of its own: of the times whose deadline went by
+    until then, this one report stands for all. Every time after it has a report of its own.
+    """
+    history, expected_at = current.history, current.expected_at
+    if expected_at is None:
+        raise ValueError("nothing is expected, so nothing was missed")
+    if history.overdue:
+        return expectation(schedule, replace(history, overdue=history.overdue[1:]))
+    if schedule is None:
+        raise ValueError("an inactive policy expects nothing")
+    settled = schedule.last_until(expected_at, resumed_at - TOLERANCE)
+    return expectation(schedule, replace(history, settled_until=settled))
+
+
+def rescheduled(before: Schedule | None, history: History, changed_at: datetime) -> History:
+    """The history under a schedule that counts from `changed_at`.
+
+    Times of the schedule before it whose deadline had passed by then, unanswered, are still to be reported.
+    """
+    overdue = list(history.overdue)
+    while before is not None and len(overdue) < MAX_KEPT:
+        history, expected_at = before.settle(history)
+        if expected_at is None or expected_at + TOLERANCE >= changed_at:
+            break
+        overdue.append(expected_at)
+        history = replace(history, settled_until=expected_at)
+    return replace(history, settled_until=changed_at, overdue=tuple(overdue))
+
+
+def _answers(start: datetime, expected: datetime) -> bool:
+    return expected - CLOCK_SKEW <= start <= expected + TOLERANCE
+
+
+def _settled(history: History) -> datetime:
+    if history.settled_until is None:
+        raise ValueError("the history of a server policy without a schedule can't be settled")
+    return history.settled_until
+
+
+def _inserted(moments: Sequence[datetime], moment: datetime | None) -> tuple[datetime, ...]:
+    if moment is None or moment in moments:
+        return tuple(moments)
+    ascending = list(moments)
+    insort(ascending, moment)
+    return tuple(ascending[-MAX_KEPT:])

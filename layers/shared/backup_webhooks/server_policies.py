@@ -1,0 +1,173 @@
+"""Server policies: one server under one account policy, its schedule, and what its backups have done about it.
+
+Pure: how each message changes what is known, in any order of arrival (design section 6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from backup_webhooks.messages import BackupFinished, BackupMissed, BackupStarted, InvalidMessage, ServerPolicyChanged
+from backup_webhooks.missed import (
+    TOLERANCE,
+    CronSchedule,
+    Expectation,
+    History,
+    IntervalSchedule,
+    Schedule,
+    expectation,
+    reported,
+    rescheduled,
+)
+from backup_webhooks.moments import Moment
+from backup_webhooks.quartz import InvalidSchedule, QuartzCron
+
+_ACTIVE = "ACTIVE"
+
+type PolicyMessage = BackupStarted | BackupFinished | ServerPolicyChanged
+"""The messages that change what is known of a server policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPolicy:
+    """A server policy as it is since `changed_at`; the fields of `ServerPolicyChanged`."""
+
+    account: str
+    server_id: str
+    account_policy_id: str
+    account_policy_name: str
+    storage_region: str
+    account_policy_status: str
+    server_policy_status: str
+    changed_at: datetime
+    backup_schedule: str | None
+    backup_interval_hours: int | None
+    timezone: str
+
+    @classmethod
+    def of(cls, message: ServerPolicyChanged) -> Self:
+        """The policy that the message tells of; `InvalidMessage` if its schedule can't be kept."""
+        policy = cls(
+            account=message.clc_account_alias,
+            server_id=message.server_id,
+            account_policy_id=message.account_policy_id,
+            account_policy_name=message.name,
+            storage_region=message.storage_region,
+            account_policy_status=message.account_policy_status,
+            server_policy_status=message.server_policy_status,
+            changed_at=message.changed_date,
+            backup_schedule=message.backup_schedule,
+            backup_interval_hours=message.backup_interval_hours,
+            timezone=message.timezone,
+        )
+        policy._validate()
+        return policy
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When backups are expected; None while the account policy or the server policy is not active."""
+        if not self.account_policy_status == self.server_policy_status == _ACTIVE:
+            return None
+        if self.backup_schedule is not None:
+            return CronSchedule(_cron(self.backup_schedule, self.timezone))
+        return IntervalSchedule(timedelta(hours=self.backup_interval_hours or 0))
+
+    def _validate(self) -> None:
+        if self.backup_schedule is None and self.backup_interval_hours is None:
+            raise InvalidMessage("$.backupSchedule", "required, where backupIntervalHours is missing too")
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            raise InvalidMessage("$.timezone", "must be an IANA time zone, such as Europe/Berlin") from None
+        if self.backup_schedule is None:
+            return
+        try:
+            cron = _cron(self.backup_schedule, self.timezone)
+        except InvalidSchedule as error:
+            raise InvalidMessage("$.backupSchedule", str(error)) from None
+        if cron.next_after(self.changed_at) is None:
+            raise InvalidMessage("$.backupSchedule", "never fires after changedDate; it must have a time to come")
+
+
+@lru_cache(maxsize=1024)
+def _cron(expression: str, timezone: str) -> QuartzCron:
+    return QuartzCron(expression, ZoneInfo(timezone))
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedPolicy:
+    """All that is known of a server policy.
+
+    `policy` is None while only backups of it were heard of. `expected_at` is the next scheduled start that no
+    backup has answered yet. `revision` counts the changes, so that two writers can't undo each other's.
+    """
+
+    server_policy_id: str
+    policy: ServerPolicy | None = None
+    history: History = field(default_factory=History)
+    expected_at: datetime | None = None
+    revision: int = 0
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The policy's schedule, if there is one to keep."""
+        return self.policy.schedule if self.policy else None
+
+    def after(self, message: PolicyMessage) -> Self:
+        """What is known after the message; an equal value if it tells nothing new, or something older."""
+        match message:
+            case BackupStarted():
+                return self._settled(self.policy, self.history.with_start(message.backup_started_date))
+            case BackupFinished():
+                # That it was initiated is known from its end too, should the start's own message be lost or late.
+                history = self.history.with_start(message.backup_started_date)
+                status = str(message.restore_point_creation_status)
+                return self._settled(self.policy, history.with_finish(message.backup_finished_date, status))
+            case ServerPolicyChanged():
+                return self._changed(ServerPolicy.of(message))
+
+    def _changed(self, policy: ServerPolicy) -> Self:
+        if self.policy and policy.changed_at <= self.policy.changed_at:
+            return self
+        if policy.schedule == self.schedule:
+            return self._settled(policy, self.history)
+        return self._settled(policy, rescheduled(self.schedule, self.history, policy.changed_at))
+
+    def _settled(self, policy: ServerPolicy | None, history: History) -> Self:
+        return self._expecting(policy, expectation(policy.schedule if policy else None, history))
+
+    def _expecting(self, policy: ServerPolicy | None, expected: Expectation) -> Self:
+        return replace(self, policy=policy, history=expected.history, expected_at=expected.expected_at)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """Until when (inclusive) a start answers the expected one."""
+        return self.expected_at and self.expected_at + TOLERANCE
+
+    def missed(self, as_of: datetime) -> bool:
+        """Whether the expected start was missed, for one who knows of all starts up to `as_of`."""
+        return self.deadline is not None and self.deadline < as_of
+
+    def after_miss(self, resumed_at: datetime) -> Self:
+        """What is known once the miss of `expected_at` is told; `resumed_at` as in `missed.reported`."""
+        return self._expecting(
+            self.policy, reported(self.schedule, Expectation(self.history, self.expected_at), resumed_at)
+        )
+
+    def miss(self) -> BackupMissed:
+        """The message that tells of the miss of `expected_at`."""
+        if self.policy is None or self.expected_at is None:
+            raise ValueError("nothing is expected, so nothing was missed")
+        return BackupMissed(
+            account_alias=self.policy.account,
+            server_id=self.policy.server_id,
+            server_policy_id=self.server_policy_id,
+            account_policy_id=self.policy.account_policy_id,
+            account_policy_name=self.policy.account_policy_name,
+            storage_region=self.policy.storage_region,
+            expected_date=Moment.of(self.expected_at),
+        )

@@ -1,0 +1,167 @@
+"""ServerPoliciesTable: schedules and what backups have done about them. Key `serverPolicyId`.
+
+Index `due` (`dueShard`, `deadline`) holds the active policies, keys only; index `byAccount` (`account`, `serverId`).
+Moments are text in ISO 8601 to the millisecond, UTC, whose order is that of time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from backup_webhooks.missed import TOLERANCE, History
+from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.server_policies import ServerPolicy, TrackedPolicy
+from backup_webhooks.stores.items import from_item, to_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SHARDS = 16
+_PAGE = 100  # the most that BatchGetItem takes
+
+
+class Conflict(Exception):
+    """Somebody else has changed the server policy since it was loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPoliciesStore:
+    """Reads and writes server policies. Raises botocore's errors."""
+
+    client: DynamoDBClient
+    table: str
+
+    def load(self, server_policy_id: str) -> TrackedPolicy:
+        """What is stored now (a consistent read); an empty one where nothing is."""
+        answer = self.client.get_item(
+            TableName=self.table, Key=to_item({"serverPolicyId": server_policy_id}), ConsistentRead=True
+        )
+        item = answer.get("Item")
+        return _tracked(from_item(item)) if item else TrackedPolicy(server_policy_id)
+
+    def save(self, tracked: TrackedPolicy) -> None:
+        """Store it in place of the revision that it was made from; `Conflict` if that is no longer the one stored."""
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=to_item(_fields(replace(tracked, revision=tracked.revision + 1))),
+                ConditionExpression="attribute_not_exists(serverPolicyId) OR revision = :seen",
+                ExpressionAttributeValues=to_item({":seen": tracked.revision}),
+            )
+        except self.client.exceptions.ConditionalCheckFailedException:
+            raise Conflict(tracked.server_policy_id) from None
+
+    def due(self, shard: int, as_of: datetime) -> Iterator[Sequence[TrackedPolicy]]:
+        """The shard's policies whose deadline lies before `as_of`, the longest overdue first, a page at a time."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table,
+            IndexName="due",
+            KeyConditionExpression="dueShard = :shard AND deadline < :asOf",
+            ExpressionAttributeValues=to_item({":shard": shard, ":asOf": iso_milliseconds(as_of)}),
+            PaginationConfig={"PageSize": _PAGE},
+        )
+        for page in pages:
+            if page["Items"]:
+                yield self._load_all([item["serverPolicyId"]["S"] for item in page["Items"]])
+
+    def _load_all(self, server_policy_ids: list[str]) -> Sequence[TrackedPolicy]:
+        """The policies as they are now: an index lags behind its table."""
+        keys = [to_item({"serverPolicyId": server_policy_id}) for server_policy_id in server_policy_ids]
+        found: list[TrackedPolicy] = []
+        request: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
+        while request:
+            answer = self.client.batch_get_item(RequestItems=request)
+            found += [_tracked(from_item(item)) for item in answer["Responses"].get(self.table, [])]
+            request = answer.get("UnprocessedKeys")
+        return found
+
+    def of_account(self, account: str) -> Iterator[TrackedPolicy]:
+        """The account's server policies, by server."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table,
+            IndexName="byAccount",
+            KeyConditionExpression="account = :account",
+            ExpressionAttributeValues=to_item({":account": account}),
+        )
+        return (_tracked(from_item(item)) for page in pages for item in page["Items"])
+
+
+def shard_of(server_policy_id: str) -> int:
+    """The policy's part of the index `due`: spreads what falls due at the same minute over 16 partitions."""
+    return zlib.crc32(server_policy_id.encode()) % SHARDS
+
+
+_POLICY_ATTRIBUTES = {
+    "account": "account",
+    "server_id": "serverId",
+    "account_policy_id": "accountPolicyId",
+    "account_policy_name": "accountPolicyName",
+    "storage_region": "storageRegion",
+    "account_policy_status": "accountPolicyStatus",
+    "server_policy_status": "serverPolicyStatus",
+    "changed_at": "changedDate",
+    "backup_schedule": "backupSchedule",
+    "backup_interval_hours": "backupIntervalHours",
+    "timezone": "timezone",
+}
+_HISTORY_ATTRIBUTES = {
+    "settled_until": "settledUntil",
+    "starts": "starts",
+    "finishes": "finishes",
+    "overdue": "overdue",
+    "last_started_at": "lastStartedAt",
+    "last_finished_at": "lastFinishedAt",
+    "last_status": "lastStatus",
+}
+_MOMENTS = {"changed_at", "settled_until", "starts", "finishes", "overdue", "last_started_at", "last_finished_at"}
+
+
+def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
+    """The item's attributes. What is None is left out: an index takes no NULL, and is sparse for the lack of it."""
+    values = {_HISTORY_ATTRIBUTES[name]: value for name, value in asdict(tracked.history).items()}
+    if tracked.policy:
+        values |= {_POLICY_ATTRIBUTES[name]: value for name, value in asdict(tracked.policy).items()}
+    if tracked.expected_at:
+        values["expectedAt"] = tracked.expected_at
+        values["deadline"] = tracked.expected_at + TOLERANCE
+        values["dueShard"] = shard_of(tracked.server_policy_id)
+    values |= {"serverPolicyId": tracked.server_policy_id, "revision": tracked.revision}
+    return {name: _to_text(value) for name, value in values.items() if value is not None}
+
+
+def _tracked(item: dict[str, Any]) -> TrackedPolicy:
+    policy = None
+    if "changedDate" in item:
+        policy = ServerPolicy(**_values(item, _POLICY_ATTRIBUTES))
+        if policy.backup_interval_hours is not None:
+            policy = replace(policy, backup_interval_hours=int(policy.backup_interval_hours))
+    return TrackedPolicy(
+        server_policy_id=item["serverPolicyId"],
+        policy=policy,
+        history=History(**_values(item, _HISTORY_ATTRIBUTES)),
+        expected_at=_from_text(item["expectedAt"]) if "expectedAt" in item else None,
+        revision=int(item["revision"]),
+    )
+
+
+def _values(item: dict[str, Any], attributes: dict[str, str]) -> dict[str, Any]:
+    return {
+        name: _from_text(item.get(attribute)) if name in _MOMENTS else item.get(attribute)
+        for name, attribute in attributes.items()
+    }
+
+
+def _to_text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso_milliseconds(value)
+    return [iso_milliseconds(moment) for moment in value] if isinstance(value, tuple) else value
+
+
+def _from_text(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(datetime.fromisoformat(text) for text in value)
+    return value and datetime.fromisoformat(value)

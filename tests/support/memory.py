@@ -1,0 +1,111 @@
+"""The stores and the queue in memory, for a virtual week in a second. What DynamoDB and SQS promise, and no more:
+conditional writes, an index, messages that are invisible while they are in hand and come again if they are not deleted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from backup_webhooks.heartbeat import Watermark
+from backup_webhooks.server_policies import TrackedPolicy
+from backup_webhooks.stores.server_policies import Conflict, shard_of
+
+VISIBILITY = timedelta(seconds=180)
+MAX_RECEIVES = 5
+
+
+class Killed(BaseException):
+    """The function's process is gone. No handler of errors may stop it."""
+
+
+@dataclass
+class MemoryPolicies:
+    """ServerPoliciesTable. `step` is called before and after each write."""
+
+    step: Callable[[], None] = lambda: None
+    items: dict[str, TrackedPolicy] = field(default_factory=dict)
+    _shards: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def load(self, server_policy_id: str) -> TrackedPolicy:
+        return self.items.get(server_policy_id, TrackedPolicy(server_policy_id))
+
+    def save(self, tracked: TrackedPolicy) -> None:
+        self.step()
+        if self.load(tracked.server_policy_id).revision != tracked.revision:
+            raise Conflict(tracked.server_policy_id)
+        self.items[tracked.server_policy_id] = replace(tracked, revision=tracked.revision + 1)
+        self._shards[shard_of(tracked.server_policy_id)].add(tracked.server_policy_id)
+        self.step()
+
+    def due(self, shard: int, as_of: datetime) -> Iterator[Sequence[TrackedPolicy]]:
+        page = [
+            self.items[policy_id] for policy_id in sorted(self._shards[shard]) if self.items[policy_id].missed(as_of)
+        ]
+        if page:
+            yield page
+
+
+@dataclass
+class MemoryHeartbeats:
+    """The heartbeats' item."""
+
+    watermark: Watermark = field(default_factory=Watermark)
+
+    def load(self) -> Watermark:
+        return self.watermark
+
+    def save_tick(self, watermark: Watermark) -> None:
+        self.watermark = replace(watermark, newest_read=self.watermark.newest_read)
+
+    def record_read(self, sent_at: datetime) -> None:
+        newest = max(self.watermark.newest_read or sent_at, sent_at)
+        self.watermark = replace(self.watermark, newest_read=newest)
+
+
+@dataclass
+class _Message:
+    body: str
+    visible_at: datetime
+    receives: int = 0
+
+
+@dataclass
+class MemoryQueue:
+    """BackupEventsQueue, a standard queue: almost in order, at least once. `now` is the world's clock."""
+
+    chance: random.Random
+    now: Callable[[], datetime]
+    step: Callable[[], None] = lambda: None
+    dead_letters: list[str] = field(default_factory=list)
+    _messages: list[_Message] = field(default_factory=list)
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:
+        self.step()
+        self._messages.append(_Message(MessageBody, self.now()))
+        self.step()
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        self.step()
+        self._messages += [_Message(entry["MessageBody"], self.now()) for entry in Entries]
+        self.step()
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+    def receive(self) -> list[_Message]:
+        """Up to ten of the thirty oldest visible messages."""
+        visible = [message for message in self._messages if message.visible_at <= self.now()][:30]
+        batch = self.chance.sample(visible, min(10, len(visible)))
+        for message in batch:
+            message.receives += 1
+            message.visible_at = self.now() + VISIBILITY
+            if message.receives > MAX_RECEIVES:
+                self.dead_letters.append(message.body)
+                self._messages.remove(message)
+        return [message for message in batch if message.receives <= MAX_RECEIVES]
+
+    def delete(self, message: _Message) -> None:
+        self._messages.remove(message)

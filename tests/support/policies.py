@@ -1,0 +1,92 @@
+"""Small factories of server policies and of their backups, and the judge as one sees it from outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from backup_webhooks.messages import (
+    BackupFinished,
+    BackupStarted,
+    BackupStatus,
+    ServerPolicyChanged,
+)
+from backup_webhooks.moments import Moment
+from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
+
+POLICY_ID = "e6ac019b-c646-359a-83a4-b81b5cc1c512"
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def at(text: str) -> Moment:
+    """`12-20 17:00` (of 2018, UTC), with seconds or a year and a zone where they matter."""
+    if text[2] == "-":
+        text = f"2018-{text}"
+    return Moment.parse(text if "+" in text[10:] or text.endswith("Z") else f"{text}Z")
+
+
+def changed(on: str, **changes: Any) -> ServerPolicyChanged:
+    """An active policy with a backup daily at 17:00 UTC, since then."""
+    fields: dict[str, Any] = {
+        "server_policy_id": POLICY_ID,
+        "account_policy_id": "6c8a4b1f-4d68-4d2b-9a1c-1a7a3a2a8d22",
+        "name": "TestAccountPolicyName20181228013921",
+        "clc_account_alias": "TEST",
+        "server_id": "testServerId20181228013921",
+        "storage_region": "US WEST",
+        "account_policy_status": "ACTIVE",
+        "server_policy_status": "ACTIVE",
+        "changed_date": at(on),
+        "backup_schedule": "0 0 17 * * ?",
+    }
+    return ServerPolicyChanged(**(fields | changes))
+
+
+def every(hours: int, on: str, **changes: Any) -> ServerPolicyChanged:
+    """An active policy with a backup so many hours after the end of the one before."""
+    return changed(on, backup_schedule=None, backup_interval_hours=hours, **changes)
+
+
+def _backup(**fields: Any) -> dict[str, Any]:
+    return {
+        "account_alias": "TEST",
+        "server_id": "testServerId20181228013921",
+        "server_policy_id": POLICY_ID,
+        "account_policy_id": "6c8a4b1f-4d68-4d2b-9a1c-1a7a3a2a8d22",
+        "account_policy_name": "TestAccountPolicyName20181228013921",
+        "storage_region": "US WEST",
+    } | fields
+
+
+def started(on: str, **fields: Any) -> BackupStarted:
+    return BackupStarted(**_backup(backup_started_date=at(on), **fields))
+
+
+def finished(start: str, end: str, status: str = "SUCCESS", **fields: Any) -> BackupFinished:
+    return BackupFinished(
+        **_backup(
+            backup_started_date=at(start),
+            backup_finished_date=at(end),
+            restore_point_id=f"rp {start}",
+            restore_point_creation_status=BackupStatus(status),
+            **fields,
+        )
+    )
+
+
+def tracked(*messages: PolicyMessage) -> TrackedPolicy:
+    """What is known after these messages, in this order."""
+    policy = TrackedPolicy(POLICY_ID)
+    for message in messages:
+        policy = policy.after(message)
+    return policy
+
+
+def misses(policy: TrackedPolicy, as_of: str, resumed_at: datetime = LONG_AGO) -> list[str]:
+    """The scheduled times that are told as missed by one who knows of all starts up to `as_of`."""
+    told = []
+    while policy.missed(at(as_of)):
+        assert policy.expected_at is not None
+        told.append(f"{policy.expected_at:%m-%d %H:%M}")
+        policy = policy.after_miss(resumed_at)
+    return told
