@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
@@ -31,7 +32,9 @@ class FunctionError(Exception):
 class Worker:
     """One execution environment. Invocations go through it one at a time, as on Lambda."""
 
-    def __init__(self, function: Function, source: Path, stack: Stack, log: Path) -> None:
+    def __init__(
+        self, function: Function, source: Path, stack: Stack, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._function = function
         self._source = source
         self._log = log
@@ -39,7 +42,7 @@ class Worker:
         self._answers: dict[str, Future[Any]] = {}
         self._api = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._api.serve_forever, name=f"{function.name} runtime API", daemon=True).start()
-        self._environment = self._make_environment(stack)
+        self._environment = self._make_environment(stack) | dict(environment or {})
         self.process = self._start()
 
     def invoke(self, event: Any) -> Any:

@@ -67,6 +67,7 @@ def test_a_bad_message_ends_whole_in_the_dead_letters_and_the_good_one_is_posted
 
     for _ in range(6):
         poller.poll_once()
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "180"})
 
     dead = sqs.get_queue_url(QueueName="BackupEventsDeadLetterQueue")["QueueUrl"]
     assert [message["Body"] for message in sqs.receive_message(QueueUrl=dead)["Messages"]] == [bad]

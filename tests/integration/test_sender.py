@@ -59,7 +59,7 @@ DRIPS, PAUSE_SECONDS = 6000, 0.01
 
 CLOSED = "the connection was closed without an answer"
 CUT = "the connection was cut"
-NO_ANSWER = "no complete answer within 10 s"
+NO_ANSWER = "no complete answer in time (5 s to connect, 10 s in all)"
 NO_CONNECTION = "no connection within 5 s"
 NOT_HTTP = "the answer is not valid HTTP"
 NOT_RESOLVED = "the target's host name could not be resolved"
@@ -451,7 +451,7 @@ class TestDeadlines:
         flood = Endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, 10**6)
 
         with Endpoint(flood) as endpoint:
-            attempt = post(endpoint.url, local_sender(limits=SHORT))
+            attempt = post(endpoint.url, local_sender())
             assert flood.cut.saw()
 
         assert (attempt.status, attempt.reason) == (None, "the answer is longer than 128 KiB")
@@ -717,7 +717,7 @@ class TestTls:
         attempt = self.attempt_at(silent, limits=SHORT)
 
         assert (attempt.status, attempt.delivered) == (None, False)
-        assert "within" in str(attempt.reason)
+        assert "in time" in str(attempt.reason)
         assert closed.saw()
 
     def test_a_handshake_that_drips_is_cut(self) -> None:

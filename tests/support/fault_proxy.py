@@ -18,7 +18,7 @@ _OWN = {"connection", "content-length", "transfer-encoding", "date", "server", "
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a JSON protocol service: `operation` such as `UpdateItem`, and its parameters."""
+    """One call of a JSON protocol service: `operation` such as `UpdateItem`, and its parameters, a test may change."""
 
     operation: str
     parameters: dict[str, Any]
@@ -40,7 +40,7 @@ class FaultProxy:
     def __init__(self, upstream: str) -> None:
         self.behaviour: Callable[[Call], Answer] = lambda call: call.forward()
         self.calls: list[Call] = []
-        pool = urllib3.PoolManager(retries=False)
+        pool = urllib3.PoolManager(retries=False, maxsize=20)
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,12 +50,13 @@ class FaultProxy:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in _OWN}
                 operation = self.headers["x-amz-target"].rpartition(".")[2]
+                parameters = json.loads(body)
 
                 def forward() -> Answer:
-                    response = pool.request("POST", upstream, body=body, headers=headers)
+                    response = pool.request("POST", upstream, body=json.dumps(parameters).encode(), headers=headers)
                     return response.status, response.data
 
-                call = Call(operation, json.loads(body), forward)
+                call = Call(operation, parameters, forward)
                 proxy.calls.append(call)
                 status, answer = proxy.behaviour(call)
                 self.send_response(status)

@@ -17,6 +17,7 @@ from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
+    InvalidHeader,
     NameResolutionError,
     NewConnectionError,
     ProtocolError,
@@ -146,12 +147,12 @@ def _reason(error: Exception) -> str:
         case ConnectTimeoutError():
             return f"no connection within {CONNECT_SECONDS} s"
         case Urllib3TimeoutError():
-            return f"no complete answer within {EXCHANGE_SECONDS} s"
+            return f"no complete answer in time ({CONNECT_SECONDS} s to connect, {EXCHANGE_SECONDS} s in all)"
         case SSLError():
             return _tls_reason(error.args[0] if error.args else None)
         case ProtocolError():
             return _protocol_reason(error.args[-1] if error.args else None)
-        case ValueError():
+        case InvalidHeader() | ValueError():
             return "the answer is not valid HTTP"
         case _:
             return "the exchange failed"
@@ -166,7 +167,7 @@ def _tls_reason(cause: object) -> str:
 def _protocol_reason(cause: object) -> str:
     match cause:
         case TimeoutError():
-            return f"no complete answer within {EXCHANGE_SECONDS} s"
+            return f"no complete answer in time ({CONNECT_SECONDS} s to connect, {EXCHANGE_SECONDS} s in all)"
         case RemoteDisconnected():
             return "the connection was closed without an answer"
         case AnswerTooLong():

@@ -33,7 +33,7 @@ class HeartbeatsStore:
         answer = self.client.get_item(TableName=self.table, Key=_KEY, ConsistentRead=True)
         item = from_item(answer.get("Item", {}))
         newest_read, ran_at, resumed_at = (
-            datetime.fromisoformat(item[name]) if name in item else None
+            datetime.fromisoformat(item[name]) if item.get(name) else None
             for name in ("newestRead", "ranAt", "resumedAt")
         )
         seen = tuple(
