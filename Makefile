@@ -19,8 +19,8 @@ export SAM_CLI_TELEMETRY := 0
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
-run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; LISTEN=address)
-	@$(PYTHON) -m local run $(if $(ONCE),--once) $(if $(LISTEN),--listen $(LISTEN))
+run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SPEED=3600: a fast clock)
+	@$(PYTHON) -m local run $(if $(ONCE),--once) $(if $(LISTEN),--listen $(LISTEN)) $(if $(SPEED),--speed $(SPEED))
 
 test: $(VENV) artefact ## All tests
 	@$(PYTHON) -m pytest $(TESTS)

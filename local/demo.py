@@ -12,14 +12,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 
 from local import messages
+from local.clock import LocalClock
 from local.poller import Poller
 from local.receiver import Post, Receiver
+from local.scheduler import MinuteScheduler
+from local.servers import ACCOUNT, demo_servers
 from local.stack import AWS_PORT, STACK_FILE, Stack, embedded, published
 from local.template import Template, translate
 from local.worker import Worker
@@ -27,7 +31,7 @@ from local.worker import Worker
 RECEIVER_PORT = 8001
 _WORKERS_A_QUEUE = 2
 _SAMPLES_WITHIN_SECONDS = 60
-_PAUSE_SECONDS = 2.0
+_PAUSE_SECONDS = 1.0
 
 
 @dataclass
@@ -59,8 +63,12 @@ class Watch:
             print(f"  {latency:>8}  POST {post.path:<24} {text}", flush=True)
 
 
-def run(once: bool, host: str) -> int:
-    """Run the main job on an address of this machine; the exit status. `once` ends after the samples."""
+def run(once: bool, host: str, speed: float) -> int:
+    """Run the main job on an address of this machine; the exit status.
+
+    `once` ends after the samples; `speed` is how many times faster than the world's the schedules' clock runs.
+    """
+    clock = LocalClock(speed)
     started = time.monotonic()
     print("Starting: SAM translation, embedded AWS, functions …", flush=True)
     template = translate()
@@ -70,7 +78,7 @@ def run(once: bool, host: str) -> int:
     with (
         embedded(template, host, aws_port) as stack,
         Receiver(watch.on_post, host, receiver_port) as receiver,
-        polled(template, stack),
+        functions_running(template, stack, clock),
     ):
         set_targets(stack, receiver)
         print(f"Ready after {time.monotonic() - started:.1f} s. AWS: {stack.endpoint}  receiver: {receiver.url}")
@@ -79,39 +87,44 @@ def run(once: bool, host: str) -> int:
         if once:
             return 0 if ok else 1
         with published(stack):
-            simulate(stack, watch)
+            simulate(stack, watch, clock)
     return 0
 
 
 @contextmanager
-def polled(template: Template, stack: Stack) -> Iterator[None]:
-    """Run each function that has a queue, in workers of its own."""
+def functions_running(template: Template, stack: Stack, clock: LocalClock) -> Iterator[None]:
+    """Run each function that has a queue or a schedule, in workers of its own."""
+    workers: list[Worker] = []
+    drivers: list[Poller | MinuteScheduler] = []
     functions = stack.functions()
-    workers, pollers = [], []
+
+    def worker(name: str) -> Worker:
+        log = STACK_FILE.parent / f"{name}.log"
+        workers.append(Worker(functions[name], template.sources[name], stack, log))
+        return workers[-1]
+
     for source in template.queue_sources:
+        url = stack.client("sqs").get_queue_url(QueueName=source.queue)["QueueUrl"]
         for _ in range(_WORKERS_A_QUEUE):
-            function = functions[source.function]
-            log = STACK_FILE.parent / f"{function.name}.log"
-            worker = Worker(function, template.sources[function.name], stack, log)
-            url = stack.client("sqs").get_queue_url(QueueName=source.queue)["QueueUrl"]
-            poller = Poller(stack, url, source.batch_size, worker)
-            workers.append(worker)
-            pollers.append(poller)
-            poller.start()
+            drivers.append(Poller(stack, url, source.batch_size, worker(source.function)))
+    for schedule in template.minute_schedules:
+        drivers.append(MinuteScheduler(schedule, worker(schedule.function), clock))
+    for driver in drivers:
+        driver.start()
     try:
         yield
     finally:
-        for poller in pollers:
-            poller.stop()
-        for worker in workers:
-            worker.close()
+        for driver in drivers:
+            driver.stop()
+        for one in workers:
+            one.close()
 
 
 def set_targets(stack: Stack, receiver: Receiver) -> None:
     """A target for each event of the demo account, all at the demo receiver."""
     store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     for event in WebhookEvent:
-        store.put(Target(messages.ACCOUNT, event, f"{receiver.url}/{event}"))
+        store.put(Target(ACCOUNT, event, f"{receiver.url}/{event}"))
 
 
 def feed_samples(stack: Stack, watch: Watch) -> bool:
@@ -131,17 +144,29 @@ def feed_samples(stack: Stack, watch: Watch) -> bool:
     return arrived == len(expected)
 
 
-def simulate(stack: Stack, watch: Watch) -> None:
-    """Simulate backups until Ctrl-C, then sum up."""
+def simulate(stack: Stack, watch: Watch, clock: LocalClock) -> None:
+    """Let the demo's servers back up until Ctrl-C, then sum up."""
     print("Simulating backups until Ctrl-C. In another terminal: .venv/bin/python -m local send events/…", flush=True)
+    if clock.speed > 1:
+        print(f"The clock runs {clock.speed:g} times as fast: a missed backup shows within seconds of its hour.")
     watch.latencies.clear()
+    chance = random.Random(secrets.randbits(32))  # noqa: S311
+    servers = demo_servers()
     try:
-        for message in messages.simulated(random.Random(secrets.randbits(32))):  # noqa: S311
-            body = json.dumps(message)
-            if message["type"] == "BackupFinished":
-                watch.expect(body)
-            messages.send(stack, body)
-            time.sleep(_PAUSE_SECONDS / 2)
+        for message in [server.changed(clock()) for server in servers]:
+            messages.send(stack, json.dumps(message))
+        while True:
+            time.sleep(_PAUSE_SECONDS)
+            now = clock()
+            said = [message for server in servers for message in server.backups_until(now, chance)]
+            if clock.speed == 1:
+                # Nobody waits for the night: a manual run, beside the schedule.
+                said += chance.choice(servers).backup(now - timedelta(minutes=chance.randint(1, 50)), now, chance)
+            for message in said:
+                body = json.dumps(message)
+                if message["type"] == "BackupFinished":
+                    watch.expect(body)
+                messages.send(stack, body)
     except KeyboardInterrupt:
         pass
     if watch.latencies:

@@ -11,18 +11,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
-from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.heartbeat import Seen, Watermark
+from backup_webhooks.messages import WebhookEvent, encode_message
+from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 
 from local.receiver import Receiver
-from local.stack import Stack, embedded
-from local.template import PROJECT, translate
+from local.stack import Stack
+from local.template import PROJECT
+from tests.support.messages import sqs_event
+from tests.support.policies import LONG_AGO, changed
 
 BUILD = PROJECT / ".aws-sam" / "x86_64"
 (SITE_PACKAGES,) = [Path(path) for path in sys.path if path.endswith("site-packages")][:1]
@@ -30,12 +36,6 @@ BUILD = PROJECT / ".aws-sam" / "x86_64"
 pytestmark = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the emulator and the build are x86_64 Linux"
 )
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with embedded(translate()) as stack:
-        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -50,24 +50,24 @@ def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def notifier_url(stack: Stack, runtime_client: Path, tmp_path: Path) -> Iterator[str]:
-    """The emulator with the built NotifierFunction in it, in an interpreter without site-packages of ours."""
-    (emulator,) = (PROJECT / "tools/sam/.venv").glob(
-        "lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"
-    )
+@contextmanager
+def emulated(name: str, stack: Stack, runtime_client: Path) -> Iterator[str]:
+    """The emulator with a built function in it, in an interpreter without site-packages of ours; where to invoke it."""
+    (emulator,) = (PROJECT / "tools/sam/.venv").glob("lib/*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
     with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as free_api:
         port, api_port = free.getsockname()[1], free_api.getsockname()[1]
     layers = [BUILD / layer / "python" for layer in ("DependenciesLayer", "SharedLayer")]
-    function = BUILD / "NotifierFunction"
+    deployed = stack.functions()[name]
     environment = (
-        dict(stack.functions()["NotifierFunction"].environment)
+        dict(deployed.environment)
         | stack.aws_environment()
         | {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(map(str, [function, *layers, runtime_client])),
-            "AWS_LAMBDA_FUNCTION_NAME": "NotifierFunction",
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
+            "PYTHONPATH": os.pathsep.join(map(str, [BUILD / name, *layers, runtime_client])),
+            # No time zones of the machine's, as on Lambda: the layer's own must do.
+            "PYTHONTZPATH": "",
+            "AWS_LAMBDA_FUNCTION_NAME": name,
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(deployed.timeout),
             "AWS_REGION": "us-east-1",
         }
     )
@@ -77,16 +77,19 @@ def notifier_url(stack: Stack, runtime_client: Path, tmp_path: Path) -> Iterator
         *("--runtime-api-address", f"127.0.0.1:{api_port}"),
         *(sys._base_executable, "-m", "awslambdaric", "app.lambda_handler"),  # type: ignore[attr-defined]
     ]
-    log = tmp_path / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=function, env=environment, stdout=output, stderr=output)  # noqa: S603
+    process = subprocess.Popen(command, cwd=BUILD / name, env=environment)  # noqa: S603
     try:
         wait_for(port)
         yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
     finally:
         process.terminate()
         process.wait()
-        sys.stdout.write(log.read_text())
+
+
+@pytest.fixture
+def notifier_url(stack: Stack, runtime_client: Path) -> Iterator[str]:
+    with emulated("NotifierFunction", stack, runtime_client) as url:
+        yield url
 
 
 def wait_for(port: int) -> None:
@@ -124,3 +127,21 @@ def test_the_built_function_reports_a_message_that_it_cannot_use(notifier_url: s
     failed = [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
     assert failed == [record["messageId"] for record in event["Records"]]
     assert good not in failed
+
+
+def test_the_built_functions_tell_of_a_missed_backup(stack: Stack, runtime_client: Path, notifier_url: str) -> None:
+    sqs, queue = stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]
+    table = stack.outputs["ServerPoliciesTableName"]
+    vouches = Seen(datetime(2018, 12, 20, 18, 5, tzinfo=UTC), datetime(2018, 12, 20, 18, 6, tzinfo=UTC))
+    HeartbeatsStore(stack.client("dynamodb"), table).save_tick(Watermark(None, (vouches,), vouches.seen_at, LONG_AGO))
+    policy = {"backup_schedule": "0 0 18 * * ?", "timezone": "Europe/Berlin"}
+    invoke(notifier_url, sqs_event(encode_message(changed("12-20 09:00", **policy))))
+
+    with emulated("MissedBackupsFunction", stack, runtime_client) as url:
+        assert invoke(url, json.loads((PROJECT / "events/tick.json").read_text())) == {"due": 1, "sent": 1}
+
+    sent = [
+        json.loads(message["Body"])
+        for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    ]
+    assert [body.get("expectedDate") for body in sent if body["type"] == "BackupMissed"] == ["2018-12-20T17:00:00.000Z"]

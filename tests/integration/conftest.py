@@ -19,21 +19,9 @@ from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 
 from local.receiver import Receiver
-from local.stack import Stack, embedded
-from local.template import Template, translate
+from local.stack import Stack
 from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import Context, sqs_event
-
-
-@pytest.fixture(scope="session")
-def template() -> Template:
-    return translate()
-
-
-@pytest.fixture(scope="session")
-def stack(template: Template) -> Iterator[Stack]:
-    with embedded(template) as stack:
-        yield stack
 
 
 @pytest.fixture

@@ -1,0 +1,96 @@
+"""The demo's servers: policies of each kind, and backups that follow them, or for once do not."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from backup_webhooks.quartz import QuartzCron
+
+ACCOUNT = "TEST"
+_SKIPPED = 0.1
+_STATUSES = ("SUCCESS",) * 7 + ("PARTIAL_SUCCESS", "FAILED", "CANCELLED")
+
+
+@dataclass
+class DemoServer:
+    """One server under one policy. `next_at`: when it will back up next; None if it will not."""
+
+    server_id: str
+    schedule: str | None = None
+    interval_hours: int | None = None
+    timezone: str = "UTC"
+    active: bool = True
+    next_at: datetime | None = None
+
+    def changed(self, now: datetime) -> dict[str, Any]:
+        """The policy's message, as of now, with which its backups begin."""
+        if self.active:
+            self.next_at = self._after(now)
+        message = self._common() | {
+            "type": "ServerPolicyChanged",
+            "name": "Nightly" if self.schedule else "Continuous",
+            "clcAccountAlias": ACCOUNT,
+            "accountPolicyStatus": "ACTIVE",
+            "serverPolicyStatus": "ACTIVE" if self.active else "INACTIVE",
+            "changedDate": now.isoformat(),
+            "backupSchedule": self.schedule,
+            "backupIntervalHours": self.interval_hours,
+            "timezone": self.timezone,
+        }
+        return {name: value for name, value in message.items() if value is not None}
+
+    def backups_until(self, now: datetime, chance: random.Random) -> Iterator[dict[str, Any]]:
+        """The messages of the backups that were due by now; one in ten does not take place."""
+        while self.next_at is not None and self.next_at <= now:
+            if chance.random() < _SKIPPED:
+                self.next_at = self._after(self.next_at)
+                continue
+            finished = self.next_at + timedelta(minutes=chance.randint(2, 20))
+            yield from self.backup(self.next_at, finished, chance)
+            self.next_at = self._after(finished)
+
+    def backup(self, started: datetime, finished: datetime, chance: random.Random) -> Iterator[dict[str, Any]]:
+        """The messages of one backup."""
+        message = self._common() | {
+            "type": "BackupStarted",
+            "accountAlias": ACCOUNT,
+            "accountPolicyName": "Nightly" if self.schedule else "Continuous",
+            "backupStartedDate": started.isoformat(),
+        }
+        yield message
+        yield message | {
+            "type": "BackupFinished",
+            "restorePointId": str(uuid.UUID(int=chance.getrandbits(128))),
+            "restorePointCreationStatus": chance.choice(_STATUSES),
+            "backupFinishedDate": finished.isoformat(),
+        }
+
+    def _after(self, moment: datetime) -> datetime | None:
+        if self.schedule:
+            return QuartzCron(self.schedule, ZoneInfo(self.timezone)).next_after(moment)
+        return moment + timedelta(hours=self.interval_hours or 0)
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "serverId": self.server_id,
+            "serverPolicyId": str(uuid.uuid5(uuid.NAMESPACE_DNS, self.server_id)),
+            "accountPolicyId": str(uuid.uuid5(uuid.NAMESPACE_DNS, self.schedule or "interval")),
+            "storageRegion": "US WEST",
+        }
+
+
+def demo_servers() -> list[DemoServer]:
+    """Schedules and intervals, and one server whose policy is inactive: silent, and not missed."""
+    return [
+        DemoServer("IL1TESTWEB01", schedule="0 0 1 * * ?", timezone="America/Chicago"),
+        DemoServer("IL1TESTDB01", interval_hours=6),
+        DemoServer("CA3TESTMAIL", schedule="0 30 0/4 * * ?"),
+        DemoServer("GB3TESTFILES", schedule="0 0 22 ? * MON-FRI", timezone="Europe/London"),
+        DemoServer("VA1TESTBUILD", schedule="0 0 3 * * ?", active=False),
+    ]
