@@ -42,6 +42,9 @@ build: $(VENV) $(SAM) ## Build functions and layers for AWS (Architecture=arm64|
 deploy: build ## Deploy to AWS: asks at first, samconfig.toml remembers
 	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(if $(shell grep -s ^region samconfig.toml),,--guided)
 
+bench: $(VENV) ## Benchmarks, as ratios and medians
+	@for benchmark in benchmarks/*.py; do $(PYTHON) $$benchmark; done
+
 artefact: $(VENV) $(SAM)
 	@$(SAM_BUILD) --parameter-overrides Architecture=x86_64 --build-dir .aws-sam/x86_64 >.aws-sam.log 2>&1 || (cat .aws-sam.log; exit 1)
 

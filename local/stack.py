@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from local.template import PROJECT, Template, translate
+from local.template import PROJECT, Template
 
 STACK_FILE = PROJECT / ".local" / "stack.json"
 AWS_PORT = 8002
@@ -74,7 +74,14 @@ class Stack:
 
 @contextmanager
 def embedded(template: Template, host: str = "127.0.0.1", port: int = 0) -> Iterator[Stack]:
-    """Start moto's server and deploy the template into it, with targets on this machine allowed."""
+    """Start moto's server and deploy the template into it, with targets on this machine allowed.
+
+    Where AWS_ENDPOINT_URL is set, deploy into what is there instead. AWS_ENDPOINT_URL_DYNAMODB leads the tables alone
+    elsewhere.
+    """
+    if elsewhere := os.environ.get("AWS_ENDPOINT_URL"):
+        yield Stack(elsewhere, deploy(Stack(elsewhere, {}), template))
+        return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     # moto's server thread would die of it alone, and its starter wait for ever.
     try:
@@ -96,12 +103,16 @@ def embedded(template: Template, host: str = "127.0.0.1", port: int = 0) -> Iter
 def deploy(stack: Stack, template: Template) -> dict[str, str]:
     """Deploy the template with CloudFormation; the outputs by name."""
     cloudformation = stack.client("cloudformation")
+    # What another run has left at an endpoint that outlives it.
+    cloudformation.delete_stack(StackName="local")
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName="local")
     cloudformation.create_stack(
         StackName="local",
         TemplateBody=json.dumps(template.cloudformation),
         Parameters=[{"ParameterKey": "AllowPrivateTargets", "ParameterValue": "true"}],
         Capabilities=["CAPABILITY_IAM"],
     )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="local")
     if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
         _create_tables(stack, template)
     (deployed,) = cloudformation.describe_stacks(StackName="local")["Stacks"]
@@ -138,6 +149,3 @@ def running() -> Stack:
         return Stack(**json.loads(STACK_FILE.read_text()))
     except FileNotFoundError:
         raise SystemExit("No stack is running here: start one with `make run` in another terminal.") from None
-
-
-__all__ = ["AWS_PORT", "Function", "Stack", "deploy", "embedded", "published", "running", "translate"]

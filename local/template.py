@@ -78,6 +78,8 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
                 resource["Properties"].pop("Layers", None)
             case "AWS::DynamoDB::Table":
                 resource["Properties"]["TableName"] = name
+                # On AWS a table outlives its stack; here the next run begins with an empty one.
+                del resource["DeletionPolicy"], resource["UpdateReplacePolicy"]
             case "AWS::SQS::Queue":
                 resource["Properties"]["QueueName"] = name
     return Template(translated, sources, queue_sources, minute_schedules)

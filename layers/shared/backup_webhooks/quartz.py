@@ -5,109 +5,30 @@ Pure: no clock, no input or output.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-MAX_LENGTH = 200
-_SHOWN_LENGTH = 40
-# Quartz follows an open year such as `*` to 100 years past the year it runs in. An end that is 100 years past
-# the last year one can name keeps the answer free of the clock.
-_LAST_YEAR = 2199
+from backup_webhooks.quartz_fields import (
+    HOURS,
+    LAST_YEAR,
+    MINUTES,
+    MONTH,
+    SATURDAY,
+    SECONDS,
+    SUNDAY,
+    YEAR,
+    DayRule,
+    InvalidSchedule,
+    day_rule,
+    texts_of,
+)
+
+__all__ = ["InvalidSchedule", "QuartzCron"]
+
 _BEGIN = datetime(1969, 12, 30, tzinfo=UTC)  # before 1970, the first year of `*`, in every zone
-_END = datetime(_LAST_YEAR + 1, 1, 3, tzinfo=UTC)
+_END = datetime(LAST_YEAR + 1, 1, 3, tzinfo=UTC)
 _SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 _DAY, _HOURS_A_DAY = timedelta(days=1), 24
-_SUNDAY, _SATURDAY = 1, 7  # Quartz numbers the week from Sunday
-_MOST_FIELDS = 7
-_JAVA_INT_MAX = 2**31 - 1
-
-# From the weekdays (1 = Sunday) of a month's days to the days that match, ascending.
-_DayRule = Callable[[list[int]], Iterable[int]]
-
-
-class InvalidSchedule(ValueError):
-    """A cron expression that is refused.
-
-    `field` names the cron field at fault: "seconds", "minutes", "hours", "day-of-month", "month",
-    "day-of-week", "year", or "expression" for the whole. The text names the field, quotes what stood there
-    (shortened) and says what is allowed.
-    """
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(field, problem)
-        self.field = field
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.problem}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    name: str
-    low: int
-    high: int
-    allowed: str
-    names: tuple[str, ...] = ()
-
-    def refusal(self, text: str) -> InvalidSchedule:
-        return InvalidSchedule(self.name, f"{_shown(text)} is not understood; allowed: {self.allowed}")
-
-    def number(self, digits: str, low: int, high: int, text: str) -> int:
-        if not digits.isdigit() or not low <= int(digits) <= high:
-            raise self.refusal(text)
-        return int(digits)
-
-    def value(self, part: str, text: str) -> int:
-        if part in self.names:
-            return self.low + self.names.index(part)
-        return self.number(part, self.low, self.high, text)
-
-    def values(self, text: str) -> tuple[int, ...]:
-        """All values in the comma-separated text, ascending."""
-        return tuple(sorted({value for part in text.split(",") for value in self._part(part, text)}))
-
-    def _part(self, part: str, text: str) -> Iterable[int]:
-        span, slash, step_digits = part.partition("/")
-        start_text, dash, end_text = span.partition("-")
-        # Quartz bounds the step of `5/15` and `*/15`, but not that of a range: `0-10/60` is 0.
-        step = self.number(step_digits, 1, _JAVA_INT_MAX if dash else self.high, text) if slash else 1
-        open_end = _LAST_YEAR if self is _YEAR else self.high
-        if span == "*" or (slash and not span):
-            return range(self.low, open_end + 1, step)
-        named = start_text in self.names
-        start = self.value(start_text, text)
-        end = self.value(end_text, text) if dash else start
-        if dash and named != (end_text in self.names):
-            raise self.refusal(text)  # Quartz takes neither `MON-6` nor `2-FRI`
-        if named:
-            step = 1  # Quartz stops reading after a name: `MON-FRI/2` is `MON-FRI`, and `JAN/2` is `JAN`
-        elif slash and not dash:
-            end = open_end
-        if end >= start:
-            return range(start, end + 1, step)
-        if self is _YEAR:
-            raise self.refusal(text)
-        size = self.high - self.low + 1
-        return (self.low + (value - self.low) % size for value in range(start, end + size + 1, step))
-
-
-def _lists_of(values: str) -> str:
-    return f"{values}, *, a-b, a/n, a-b/n, */n, and lists of these"
-
-
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_DAYS_ALLOWED = f"{_lists_of('1-31')}; or ?, L, LW, L-n, L-nW (n to 30), or a nearest weekday such as 15W"
-_WEEK_ALLOWED = f"{_lists_of('1-7 (1 is SUN), SUN-SAT')}; or ?, L, a last one such as 6L, an nth such as 6#5"
-_SECONDS = _Field("seconds", 0, 59, _lists_of("0-59"))
-_MINUTES = _Field("minutes", 0, 59, _lists_of("0-59"))
-_HOURS = _Field("hours", 0, 23, _lists_of("0-23"))
-_DAY_OF_MONTH = _Field("day-of-month", 1, 31, _DAYS_ALLOWED)
-_MONTH = _Field("month", 1, 12, _lists_of("1-12, JAN-DEC"), _MONTHS)
-_DAY_OF_WEEK = _Field("day-of-week", _SUNDAY, _SATURDAY, _WEEK_ALLOWED, _WEEKDAYS)
-_YEAR = _Field("year", 1970, 2099, _lists_of("1970-2099"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +72,14 @@ class QuartzCron:
     _schedule: _Schedule = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        seconds, minutes, hours, day_of_month, month, day_of_week, year = _texts(self.expression)
+        seconds, minutes, hours, day_of_month, month, day_of_week, year = texts_of(self.expression)
         schedule = _Schedule(
-            _SECONDS.values(seconds),
-            _MINUTES.values(minutes),
-            _HOURS.values(hours),
-            _days_by_shape(_day_rule(day_of_month, day_of_week)),
-            _MONTH.values(month),
-            _YEAR.values(year),
+            SECONDS.values(seconds),
+            MINUTES.values(minutes),
+            HOURS.values(hours),
+            _days_by_shape(day_rule(day_of_month, day_of_week)),
+            MONTH.values(month),
+            YEAR.values(year),
         )
         object.__setattr__(self, "_schedule", schedule)
 
@@ -216,81 +137,10 @@ class QuartzCron:
         return _lenient(datetime(day.year, day.month, day.day, tzinfo=self.zone))
 
 
-def _texts(expression: object) -> list[str]:
-    """The texts of the seven fields, in upper case."""
-    if not isinstance(expression, str):
-        raise InvalidSchedule("expression", f"{type(expression).__name__} is not understood; allowed: str")
-    # Java's upper case and digits go beyond ASCII: Quartz reads a long s as S, and Arabic digits in a step.
-    if len(expression) > MAX_LENGTH:
-        allowed = f"up to {MAX_LENGTH} characters"
-    elif not expression.isascii() or not expression.replace("\t", " ").isprintable():
-        allowed = "printable ASCII and tabs"
-    elif len(texts := expression.upper().split()) in (_MOST_FIELDS - 1, _MOST_FIELDS):
-        return [*texts, "*"][:_MOST_FIELDS]
-    else:
-        allowed = "6 or 7 fields, seconds minutes hours day-of-month month day-of-week [year]"
-    raise InvalidSchedule("expression", f"{_shown(expression)} is not understood; allowed: {allowed}")
-
-
-def _day_rule(day_of_month: str, day_of_week: str) -> _DayRule:
-    if (day_of_month == "?") == (day_of_week == "?"):
-        both = f"{_shown(day_of_week)} beside day-of-month {_shown(day_of_month)}"
-        raise InvalidSchedule("day-of-week", f"{both}; allowed: ? in exactly one of the two")
-    return _day_of_month_rule(day_of_month) if day_of_week == "?" else _day_of_week_rule(day_of_week)
-
-
-def _day_of_month_rule(text: str) -> _DayRule:
-    if text.startswith("L"):
-        digits = text.removesuffix("W").removeprefix("L-")
-        offset = 0 if digits == "L" else _DAY_OF_MONTH.number(digits, 0, 30, text)
-        return lambda weekdays: _one_day(len(weekdays) - offset, text.endswith("W"), weekdays)
-    parts = text.split(",")
-    plain = [part.removesuffix("W") if part[:-1].isdigit() else part for part in parts]
-    days = _DAY_OF_MONTH.values(",".join(plain))
-    if plain == parts:
-        return lambda weekdays: [day for day in days if day <= len(weekdays)]
-    # With a W anywhere Quartz looks at the first day alone: `15W,20` is `15W`.
-    return lambda weekdays: _one_day(days[0], True, weekdays)
-
-
-def _one_day(day: int, to_weekday: bool, weekdays: list[int]) -> list[int]:
-    """The day, or the nearest Monday to Friday within the month.
-
-    None if the month lacks the day: there Quartz's own answer to `29W` depends on the start, and to `L-29W`
-    it never comes.
-    """
-    if not 1 <= day <= len(weekdays):
-        return []
-    if to_weekday and weekdays[day - 1] == _SATURDAY:
-        return [day - 1 if day > 1 else day + 2]
-    if to_weekday and weekdays[day - 1] == _SUNDAY:
-        return [day + 1 if day < len(weekdays) else day - 2]
-    return [day]
-
-
-def _day_of_week_rule(text: str) -> _DayRule:
-    before, hash_sign, after = text.partition("#")
-    chosen = slice(None)
-    if hash_sign:
-        _DAY_OF_WEEK.value(before.rpartition(",")[2], text)
-        nth_digits, comma, rest = after.partition(",")
-        nth = _DAY_OF_WEEK.number(nth_digits, 1, 5, text)
-        chosen = slice(nth - 1, nth)
-        # With a # anywhere Quartz looks at the first weekday alone: `FRI#2,MON` is `MON#2`.
-        wanted = _DAY_OF_WEEK.values(before + comma + rest)[:1]
-    elif text != "L" and text.endswith("L"):
-        chosen = slice(-1, None)
-        wanted = (_DAY_OF_WEEK.value(text.removesuffix("L"), text),)
-    else:
-        # L alone is every Saturday, not the last day of anything.
-        wanted = (_SATURDAY,) if text == "L" else _DAY_OF_WEEK.values(text)
-    return lambda weekdays: [day for day, weekday in enumerate(weekdays, 1) if weekday in wanted][chosen]
-
-
-def _days_by_shape(rule: _DayRule) -> dict[tuple[int, int], tuple[int, ...]]:
+def _days_by_shape(rule: DayRule) -> dict[tuple[int, int], tuple[int, ...]]:
     return {
         (first, length): tuple(rule([(first + day - 1) % 7 + 1 for day in range(length)]))
-        for first in range(_SUNDAY, _SATURDAY + 1)
+        for first in range(SUNDAY, SATURDAY + 1)
         for length in range(28, 32)
     }
 
@@ -319,7 +169,3 @@ def _at_hour(wall: datetime, hour: int) -> datetime:
     if hour not in (landed.hour, _HOURS_A_DAY):
         landed = _lenient(landed.replace(hour=0) + _HOUR * (hour + 1))
     return landed
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}...")
