@@ -47,7 +47,8 @@ class Watch:
         """Note the time at which a message is sent; answers with what its post will be known by."""
         message = json.loads(body)
         mark = str(message.get("restorePointId") or message["serverPolicyId"])
-        self.sent[mark] = time.time()
+        with self._lock:
+            self.sent[mark] = time.time()
         return mark
 
     def on_post(self, post: Post) -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 import uuid
 
-from backup_webhooks.messages import InvalidMessage, ServerPolicyChanged, encode_message
+from backup_webhooks.messages import InvalidMessage, ServerPolicyChanged, encode_message, parse_message
 from backup_webhooks.moments import Moment, utc_now
 from backup_webhooks.server_policies import ServerPolicy
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
@@ -32,7 +32,9 @@ def put(options: argparse.Namespace) -> int:
         timezone=options.timezone,
     )
     try:
-        ServerPolicy.of(message)
+        parsed = parse_message(encode_message(message))
+        if isinstance(parsed, ServerPolicyChanged):
+            ServerPolicy.of(parsed)
     except InvalidMessage as error:
         print(error, file=sys.stderr)
         return 1

@@ -54,6 +54,7 @@ def test_the_local_clock_runs_as_many_times_as_fast_as_it_is_told() -> None:
         (["policy", "put", "TEST", "S", "--schedule", "0 0 25 * * ?"], "$.backupSchedule: hours: '25'"),
         (["policy", "put", "TEST", "S", "--schedule", "0 0 0 30 2 ?"], "$.backupSchedule: never fires"),
         (["policy", "put", "TEST", "S", "--interval-hours", "6", "--timezone", "Mars"], "$.timezone: must be an IANA"),
+        (["policy", "put", "TEST", "S", "--interval-hours", "0"], "$.backupIntervalHours: "),
         (["send", "events/there-is-none.json"], "send: "),
     ],
 )

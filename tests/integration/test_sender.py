@@ -906,3 +906,11 @@ class TestTheAddressGuard:
             assert post(f"http://hooks.example.com:{endpoint.port}/", sender).delivered
 
         assert endpoint.connections == 1
+
+
+def test_an_answer_that_cannot_be_parsed_is_not_logged_with_its_url(caplog: pytest.LogCaptureFixture) -> None:
+    """For Slack and its like the URL is the secret."""
+    with Endpoint(answering(b"HTTP/1.1 200 OK\r\nno colon here\r\ncontent-length: 0\r\n\r\n")) as endpoint:
+        post(f"{endpoint.url}/services/T0/B0/s3cret")
+
+    assert "s3cret" not in caplog.text

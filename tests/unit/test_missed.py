@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from backup_webhooks.messages import InvalidMessage
+from backup_webhooks.messages import InvalidMessage, ServerPolicyChanged
 from backup_webhooks.server_policies import PolicyMessage
 
 from tests.support.policies import at, changed, every, finished, misses, started, tracked
@@ -236,10 +237,81 @@ def test_the_order_of_arrival_does_not_matter() -> None:
         assert policy.history.last_started_at == at("12-20 19:00")
 
 
+def backups(chance: random.Random) -> list[PolicyMessage]:
+    """A week of backups, each with its end, at odd times."""
+    said: list[PolicyMessage] = []
+    moment = datetime(2018, 12, 19, 10, tzinfo=UTC)
+    while moment < datetime(2018, 12, 26, tzinfo=UTC):
+        start = moment + timedelta(minutes=chance.randint(1, 600))
+        moment = start + timedelta(minutes=chance.randint(1, 300))
+        said += [started(f"{start:%m-%d %H:%M}"), finished(f"{start:%m-%d %H:%M}", f"{moment:%m-%d %H:%M}")]
+    return said
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize(
+    "policy", [DAILY, every(6, "12-19 09:00"), every(30, "12-19 09:00")], ids=["cron", "6 h", "30 h"]
+)
+def test_misses_are_the_same_however_the_messages_are_shuffled_and_repeated(
+    policy: ServerPolicyChanged, seed: int
+) -> None:
+    """Within what an outage shuffles: ten messages at a time, and all of a day."""
+    chance = random.Random(seed)  # noqa: S311
+    said = backups(chance)
+    shuffled: list[PolicyMessage] = []
+    for ten in itertools.batched(said, 10, strict=False):
+        shuffled += chance.sample([*ten, *chance.sample(said[: len(shuffled) + 10], 3)], len(ten) + 3)
+
+    assert misses(tracked(policy, *shuffled), as_of="12-26 12:00") == misses(
+        tracked(policy, *said), as_of="12-26 12:00"
+    )
+
+
+def test_a_start_that_was_taken_for_an_answer_answers_the_changed_schedule_too() -> None:
+    """The change was read late: its receiver was killed."""
+    policy = tracked(DAILY, started("12-19 17:00"), changed("12-19 16:59", backup_schedule="0 0 5,17 * * ?"))
+
+    assert misses(policy, as_of="12-20 04:00") == []
+
+
+def test_a_start_within_the_skew_still_answers_after_a_change_before_the_hour() -> None:
+    policy = tracked(DAILY, started("12-19 16:57"), changed("12-19 16:58", timezone="Etc/UTC"))
+
+    assert misses(policy, as_of="12-20 12:00") == []
+
+
+class TestIntervalAfterAChange:
+    def test_a_start_in_time_does_not_set_the_expectation_back(self) -> None:
+        policy = tracked(every(6, "12-18 23:00"), started("12-19 00:00"), every(8, "12-19 02:00"))
+        assert policy.expected_at == at("12-20 00:00")
+
+        assert policy.after(started("12-19 20:00")).expected_at == at("12-20 20:00")
+
+    def test_the_end_of_a_late_backup_does_not_swallow_the_miss(self) -> None:
+        policy = tracked(
+            every(6, "12-19 00:00"),
+            finished("12-19 00:30", "12-19 01:00"),
+            every(7, "12-19 02:00"),
+            finished("12-19 09:30", "12-19 09:40"),
+        )
+
+        assert misses(policy, as_of="12-19 12:00") == ["12-19 08:00"]
+
+
 def test_after_a_gap_of_missed_backups_one_notice_stands_for_the_times_in_it() -> None:
     hourly = tracked(changed("12-19 09:00", backup_schedule="0 0 * * * ?"))
 
     assert misses(hourly, as_of="12-20 11:30", resumed_at=at("12-20 10:00")) == ["12-19 10:00", "12-20 10:00"]
+
+
+def test_after_a_gap_in_which_the_schedule_changed_there_is_no_burst_either() -> None:
+    hourly = tracked(
+        changed("12-16 09:00", backup_schedule="0 0 * * * ?"), changed("12-19 09:30", backup_schedule="0 15 * * * ?")
+    )
+
+    told = misses(hourly, as_of="12-19 11:30", resumed_at=at("12-19 10:00"))
+
+    assert told == ["12-16 10:00", "12-19 10:15"]
 
 
 def test_after_a_gap_a_start_in_it_still_sets_the_interval() -> None:

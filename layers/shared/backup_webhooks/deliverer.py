@@ -16,7 +16,7 @@ from backup_webhooks.sender import EXCHANGE_SECONDS, Attempt, Sender
 from backup_webhooks.settings import DeliverySettings
 from backup_webhooks.stores.deliveries import Claim, ClaimRefused, DeliveriesStore
 
-# An attempt that is begun must be able to end and to be recorded, with DynamoDB at its slowest.
+# An attempt that is begun must be able to end and to be recorded, though DynamoDB is slow to do both claim and record.
 ATTEMPT_NEEDS = timedelta(seconds=EXCHANGE_SECONDS + 10)
 
 logger = Logger(child=True)

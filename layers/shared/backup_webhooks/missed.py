@@ -5,7 +5,7 @@ Pure: values and moments in, values out (design section 6). Moments are aware an
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,10 +19,11 @@ TOLERANCE = timedelta(hours=1)
 CLOCK_SKEW = timedelta(minutes=5)
 # A running backup whose end is never told must not silence its server for ever.
 LONGEST_RUN = timedelta(hours=24)
-# A bound on what one server policy stores; far above what comes before a scheduled time is settled.
+# How long an event is kept though it seems settled: a message may overtake another on the queue, or a change of the
+# schedule, by as much as an outage lasts.
+KEPT_FOR = timedelta(days=2)
+# A bound on what one server policy stores.
 MAX_KEPT = 100
-# Without a schedule only starts that overtake the message of a new one on the queue can come to matter.
-_KEPT_WITHOUT_SCHEDULE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class History:
     """What is known of a server policy's backups.
 
     Every scheduled time up to `settled_until` was answered by a backup, or reported as missed, or lies before the
-    schedule counts. `starts` and `finishes`, ascending, are the backups that may still matter after it.
+    schedule counts. `starts` and `finishes`, ascending, are the events since then, those of the last two days in any
+    case, and the newest before it, from which an interval runs: enough to tell the same in any order of arrival.
     `overdue`, ascending, are times of an earlier schedule that had passed unanswered when it was replaced.
     """
 
@@ -91,8 +93,7 @@ class CronSchedule:
             if expected is not None and _answers(start, expected):
                 settled = max(settled, start + CLOCK_SKEW)
                 expected = self.cron.next_after(settled)
-        starts = tuple(start for start in history.starts if start + CLOCK_SKEW > settled)
-        return replace(history, settled_until=settled, starts=starts[-MAX_KEPT:], finishes=()), expected
+        return _compacted(history, settled), expected
 
     def last_until(self, settled: datetime, limit: datetime) -> datetime:
         """See `Schedule`."""
@@ -109,23 +110,16 @@ class IntervalSchedule:
         """See `Schedule`. Each start and end in turn moves the expectation, unless it came too late for it."""
         settled = _settled(history)
         expected = settled + self.interval
-        # The last of each before `settled_until` count too: the interval runs from them.
-        starts = _inserted(history.starts, history.last_started_at)
-        finishes = _inserted(history.finishes, history.last_finished_at)
-        events = sorted([(start, 0) for start in starts] + [(finish, 1) for finish in finishes])
-        for moment, finished in events:
+        events = sorted([(start, False) for start in history.starts] + [(finish, True) for finish in history.finishes])
+        # What the interval runs from may lie before `settled_until`; of what lies there only the newest counts.
+        basis = [event for event in events if event[0] <= settled][-1:]
+        for moment, finished in basis + [event for event in events if event[0] > settled]:
             if moment > expected + TOLERANCE:
                 break
             settled = max(settled, moment)
-            step = self.interval if finished else max(self.interval, LONGEST_RUN)
-            expected = moment + step if moment + step > settled else settled + self.interval
-        pending = replace(
-            history,
-            settled_until=settled,
-            starts=tuple(start for start in history.starts if start >= settled)[-MAX_KEPT:],
-            finishes=tuple(finish for finish in history.finishes if finish >= settled)[-MAX_KEPT:],
-        )
-        return pending, expected
+            following = moment + (self.interval if finished else max(self.interval, LONGEST_RUN))
+            expected = following if following > settled else settled + self.interval
+        return _compacted(history, settled), expected
 
     def last_until(self, settled: datetime, limit: datetime) -> datetime:
         """See `Schedule`."""
@@ -143,8 +137,7 @@ class Expectation:
 def expectation(schedule: Schedule | None, history: History) -> Expectation:
     """What is expected next; of an inactive policy (no schedule) only what is still to be reported."""
     if schedule is None:
-        kept = replace(history, starts=history.starts[-_KEPT_WITHOUT_SCHEDULE:], finishes=())
-        return Expectation(kept, next(iter(history.overdue), None))
+        return Expectation(_compacted(history, None), next(iter(history.overdue), None))
     settled, expected_at = schedule.settle(history)
     return Expectation(settled, next(iter(history.overdue), expected_at))
 
@@ -158,12 +151,15 @@ def reported(schedule: Schedule | None, current: Expectation, resumed_at: dateti
     history, expected_at = current.history, current.expected_at
     if expected_at is None:
         raise ValueError("nothing is expected, so nothing was missed")
+    gone_by = resumed_at - TOLERANCE
     if history.overdue:
-        return expectation(schedule, replace(history, overdue=history.overdue[1:]))
+        history = replace(history, overdue=tuple(other for other in history.overdue[1:] if other > gone_by))
+        expected_at = _settled(history)
+        if schedule is None or expected_at > gone_by:
+            return expectation(schedule, history)
     if schedule is None:
         raise ValueError("an inactive policy expects nothing")
-    settled = schedule.last_until(expected_at, resumed_at - TOLERANCE)
-    return expectation(schedule, replace(history, settled_until=settled))
+    return expectation(schedule, replace(history, settled_until=schedule.last_until(expected_at, gone_by)))
 
 
 def rescheduled(before: Schedule | None, history: History, changed_at: datetime) -> History:
@@ -172,13 +168,36 @@ def rescheduled(before: Schedule | None, history: History, changed_at: datetime)
     Times of the schedule before it whose deadline had passed by then, unanswered, are still to be reported.
     """
     overdue = list(history.overdue)
+    past = history
     while before is not None and len(overdue) < MAX_KEPT:
-        history, expected_at = before.settle(history)
+        past, expected_at = before.settle(past)
         if expected_at is None or expected_at + TOLERANCE >= changed_at:
             break
         overdue.append(expected_at)
-        history = replace(history, settled_until=expected_at)
+        past = replace(past, settled_until=expected_at)
     return replace(history, settled_until=changed_at, overdue=tuple(overdue))
+
+
+def _compacted(history: History, settled: datetime | None) -> History:
+    """The history without events that can matter no more, where all is settled up to `settled`.
+
+    `settled_until` stays behind by as long as events are kept, so that one which comes late finds its place.
+    """
+    newest = max(history.starts[-1:] + history.finishes[-1:], default=None)
+    if newest is None:
+        return history
+    crowd = [kept[-MAX_KEPT] for kept in (history.starts, history.finishes) if len(kept) >= MAX_KEPT]
+    keep_from = max([newest - KEPT_FOR, *crowd])
+    if settled is not None and history.settled_until is not None:
+        keep_from = min(keep_from, settled)
+        history = replace(history, settled_until=max(history.settled_until, keep_from))
+    return replace(history, starts=_since(history.starts, keep_from), finishes=_since(history.finishes, keep_from))
+
+
+def _since(moments: tuple[datetime, ...], keep_from: datetime) -> tuple[datetime, ...]:
+    """The moments after `keep_from` less the clock skew, and the newest one before."""
+    first = bisect_left(moments, keep_from - CLOCK_SKEW)
+    return moments[max(first - 1, 0) :][-MAX_KEPT:]
 
 
 def _answers(start: datetime, expected: datetime) -> bool:
@@ -196,4 +215,4 @@ def _inserted(moments: Sequence[datetime], moment: datetime | None) -> tuple[dat
         return tuple(moments)
     ascending = list(moments)
     insort(ascending, moment)
-    return tuple(ascending[-MAX_KEPT:])
+    return tuple(ascending)

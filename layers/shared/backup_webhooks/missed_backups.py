@@ -10,6 +10,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Self
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks import clients
 from backup_webhooks.messages import Heartbeat, encode_message
@@ -130,7 +131,7 @@ class MissedBackups:
         )
         for failure in answer.get("Failed", []):
             logger.warning("a miss could not be sent; the next tick tries again", extra={"reason": failure["Code"]})
-        return [missed[int(entry["Id"])] for entry in answer["Successful"]]
+        return [missed[int(entry["Id"])] for entry in answer.get("Successful", [])]
 
     def _move_on(self, policy: TrackedPolicy, resumed_at: datetime) -> None:
         try:
@@ -138,3 +139,8 @@ class MissedBackups:
         except Conflict:
             # Another tick, or a message of the server's: what it left is judged by the next tick.
             logger.info("changed meanwhile", extra={"server_policy_id": policy.server_policy_id})
+        except (BotoCoreError, ClientError):
+            raise
+        except Exception:
+            # One policy that can't be judged, for a zone that is no more, say, must not silence those behind it.
+            logger.exception("could not be moved on", extra={"server_policy_id": policy.server_policy_id})

@@ -31,6 +31,7 @@ from backup_webhooks.settings import NotifierSettings
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksCache, WebhooksStore
+from backup_webhooks.targets import Target
 
 # Ten messages of a batch with five targets each, all of them hanging, and each recorded at the same time.
 _THREADS = 60
@@ -118,10 +119,11 @@ class Notifier:
             logger.info("no webhook", extra={"account": notice.account_alias, "event": event})
             return Notified(without_webhook=True)
         # Each target is attempted before any failure of ours is raised, which makes the message come again.
-        futures = [
-            self._threads.submit(self.deliverer.deliver, Delivery.of(notice, target), deadline) for target in targets
-        ]
+        futures = [self._threads.submit(self._deliver, notice, target, deadline) for target in targets]
         failures = [failure for future in futures if (failure := future.exception())]
         if failures:
             raise failures[0]
         return Notified(attempts=tuple(attempt for future in futures if (attempt := future.result())))
+
+    def _deliver(self, notice: Notice, target: Target, deadline: datetime) -> Attempt | None:
+        return self.deliverer.deliver(Delivery.of(notice, target), deadline)

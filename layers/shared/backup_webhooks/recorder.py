@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import dataclass
 
 from backup_webhooks.server_policies import PolicyMessage
 from backup_webhooks.stores.server_policies import Conflict, ServerPoliciesStore
 
-# Writers of one server policy are the messages of its own backups: two or three at once.
-_TRIES = 5
+# In a backlog all ten messages of a batch may be of one server policy; one of the writers wins each round.
+_TRIES = 12
+_PAUSE_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,11 @@ class Recorder:
         Raises `InvalidMessage` for a schedule that can't be kept, `Conflict` if others kept coming first, and
         botocore's errors: the message must come again.
         """
-        for _ in range(_TRIES - 1):
+        for attempt in range(_TRIES - 1):
             try:
                 return self._record(message)
             except Conflict:
-                continue
+                time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))  # noqa: S311
         return self._record(message)
 
     def _record(self, message: PolicyMessage) -> None:

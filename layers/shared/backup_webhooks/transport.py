@@ -7,6 +7,7 @@ checked is the one that is dialled.
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import threading
@@ -21,6 +22,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from backup_webhooks.address_guard import Address, Resolver
+
+# It logs the URLs of answers that it can't parse, with what strangers sent: a URL may be the secret, as Slack's is.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 # Servers close idle connections after 5 s (Apache, Node) or later, and a function may sleep for minutes between two
 # invocations. A request sent into a closing connection would be a failed attempt at a healthy endpoint.
