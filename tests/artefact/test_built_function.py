@@ -133,7 +133,9 @@ def test_the_built_functions_tell_of_a_missed_backup(stack: Stack, runtime_clien
     sqs, queue = stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]
     table = stack.outputs["ServerPoliciesTableName"]
     vouches = Seen(datetime(2018, 12, 20, 18, 5, tzinfo=UTC), datetime(2018, 12, 20, 18, 6, tzinfo=UTC))
-    HeartbeatsStore(stack.client("dynamodb"), table).save_tick(Watermark(None, (vouches,), vouches.seen_at, LONG_AGO))
+    HeartbeatsStore(stack.client("dynamodb"), table).save_tick(
+        Watermark(seen=(vouches,), ran_at=vouches.seen_at, resumed_at=LONG_AGO)
+    )
     policy = {"backup_schedule": "0 0 18 * * ?", "timezone": "Europe/Berlin"}
     invoke(notifier_url, sqs_event(encode_message(changed("12-20 09:00", **policy))))
 

@@ -47,7 +47,7 @@ def policies(stack: Stack) -> ServerPoliciesStore:
         write(client, table, [{"DeleteRequest": {"Key": item}} for item in page["Items"]])
     queued(stack)
     vouches = Seen(at("12-20 18:05"), at("12-20 18:06"))
-    HeartbeatsStore(client, table).save_tick(Watermark(None, (vouches,), at("12-20 18:12"), LONG_AGO))
+    HeartbeatsStore(client, table).save_tick(Watermark(seen=(vouches,), ran_at=at("12-20 18:12"), resumed_at=LONG_AGO))
     return ServerPoliciesStore(client, table)
 
 

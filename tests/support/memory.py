@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from backup_webhooks.stores.server_policies import Conflict, shard_of
 
 VISIBILITY = timedelta(seconds=180)
 MAX_RECEIVES = 5
+ORDERLY = 0.95
 
 
 class Killed(BaseException):
@@ -59,12 +60,11 @@ class MemoryHeartbeats:
     def load(self) -> Watermark:
         return self.watermark
 
-    def save_tick(self, watermark: Watermark) -> None:
-        self.watermark = replace(watermark, newest_read=self.watermark.newest_read)
+    def save_tick(self, watermark: Watermark, read: Collection[datetime] = ()) -> None:
+        self.watermark = replace(watermark, read=self.watermark.read - frozenset(read))
 
     def record_read(self, sent_at: datetime) -> None:
-        newest = max(self.watermark.newest_read or sent_at, sent_at)
-        self.watermark = replace(self.watermark, newest_read=newest)
+        self.watermark = replace(self.watermark, read=self.watermark.read | {sent_at})
 
 
 @dataclass
@@ -96,8 +96,10 @@ class MemoryQueue:
         return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
     def receive(self) -> list[_Message]:
-        """Up to ten of the thirty oldest visible messages."""
-        visible = [message for message in self._messages if message.visible_at <= self.now()][:30]
+        """Up to ten of the hundred oldest visible messages; now and then of all, the newest as well."""
+        visible = [message for message in self._messages if message.visible_at <= self.now()]
+        if self.chance.random() < ORDERLY:
+            visible = visible[:100]
         batch = self.chance.sample(visible, min(10, len(visible)))
         for message in batch:
             message.receives += 1

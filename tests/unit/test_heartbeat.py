@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backup_webhooks.heartbeat import Watermark
@@ -22,7 +23,7 @@ def run(watermark: Watermark, start: datetime, ticks: int, *, read: bool = True)
         now = start + minutes(minute)
         watermark = watermark.ticked(now, GRACE)
         if read:
-            watermark = Watermark(now, watermark.seen, watermark.ran_at, watermark.resumed_at)
+            watermark = replace(watermark, read=frozenset({now}))
     return watermark
 
 
@@ -49,13 +50,45 @@ def test_after_a_backlog_the_as_of_waits_for_what_was_received_with_it() -> None
     watermark = run(Watermark(), NOON, 61)
     watermark = run(watermark, NOON + minutes(61), 180, read=False)
     read = NOON + minutes(240)
-    watermark = Watermark(read, watermark.seen, watermark.ran_at, watermark.resumed_at)
+    watermark = replace(watermark, read=frozenset(watermark.unread))
 
     watermark = run(watermark, NOON + minutes(241), 7, read=False)
     assert watermark.as_of(NOON + minutes(247), GRACE) == NOON + minutes(60)
 
     watermark = run(watermark, NOON + minutes(248), 1, read=False)
     assert watermark.as_of(NOON + minutes(248), GRACE) == read
+
+
+def test_a_new_heartbeat_that_comes_out_before_old_ones_vouches_for_nothing_yet() -> None:
+    watermark = run(Watermark(), NOON, 61)
+    watermark = run(watermark, NOON + minutes(61), 180, read=False)
+    newest = NOON + minutes(240)
+    watermark = replace(watermark, read=frozenset({newest}))
+
+    watermark = run(watermark, NOON + minutes(241), 10, read=False)
+    assert watermark.as_of(NOON + minutes(250), GRACE) == NOON + minutes(60)
+
+    watermark = replace(watermark, read=frozenset(watermark.unread))
+    watermark = run(watermark, NOON + minutes(251), 1)
+    assert watermark.as_of(NOON + minutes(251), GRACE) == newest
+
+
+def test_a_heartbeat_that_was_lost_holds_up_the_others_for_its_five_receives() -> None:
+    watermark = run(Watermark(), NOON, 61)
+    watermark = replace(watermark, unread=(NOON + minutes(60.5),), read=frozenset({NOON + minutes(60)}))
+
+    watermark = run(watermark, NOON + minutes(61), 17)
+    assert watermark.as_of(NOON + minutes(77), GRACE) == NOON + minutes(60)
+
+    watermark = run(watermark, NOON + minutes(78), 1)
+    assert watermark.as_of(NOON + minutes(78), GRACE) == NOON + minutes(70)
+
+
+def test_a_heartbeat_from_the_future_is_none() -> None:
+    watermark = replace(run(Watermark(), NOON, 61), read=frozenset({NOON + minutes(10**6)}))
+    watermark = run(watermark, NOON + minutes(61), 20)
+
+    assert watermark.as_of(NOON + minutes(80), GRACE) == NOON + minutes(72)
 
 
 def test_a_gap_between_ticks_is_known_until_the_next_one() -> None:

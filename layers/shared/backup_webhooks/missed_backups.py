@@ -84,8 +84,9 @@ class MissedBackups:
 
         What is left is taken up by the next tick. Raises botocore's errors, once all shards have been tried.
         """
-        watermark = self.heartbeats.load().ticked(now, self.grace)
-        self.heartbeats.save_tick(watermark)
+        before = self.heartbeats.load()
+        watermark = before.ticked(now, self.grace)
+        self.heartbeats.save_tick(watermark, before.read)
         heartbeat = Heartbeat(sent_date=Moment.of(now))
         self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=encode_message(heartbeat))
         as_of = watermark.as_of(now, self.grace)

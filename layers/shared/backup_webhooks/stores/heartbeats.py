@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -32,41 +32,38 @@ class HeartbeatsStore:
         """What is stored now (a consistent read)."""
         answer = self.client.get_item(TableName=self.table, Key=_KEY, ConsistentRead=True)
         item = from_item(answer.get("Item", {}))
-        newest_read, ran_at, resumed_at = (
-            datetime.fromisoformat(item[name]) if item.get(name) else None
-            for name in ("newestRead", "ranAt", "resumedAt")
+        return Watermark(
+            read=frozenset(map(datetime.fromisoformat, item.get("readHeartbeats", ()))),
+            seen=tuple(Seen(*map(datetime.fromisoformat, pair)) for pair in item.get("seen", ())),
+            unread=tuple(map(datetime.fromisoformat, item.get("unread", ()))),
+            ran_at=item.get("ranAt") and datetime.fromisoformat(item["ranAt"]),
+            resumed_at=item.get("resumedAt") and datetime.fromisoformat(item["resumedAt"]),
         )
-        seen = tuple(
-            Seen(datetime.fromisoformat(sent_at), datetime.fromisoformat(seen_at))
-            for sent_at, seen_at in item.get("seen", [])
-        )
-        return Watermark(newest_read, seen, ran_at, resumed_at)
 
-    def save_tick(self, watermark: Watermark) -> None:
-        """Store what the tick knows; `newest_read` is the notifier's to write."""
+    def save_tick(self, watermark: Watermark, read: Collection[datetime] = ()) -> None:
+        """Store what the tick knows, and take out of the notifier's set the heartbeats that it has seen there."""
+        values = {
+            ":seen": [[iso_milliseconds(one.sent_at), iso_milliseconds(one.seen_at)] for one in watermark.seen],
+            ":unread": [iso_milliseconds(sent_at) for sent_at in watermark.unread],
+            ":ranAt": watermark.ran_at and iso_milliseconds(watermark.ran_at),
+            ":resumedAt": watermark.resumed_at and iso_milliseconds(watermark.resumed_at),
+        }
+        update = "SET seen = :seen, unread = :unread, ranAt = :ranAt, resumedAt = :resumedAt"
+        if read:
+            update += " DELETE readHeartbeats :read"
+            values[":read"] = {iso_milliseconds(sent_at) for sent_at in read}
         self.client.update_item(
             TableName=self.table,
             Key=_KEY,
-            UpdateExpression="SET seen = :seen, ranAt = :ranAt, resumedAt = :resumedAt",
-            ExpressionAttributeValues=to_item(
-                {
-                    ":seen": [
-                        [iso_milliseconds(heartbeat.sent_at), iso_milliseconds(heartbeat.seen_at)]
-                        for heartbeat in watermark.seen
-                    ],
-                    ":ranAt": watermark.ran_at and iso_milliseconds(watermark.ran_at),
-                    ":resumedAt": watermark.resumed_at and iso_milliseconds(watermark.resumed_at),
-                }
-            ),
+            UpdateExpression=update,
+            ExpressionAttributeValues=to_item(values),
         )
 
     def record_read(self, sent_at: datetime) -> None:
-        """A heartbeat has come out of the queue; does nothing where a newer one has."""
-        with suppress(self.client.exceptions.ConditionalCheckFailedException):
-            self.client.update_item(
-                TableName=self.table,
-                Key=_KEY,
-                ConditionExpression="attribute_not_exists(newestRead) OR newestRead < :sentAt",
-                UpdateExpression="SET newestRead = :sentAt",
-                ExpressionAttributeValues=to_item({":sentAt": iso_milliseconds(sent_at)}),
-            )
+        """A heartbeat has come out of the queue."""
+        self.client.update_item(
+            TableName=self.table,
+            Key=_KEY,
+            UpdateExpression="ADD readHeartbeats :sentAt",
+            ExpressionAttributeValues=to_item({":sentAt": {iso_milliseconds(sent_at)}}),
+        )
