@@ -17,7 +17,7 @@ from backup_webhooks.stores.server_policies import Conflict, shard_of
 
 VISIBILITY = timedelta(seconds=180)
 MAX_RECEIVES = 5
-ORDERLY = 0.95
+ORDERLY = 0.5
 
 
 class Killed(BaseException):
@@ -96,7 +96,7 @@ class MemoryQueue:
         return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
     def receive(self) -> list[_Message]:
-        """Up to ten of the hundred oldest visible messages; now and then of all, the newest as well."""
+        """Up to ten of the hundred oldest visible messages; every other time of all, the newest as well."""
         visible = [message for message in self._messages if message.visible_at <= self.now()]
         if self.chance.random() < ORDERLY:
             visible = visible[:100]

@@ -36,6 +36,7 @@ GRACE = timedelta(seconds=420)
 SETTLED = END + 6 * HOUR
 SERVERS = 200
 MISS_RATE = 0.01
+BATCHES_A_MINUTE = 3
 KILL_RATE_A_BATCH = 0.02
 KILL_RATE_A_STEP = 0.002
 
@@ -128,8 +129,11 @@ class World:
     # --- the functions ---
 
     def notify(self) -> None:
-        """Read all that is visible; some batches are killed on the way, and come again."""
-        while batch := self.queue.receive():
+        """Read what a minute allows, so that a backlog takes a while; some batches are killed, and come again."""
+        for _ in range(BATCHES_A_MINUTE):
+            batch = self.queue.receive()
+            if not batch:
+                return
             dies_at = self.chance.randrange(len(batch)) if self.chance.random() < KILL_RATE_A_BATCH else None
             for position, message in enumerate(batch):
                 if position == dies_at:
