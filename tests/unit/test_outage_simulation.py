@@ -204,3 +204,21 @@ def test_every_true_miss_is_told_and_no_false_one(seed: int) -> None:
     owed = (world.truth - set(in_gap)) | firsts
     assert owed - world.told == set(), f"lost misses, seed {seed}"
     assert len(world.truth) > 10
+
+
+def test_a_start_just_within_the_hour_whose_receiver_is_killed_is_no_false_alarm() -> None:
+    world = World(0)
+    world.recorder.record(changed(z(BEGIN), server_policy_id="policy-0", backup_schedule="0 0 17 * * ?"))
+    last_minute = BEGIN + 17 * HOUR + 59 * MINUTE
+    world.now = BEGIN + 16 * HOUR
+    while world.now < BEGIN + 20 * HOUR:
+        if world.now == last_minute:
+            start = started(z(last_minute), server_policy_id="policy-0")
+            world.queue.send_message(QueueUrl="", MessageBody=encode_message(start))
+            assert len(world.queue.receive()) == 1  # and its receiver is killed: it comes again in 3 minutes
+        world.missed_backups.tick(world.now, world.now + MINUTE)
+        world.notify()
+        world.now += MINUTE
+
+    assert world.told == set()
+    assert world.policies.items["policy-0"].expected_at == BEGIN + DAY + 17 * HOUR

@@ -6,7 +6,6 @@ Pure: values and moments in, values out (design section 6). Moments are aware an
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, Self
@@ -210,9 +209,9 @@ def _settled(history: History) -> datetime:
     return history.settled_until
 
 
-def _inserted(moments: Sequence[datetime], moment: datetime | None) -> tuple[datetime, ...]:
-    if moment is None or moment in moments:
-        return tuple(moments)
+def _inserted(moments: tuple[datetime, ...], moment: datetime) -> tuple[datetime, ...]:
+    if moment in moments:
+        return moments
     ascending = list(moments)
     insort(ascending, moment)
     return tuple(ascending)
