@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
+from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.stores.webhooks import WebhooksStore
-from backup_webhooks.targets import InvalidTarget, Target, parse_target_url
+from backup_webhooks.targets import Target, parse_target_url
 
 from local import demo, messages, policies
 from local.stack import running
@@ -86,7 +87,7 @@ def _set_webhook(options: argparse.Namespace) -> int:
         return 1
     stack = running()
     store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
-    store.put(Target(options.account, WebhookEvent(options.event), options.url))
+    store.save(Target(options.account, WebhookEvent(options.event), options.url))
     print(f"{options.event} of {options.account} goes to {options.url} (within 30 s)")
     return 0
 

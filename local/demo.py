@@ -125,7 +125,7 @@ def set_targets(stack: Stack, receiver: Receiver) -> None:
     """A target for each event of the demo account, all at the demo receiver."""
     store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     for event in WebhookEvent:
-        store.put(Target(ACCOUNT, event, f"{receiver.url}/{event}"))
+        store.save(Target(ACCOUNT, event, f"{receiver.url}/{event}"))
 
 
 def feed_samples(stack: Stack, watch: Watch) -> bool:

@@ -21,6 +21,8 @@ STACK_FILE = PROJECT / ".local" / "stack.json"
 AWS_PORT = 8002
 # What stands for credentials: the embedded server takes any.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
+# Targets are on this machine, and nobody waits for days.
+PARAMETERS = {"AllowPrivateTargets": "true", "RetryDelaysSeconds": "1,2,4"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def deploy(stack: Stack, template: Template) -> dict[str, str]:
     cloudformation.create_stack(
         StackName="local",
         TemplateBody=json.dumps(template.cloudformation),
-        Parameters=[{"ParameterKey": "AllowPrivateTargets", "ParameterValue": "true"}],
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in PARAMETERS.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
     cloudformation.get_waiter("stack_create_complete").wait(StackName="local")

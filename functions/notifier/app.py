@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from backup_webhooks.batch import ThreadedBatchProcessor
-from backup_webhooks.messages import InvalidMessage
-from backup_webhooks.moments import utc_now
+from backup_webhooks.batch import Batch, handle_batch
+from backup_webhooks.metrics import count_attempts
 from backup_webhooks.notifier import Notified, Notifier
 from backup_webhooks.settings import NotifierSettings
 
@@ -33,21 +31,13 @@ def _notifier() -> Notifier:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Handle a batch of SQS records; answer with those that must come again."""
-    notifier = _notifier()
-    deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
-    processor = ThreadedBatchProcessor(_threads)
-    with processor(event["Records"], lambda record: notifier.handle(record, deadline)):
-        results = processor.process()
-    _count([result for status, result, _ in results if status == "success"], processor.exceptions)
-    return processor.response()
+    batch = handle_batch(event, context, _threads, _notifier().handle)
+    _count(batch)
+    return batch.response
 
 
-def _count(notified: list[Notified], exceptions: list[Any]) -> None:
-    attempts = [attempt for one in notified for attempt in one.attempts]
-    delivered = sum(attempt.delivered for attempt in attempts)
-    metrics.add_metric("Posted", MetricUnit.Count, delivered)
-    metrics.add_metric("Failed", MetricUnit.Count, len(attempts) - delivered)
-    metrics.add_metric("WithoutWebhook", MetricUnit.Count, sum(one.without_webhook for one in notified))
-    metrics.add_metric("Rejected", MetricUnit.Count, sum(issubclass(kind, InvalidMessage) for kind, _, _ in exceptions))
-    for attempt in attempts:
-        metrics.add_metric("PostMilliseconds", MetricUnit.Milliseconds, attempt.milliseconds)
+def _count(batch: Batch[Notified]) -> None:
+    count_attempts(metrics, [attempt for notified in batch.results for attempt in notified.attempts])
+    metrics.add_metric("HandedOver", MetricUnit.Count, sum(notified.handed_over for notified in batch.results))
+    metrics.add_metric("WithoutWebhook", MetricUnit.Count, sum(notified.without_webhook for notified in batch.results))
+    metrics.add_metric("Rejected", MetricUnit.Count, batch.rejected)

@@ -109,7 +109,7 @@ def test_the_built_notifier_posts_a_backups_result(stack: Stack, notifier_url: s
     store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     event = json.loads((PROJECT / "events/backup-failed.json").read_text())
     with Receiver() as receiver:
-        store.put(Target("TEST", WebhookEvent.FAILURE, receiver.url))
+        store.save(Target("TEST", WebhookEvent.FAILURE, receiver.url))
 
         response = invoke(notifier_url, event)
 

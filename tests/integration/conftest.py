@@ -36,6 +36,12 @@ def dynamodb_proxy(stack: Stack) -> Iterator[FaultProxy]:
         yield proxy
 
 
+@pytest.fixture
+def sqs_proxy(stack: Stack) -> Iterator[FaultProxy]:
+    with FaultProxy(stack.client("sqs").meta.endpoint_url) as proxy:
+        yield proxy
+
+
 @dataclass(frozen=True)
 class Account:
     """An account of the test's own, so that tests share tables without meeting."""
@@ -45,7 +51,16 @@ class Account:
 
     def set_target(self, event: WebhookEvent, url: str, **settings: Any) -> Target:
         target = Target(self.alias, event, url, **settings)
-        WebhooksStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"]).put(target)
+        self.webhooks.save(target)
+        return target
+
+    @property
+    def webhooks(self) -> WebhooksStore:
+        return WebhooksStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"])
+
+    def target(self) -> Target:
+        """The account's one target, as it is stored now."""
+        (target,) = self.webhooks.of_account(self.alias)
         return target
 
     def deliveries(self, day: str = "2018-12-20") -> list[dict[str, Any]]:
@@ -68,27 +83,36 @@ type Invoke = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def notifier_at(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Invoke]:
-    """Makes the notifier's handler, in the function's own environment, with DynamoDB at the given endpoint."""
+def handler_at(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Invoke]:
+    """Makes a function's handler, in the function's own environment, with DynamoDB and SQS at the given endpoints."""
 
-    def at(dynamodb_url: str) -> Invoke:
-        environment = stack.functions()["NotifierFunction"].environment | stack.aws_environment()
-        for name, value in (environment | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url}).items():
+    def at(function: str, *, dynamodb_url: str | None = None, sqs_url: str | None = None) -> Invoke:
+        environment = stack.functions()[f"{function.capitalize()}Function"].environment | stack.aws_environment()
+        environment["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb_url or stack.client("dynamodb").meta.endpoint_url
+        environment["AWS_ENDPOINT_URL_SQS"] = sqs_url or stack.client("sqs").meta.endpoint_url
+        for name, value in environment.items():
             monkeypatch.setenv(name, value)
         # Imported in the function's environment, as Lambda does: Powertools reads it then.
-        app = importlib.import_module("functions.notifier.app")
-        _forget(app)
+        app = importlib.import_module(f"functions.{function}.app")
+        # What a new execution environment would not know.
+        for made_once in (clients.dynamodb, clients.sqs, getattr(app, f"_{function}")):
+            made_once.cache_clear()
         return lambda *bodies, **context: dict(app.lambda_handler(sqs_event(*bodies), Context(**context)))
 
     return at
 
 
-def _forget(app: Any) -> None:
-    """What a new execution environment would not know."""
-    clients.dynamodb.cache_clear()
-    app._notifier.cache_clear()
+@pytest.fixture
+def notifier_at(handler_at: Callable[..., Invoke]) -> Callable[[str], Invoke]:
+    """Makes the notifier's handler with DynamoDB at the given endpoint."""
+    return lambda dynamodb_url: handler_at("notifier", dynamodb_url=dynamodb_url)
 
 
 @pytest.fixture
-def notifier(stack: Stack, notifier_at: Callable[[str], Invoke]) -> Invoke:
-    return notifier_at(stack.client("dynamodb").meta.endpoint_url)
+def notifier(handler_at: Callable[..., Invoke]) -> Invoke:
+    return handler_at("notifier")
+
+
+@pytest.fixture
+def redeliverer(handler_at: Callable[..., Invoke]) -> Invoke:
+    return handler_at("redeliverer")

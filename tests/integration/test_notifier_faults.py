@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 from backup_webhooks.deliverer import Deliverer
-from backup_webhooks.delivery import Delivery
+from backup_webhooks.delivery import Delivery, Redelivery
+from backup_webhooks.health_recorder import HealthRecorder
 from backup_webhooks.messages import BackupFinished, WebhookEvent, parse_message
 from backup_webhooks.moments import utc_now
+from backup_webhooks.retries import RetrySchedule
 from backup_webhooks.sender import Sender
 from backup_webhooks.stores.deliveries import DeliveriesStore
+from backup_webhooks.stores.webhooks import WebhooksStore
+from backup_webhooks.webhooks_cache import WebhooksCache
 
 from local.receiver import Post, Receiver
 from local.stack import Stack
@@ -27,11 +31,11 @@ NotifierAt = Callable[[str], Invoke]
 
 
 def is_claim(call: Call) -> bool:
-    return call.operation == "UpdateItem" and "claimedUntil" in call.parameters["ConditionExpression"]
+    return call.operation == "UpdateItem" and "claimedUntil" in call.parameters.get("ConditionExpression", "")
 
 
 def is_record(call: Call) -> bool:
-    return call.operation == "UpdateItem" and not is_claim(call)
+    return call.operation == "UpdateItem" and call.parameters.get("ConditionExpression") == "claimToken = :token"
 
 
 def is_query(call: Call) -> bool:
@@ -176,21 +180,29 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
     deliverer = deliverer_at(stack, timedelta(seconds=stack.functions()["NotifierFunction"].timeout + 1))
     notice = parse_message(body)
     assert isinstance(notice, BackupFinished)
-    attempt = deliverer.deliver(Delivery.of(notice, target), deliverer.clock() + timedelta(seconds=60))
+    order = Redelivery.first(Delivery.of(notice, target), deliverer.clock())
+    outcome = deliverer.deliver(order, target, deliverer.clock() + timedelta(seconds=60))
 
-    assert attempt is not None
-    assert attempt.delivered
+    assert outcome.attempt is not None
+    assert outcome.attempt.delivered
     assert len(receiver.posts) == 1
     (entry,) = account.deliveries()
-    assert (entry["state"], entry["attempts"]) == ("delivered", 2)
+    assert (entry["state"], entry["attempts"]) == ("delivered", 1)
     assert failed_ids(notifier(body)) == []
     assert len(receiver.posts) == 1
 
 
 def deliverer_at(stack: Stack, later: timedelta) -> Deliverer:
     """A deliverer whose clock is that much ahead."""
-    store = DeliveriesStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], timedelta(days=30))
-    return Deliverer(store, Sender(allow_private_targets=True), clock=lambda: utc_now() + later)
+    dynamodb = stack.client("dynamodb")
+    webhooks = WebhooksStore(dynamodb, stack.outputs["WebhooksTableName"])
+    return Deliverer(
+        deliveries=DeliveriesStore(dynamodb, stack.outputs["DeliveriesTableName"], timedelta(days=30)),
+        sender=Sender(allow_private_targets=True),
+        health=HealthRecorder(webhooks, WebhooksCache(webhooks.of_account)),
+        schedule=RetrySchedule([timedelta(seconds=5)]),
+        clock=lambda: utc_now() + later,
+    )
 
 
 def test_who_lost_a_claim_does_not_write_over_the_outcome_of_who_took_it(account: Account, stack: Stack) -> None:
@@ -201,14 +213,15 @@ def test_who_lost_a_claim_does_not_write_over_the_outcome_of_who_took_it(account
     def take_over(post: Post) -> None:
         if len(slow.posts) == 1:
             later = deliverer_at(stack, timedelta(seconds=61))
-            later.deliver(delivery, later.clock() + timedelta(seconds=60))
+            later.deliver(order, target, later.clock() + timedelta(seconds=60))
             outcomes.extend(account.deliveries())
 
     outcomes: list[dict[str, object]] = []
     with Receiver(on_post=take_over) as slow:
-        delivery = Delivery.of(notice, account.set_target(WebhookEvent.FAILURE, slow.url))
+        target = account.set_target(WebhookEvent.FAILURE, slow.url)
         now = deliverer_at(stack, timedelta())
-        now.deliver(delivery, now.clock() + timedelta(seconds=60))
+        order = Redelivery.first(Delivery.of(notice, target), now.clock())
+        now.deliver(order, target, now.clock() + timedelta(seconds=60))
 
     assert account.deliveries() == outcomes
     assert [outcome["state"] for outcome in outcomes] == ["delivered"]

@@ -12,6 +12,8 @@ ENVIRONMENT = {
     "DELIVERIES_TABLE": "Deliveries",
     "DELIVERY_RETENTION_DAYS": "30",
     "ALLOW_PRIVATE_TARGETS": "false",
+    "RETRY_QUEUE_URL": "https://sqs.example/RetryQueue",
+    "RETRY_DELAYS_SECONDS": "5,300",
 }
 
 
@@ -33,6 +35,8 @@ def test_settings_are_typed_values() -> None:
         deliveries_table="Deliveries",
         delivery_retention=timedelta(days=30),
         allow_private_targets=False,
+        retry_queue_url="https://sqs.example/RetryQueue",
+        retry_delays=(timedelta(seconds=5), timedelta(minutes=5)),
     )
 
 
@@ -89,3 +93,20 @@ def test_days_are_a_whole_number_from_1(value: str) -> None:
 @pytest.mark.parametrize("value", ["9" * 10, "9" * 30, "9" * 5000], ids=["10 digits", "30 digits", "5000 digits"])
 def test_days_beyond_all_reason_are_named_too(value: str) -> None:
     assert refusal(environment(DELIVERY_RETENTION_DAYS=value)).startswith("DELIVERY_RETENTION_DAYS: ")
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "5,", ",5", "5,,6", "5 ,6", "5;6", "-5", "5.0", "five", "1000000", ",".join(["5"] * 21)]
+)
+def test_delays_are_whole_numbers_of_seconds_with_commas(value: str) -> None:
+    text = refusal(environment(RETRY_DELAYS_SECONDS=value))
+
+    assert text.startswith("RETRY_DELAYS_SECONDS: must be 1 to 20 whole numbers of seconds from 1 to 999999")
+
+
+def test_one_delay_is_enough_and_twenty_are_the_most() -> None:
+    one = DeliverySettings.from_env(environment(RETRY_DELAYS_SECONDS="999999"))
+    twenty = DeliverySettings.from_env(environment(RETRY_DELAYS_SECONDS=",".join(["7"] * 20)))
+
+    assert one.retry_delays == (timedelta(seconds=999_999),)
+    assert twenty.retry_delays == (timedelta(seconds=7),) * 20

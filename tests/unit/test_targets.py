@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.targets import MAX_URL_LENGTH, DeliveryMode, InvalidTarget, Target, parse_target_url
+from backup_webhooks.targets import MAX_URL_LENGTH, DeliveryMode, Target, parse_target_url
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.stores.webhooks import MAX_ACCOUNTS, WebhooksCache
 from backup_webhooks.targets import Target
+from backup_webhooks.webhooks_cache import MAX_ACCOUNTS, WebhooksCache
 
 PATIENCE_SECONDS = 30
 

@@ -1,20 +1,25 @@
-"""Makes deliveries: claim, post, record, so that whatever is delivered twice to us is posted once."""
+"""Makes deliveries: claim, post, record, so that whatever comes twice to us is posted once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks import clients
-from backup_webhooks.delivery import Delivery
+from backup_webhooks.delivery import Redelivery
+from backup_webhooks.health import GONE
+from backup_webhooks.health_recorder import HealthRecorder
 from backup_webhooks.moments import Clock, utc_now
+from backup_webhooks.retries import RetrySchedule
 from backup_webhooks.sender import EXCHANGE_SECONDS, Attempt, Sender
 from backup_webhooks.settings import DeliverySettings
-from backup_webhooks.stores.deliveries import Claim, ClaimRefused, DeliveriesStore
+from backup_webhooks.stores.deliveries import Claim, DeliveriesStore, DeliveryState, Standing
+from backup_webhooks.stores.webhooks import WebhooksStore
+from backup_webhooks.targets import DeliveryMode, Target
+from backup_webhooks.webhooks_cache import WebhooksCache
 
 # An attempt that is begun must be able to end and to be recorded, though DynamoDB is slow to do both claim and record.
 ATTEMPT_NEEDS = timedelta(seconds=EXCHANGE_SECONDS + 10)
@@ -27,21 +32,41 @@ class Postponed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a delivery stands, and what is to follow from it.
+
+    `attempt`: what was posted just now; None where it had been before. `then`: the message by which it goes on, to
+    RetryQueue where `state` is RETRYING, to the dead letters where it is EXHAUSTED.
+    """
+
+    state: DeliveryState
+    attempt: Attempt | None = None
+    then: Redelivery | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deliverer:
     """Makes single attempts. Shared by threads."""
 
     deliveries: DeliveriesStore
     sender: Sender
+    health: HealthRecorder
+    schedule: RetrySchedule
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, settings: DeliverySettings) -> Self:
+    def of(cls, settings: DeliverySettings, webhooks: WebhooksCache) -> Deliverer:
         """One on the tables that the settings name."""
-        store = DeliveriesStore(clients.dynamodb(), settings.deliveries_table, settings.delivery_retention)
-        return cls(store, Sender(allow_private_targets=settings.allow_private_targets))
+        dynamodb = clients.dynamodb()
+        return cls(
+            deliveries=DeliveriesStore(dynamodb, settings.deliveries_table, settings.delivery_retention),
+            sender=Sender(allow_private_targets=settings.allow_private_targets),
+            health=HealthRecorder(WebhooksStore(dynamodb, settings.webhooks_table), webhooks),
+            schedule=RetrySchedule(settings.retry_delays),
+        )
 
-    def deliver(self, delivery: Delivery, deadline: datetime) -> Attempt | None:
-        """Attempt the delivery, or answer None where it was attempted before.
+    def deliver(self, order: Redelivery, target: Target, deadline: datetime) -> Outcome:
+        """Make the attempt, or find that it was made before; either way say what follows.
 
         `deadline` is when this function will be stopped: no claim of it outlives that moment. Raises `Postponed`,
         and botocore's errors for what fails before the attempt; nothing after it, lest it be made again.
@@ -49,35 +74,62 @@ class Deliverer:
         now = self.clock()
         if deadline - now < ATTEMPT_NEEDS:
             raise Postponed("too little time is left for an attempt")
-        match self.deliveries.claim(delivery, now=now, until=deadline):
-            case ClaimRefused.SETTLED:
-                logger.info("already attempted", extra=_log_fields(delivery))
-                return None
-            case ClaimRefused.HELD:
+        match self.deliveries.claim(order, target, now=now, until=deadline):
+            case Standing(state=DeliveryState.CLAIMED):
                 raise Postponed("another function has this delivery in hand")
+            case Standing() as standing:
+                logger.info("already attempted", extra=order.delivery.log_fields())
+                return self._outcome_before(order, standing, now)
             case claim:
-                return self._attempt(claim)
+                return self._attempt(order, target, claim)
 
-    def _attempt(self, claim: Claim) -> Attempt:
-        delivery = claim.delivery
-        attempt = self.sender.post(delivery.target.url, delivery.body, delivery.headers(self.clock()))
+    def abandon(self, order: Redelivery, reason: str) -> None:
+        """Settle a delivery whose target is not to be called any more. Raises botocore's errors."""
+        logger.info("not attempted", extra=order.delivery.log_fields() | {"reason": reason})
+        self.deliveries.abandon(order, reason, self.clock())
+
+    def _attempt(self, order: Redelivery, target: Target, claim: Claim) -> Outcome:
+        delivery = order.delivery
+        headers = delivery.headers(target, self.clock())
+        attempt = self.sender.post(target.url, delivery.body.encode(), headers)
         logger.info(
             "posted" if attempt.delivered else "not delivered",
-            extra=_log_fields(delivery)
-            | {"http_status": attempt.status, "reason": attempt.reason, "milliseconds": attempt.milliseconds},
+            extra=delivery.log_fields()
+            | {
+                "attempt": order.attempt,
+                "http_status": attempt.status,
+                "reason": attempt.reason,
+                "milliseconds": attempt.milliseconds,
+            },
         )
+        now = self.clock()
+        outcome = self._judge(order, target, attempt, now)
         try:
-            self.deliveries.record(claim, attempt)
+            retry_at = outcome.then.due_at if outcome.state is DeliveryState.RETRYING and outcome.then else None
+            self.deliveries.record(claim, attempt, outcome.state, retry_at)
         except (BotoCoreError, ClientError) as error:
-            logger.error("the outcome could not be recorded", extra=_log_fields(delivery) | {"reason": str(error)})
-        return attempt
+            logger.error("the outcome could not be recorded", extra=delivery.log_fields() | {"reason": str(error)})
+        self.health.record(target, attempt, now)
+        return outcome
 
+    def _judge(self, order: Redelivery, target: Target, attempt: Attempt, now: datetime) -> Outcome:
+        if attempt.delivered:
+            return Outcome(DeliveryState.DELIVERED, attempt)
+        if target.delivery is DeliveryMode.ONCE or attempt.status == GONE:
+            return Outcome(DeliveryState.FAILED, attempt)
+        if retry_at := self.schedule.retry_at(order.retries, attempt.retry_after, now):
+            return Outcome(DeliveryState.RETRYING, attempt, order.retry(retry_at))
+        return Outcome(DeliveryState.EXHAUSTED, attempt, order.replay(now))
 
-def _log_fields(delivery: Delivery) -> dict[str, str]:
-    # Never the URL: for Slack and its like it is the secret.
-    return {
-        "account": delivery.target.account,
-        "event": delivery.target.event,
-        "target_id": delivery.target.target_id,
-        "webhook_id": delivery.webhook_id,
-    }
+    def _outcome_before(self, order: Redelivery, standing: Standing, now: datetime) -> Outcome:
+        """Whoever made this very attempt may have been killed before it said what follows; said twice, it is done once.
+
+        What follows a later attempt is for that one's message to say.
+        """
+        if standing.attempts == order.attempt:
+            match standing:
+                case Standing(state=DeliveryState.RETRYING, retry_at=datetime() as retry_at):
+                    return Outcome(standing.state, then=order.retry(retry_at))
+                case Standing(state=DeliveryState.EXHAUSTED):
+                    return Outcome(standing.state, then=order.replay(now))
+        return Outcome(standing.state)

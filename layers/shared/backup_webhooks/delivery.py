@@ -1,53 +1,121 @@
-"""A delivery: one notice to one target, the thing that is attempted once."""
+"""A delivery: one notice for one target, the thing that is attempted; and the message for an attempt to come."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import Annotated, Self
+
+import msgspec
+from msgspec import Meta
 
 from backup_webhooks import __version__
-from backup_webhooks.messages import Notice
-from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.messages import AccountAlias, Identifier, Notice, WebhookEvent, decode, encode
+from backup_webhooks.moments import Moment, iso_milliseconds
 from backup_webhooks.payloads import render
+from backup_webhooks.signing import current, signature
 from backup_webhooks.targets import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What is to be posted where. Two receives of one message make equal deliveries, with equal keys and ids."""
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is to be posted. Two receives of one message make equal deliveries, with equal keys and ids.
 
-    target: Target
-    occurred_at: datetime
-    subject_id: str
-    body: bytes
+    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about.
+    """
+
+    account: AccountAlias
+    event: WebhookEvent
+    target_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
+    occurred_at: Moment
+    subject_id: Identifier
+    body: str
 
     @classmethod
     def of(cls, notice: Notice, target: Target) -> Self:
         """The notice in the target's format."""
-        return cls(target, notice.occurred_at, notice.subject_id, render(target.format, notice))
+        return cls(
+            account=target.account,
+            event=target.event,
+            target_id=target.target_id,
+            occurred_at=notice.occurred_at,
+            subject_id=notice.subject_id,
+            body=render(target.format, notice).decode(),
+        )
 
     @property
     def account_day(self) -> str:
         """`{account}#{yyyy-mm-dd}`: the account and the day of the event, UTC."""
-        return f"{self.target.account}#{self.occurred_at.astimezone(UTC):%Y-%m-%d}"
+        return f"{self.account}#{self.occurred_at.astimezone(UTC):%Y-%m-%d}"
 
     @property
     def sort_key(self) -> str:
         """`{event time, ISO ms}#{event}#{restorePointId or serverPolicyId}#{targetId}`."""
-        return "#".join((iso_milliseconds(self.occurred_at), self.target.event, self.subject_id, self.target.target_id))
+        return "#".join((iso_milliseconds(self.occurred_at), self.event, self.subject_id, self.target_id))
 
     @property
     def webhook_id(self) -> str:
         """The receiver's key against repetition (Standard Webhooks): the same for every attempt at this delivery."""
         return "msg_" + hashlib.sha256(f"{self.account_day}#{self.sort_key}".encode()).hexdigest()[:32]
 
-    def headers(self, now: datetime) -> dict[str, str]:
-        """The headers of an attempt that is made `now`, for `body`."""
-        return {
+    def headers(self, target: Target, now: datetime) -> dict[str, str]:
+        """The headers of an attempt that is made `now`: the target's own, and ours, which no custom header replaces."""
+        timestamp = int(now.timestamp())
+        headers = dict(target.headers) | {
             "content-type": "application/json",
             "user-agent": f"SimpleBackupWebhooks/{__version__}",
             "webhook-id": self.webhook_id,
-            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-timestamp": str(timestamp),
         }
+        if secrets := current(target.secrets, now):
+            headers["webhook-signature"] = signature(secrets, self.webhook_id, timestamp, self.body.encode())
+        return headers
+
+    def log_fields(self) -> dict[str, str]:
+        """What a log line may say of it. Never the URL: for Slack and its like it is the secret."""
+        return {
+            "account": self.account,
+            "event": self.event,
+            "target_id": self.target_id,
+            "webhook_id": self.webhook_id,
+        }
+
+
+class Redelivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The message on RetryQueue: an attempt that is to be made at `due_at`, with all that it takes.
+
+    URL, headers and secrets are the target's own at that time. `attempt` is its number among all attempts at the
+    delivery, from 1: by it a message that comes twice is known. `retries`: the steps of the schedule that lie behind.
+    """
+
+    delivery: Delivery
+    attempt: Annotated[int, Meta(ge=1)]
+    retries: Annotated[int, Meta(ge=0)]
+    due_at: Moment
+
+    @classmethod
+    def first(cls, delivery: Delivery, now: datetime) -> Self:
+        """The first attempt, to be made at once."""
+        return cls(delivery=delivery, attempt=1, retries=0, due_at=Moment.of(now))
+
+    def retry(self, due_at: datetime) -> Self:
+        """The attempt after this one, by the schedule."""
+        return type(self)(
+            delivery=self.delivery, attempt=self.attempt + 1, retries=self.retries + 1, due_at=Moment.of(due_at)
+        )
+
+    def replay(self, now: datetime) -> Self:
+        """The attempt after this one, made at once, with the whole schedule before it."""
+        return type(self)(delivery=self.delivery, attempt=self.attempt + 1, retries=0, due_at=Moment.of(now))
+
+
+_DECODER = msgspec.json.Decoder(Redelivery, dec_hook=Moment.decode)
+
+
+def parse_redelivery(body: str) -> Redelivery:
+    """The message in a record of RetryQueue; `InvalidMessage` names the field that makes it unusable."""
+    return decode(_DECODER, body)
+
+
+def encode_redelivery(redelivery: Redelivery) -> str:
+    """The message as it goes on the queue."""
+    return encode(redelivery)

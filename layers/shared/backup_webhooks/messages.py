@@ -161,23 +161,28 @@ _MESSAGES = (BackupStarted, BackupFinished, BackupMissed, ServerPolicyChanged, H
 _ALLOWED = {
     "$.type": ", ".join(message.__name__ for message in _MESSAGES),
     "$.restorePointCreationStatus": ", ".join(BackupStatus),
+    "$.delivery.event": ", ".join(WebhookEvent),
 }
 _LONGEST_REASON = 200
 
 
-def _decode_own_type(expected: type, value: Any) -> Moment:
-    if expected is Moment:
-        return Moment.parse(value)
-    raise NotImplementedError(expected)
-
-
-_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Union[_MESSAGES], dec_hook=_decode_own_type)  # noqa: UP007
+_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Union[_MESSAGES], dec_hook=Moment.decode)  # noqa: UP007
 
 
 def parse_message(body: str) -> Message:
     """The message that a queue record's body carries; `InvalidMessage` names the field that makes it unusable."""
+    return decode(_DECODER, body)
+
+
+def encode_message(message: Message) -> str:
+    """The message as it goes on the queue; `parse_message` reads it back."""
+    return encode(message)
+
+
+def decode[M](decoder: msgspec.json.Decoder[M], body: str) -> M:
+    """What the JSON text says, or `InvalidMessage`."""
     try:
-        return _DECODER.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -186,8 +191,8 @@ def parse_message(body: str) -> Message:
         raise InvalidMessage("$", "nested too deeply") from None
 
 
-def encode_message(message: Message) -> str:
-    """The message as it goes on the queue; `parse_message` reads it back."""
+def encode(message: msgspec.Struct) -> str:
+    """The message as JSON text."""
     return msgspec.json.encode(message, enc_hook=_encode_own_type).decode()
 
 

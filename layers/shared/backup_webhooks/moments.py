@@ -29,6 +29,13 @@ class Moment(datetime):
     """
 
     @classmethod
+    def decode(cls, expected: type, value: object) -> Self:
+        """msgspec's hook for fields of this type."""
+        if expected is cls:
+            return cls.parse(value)
+        raise NotImplementedError(expected)
+
+    @classmethod
     def of(cls, moment: datetime) -> Self:
         """The same point in time."""
         return cls.fromisoformat(moment.isoformat())

@@ -1,4 +1,4 @@
-"""Tells customers of their backups: from a queue record to the posts that it calls for."""
+"""Tells customers of their backups: from a message to the posts that it calls for."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ from datetime import datetime
 from typing import Self
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks import clients
-from backup_webhooks.deliverer import Deliverer, Postponed
-from backup_webhooks.delivery import Delivery
+from backup_webhooks.deliverer import Deliverer, Outcome
+from backup_webhooks.delivery import Delivery, Redelivery
 from backup_webhooks.messages import (
     BackupFinished,
     BackupMissed,
     BackupStarted,
     Heartbeat,
-    InvalidMessage,
-    Message,
     Notice,
     ServerPolicyChanged,
     parse_message,
 )
+from backup_webhooks.moments import Clock, utc_now
 from backup_webhooks.recorder import Recorder
+from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.sender import Attempt
 from backup_webhooks.settings import NotifierSettings
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from backup_webhooks.stores.webhooks import WebhooksCache, WebhooksStore
+from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
+from backup_webhooks.webhooks_cache import WebhooksCache
 
 # Ten messages of a batch with five targets each, all of them hanging, and each recorded at the same time.
 _THREADS = 60
@@ -41,9 +40,12 @@ logger = Logger(child=True)
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What came of one message: the attempts that were made, and whether nobody had asked to be told."""
+    """What came of one message: the attempts that were made, how many deliveries were handed to the redeliverer in
+    place of being attempted, and whether nobody had asked to be told.
+    """
 
     attempts: tuple[Attempt, ...] = ()
+    handed_over: int = 0
     without_webhook: bool = False
 
 
@@ -53,56 +55,41 @@ class Notifier:
 
     webhooks: WebhooksCache
     deliverer: Deliverer
+    retry_queue: RedeliveryQueue
     recorder: Recorder
     heartbeats: HeartbeatsStore
+    clock: Clock = utc_now
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "delivery"))
 
     @classmethod
     def of(cls, settings: NotifierSettings) -> Self:
         """One on the tables that the settings name."""
         dynamodb = clients.dynamodb()
+        webhooks = WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
         return cls(
-            webhooks=WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account),
-            deliverer=Deliverer.of(settings.delivery),
+            webhooks=webhooks,
+            deliverer=Deliverer.of(settings.delivery, webhooks),
+            retry_queue=RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url),
             recorder=Recorder(ServerPoliciesStore(dynamodb, settings.server_policies_table)),
             heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
         )
 
-    def handle(self, record: SQSRecord, deadline: datetime) -> Notified:
-        """Do what the record's message calls for.
+    def handle(self, body: str, deadline: datetime) -> Notified:
+        """Do what the message calls for.
 
-        Raises `InvalidMessage`, `Postponed` and botocore's errors, logged, for a message that must come again or
-        end in the dead letters.
+        Raises `InvalidMessage`, `Postponed` and botocore's errors for a message that must come again or end in the
+        dead letters.
         """
-        try:
-            return self._handle(parse_message(record.body), deadline)
-        except InvalidMessage as error:
-            logger.warning(
-                "message rejected",
-                extra={"message_id": record.message_id, "field": error.field, "reason": error.reason},
-            )
-            raise
-        except Postponed as error:
-            logger.info("message postponed", extra={"message_id": record.message_id, "reason": str(error)})
-            raise
-        except (BotoCoreError, ClientError) as error:
-            logger.error("message failed", extra={"message_id": record.message_id, "reason": str(error)})
-            raise
-        except Exception:
-            logger.exception("message failed", extra={"message_id": record.message_id})
-            raise
-
-    def _handle(self, message: Message, deadline: datetime) -> Notified:
-        match message:
-            case Heartbeat():
+        match parse_message(body):
+            case Heartbeat() as message:
                 self.heartbeats.record_read(message.sent_date)
                 return Notified()
-            case BackupStarted() | ServerPolicyChanged():
+            case BackupStarted() | ServerPolicyChanged() as message:
                 self.recorder.record(message)
                 return Notified()
-            case BackupMissed():
+            case BackupMissed() as message:
                 return self._notify(message, deadline)
-            case BackupFinished():
+            case BackupFinished() as message:
                 # At the same time: the customer need not wait for our books.
                 recorded = self._threads.submit(self.recorder.record, message)
                 try:
@@ -120,10 +107,21 @@ class Notifier:
             return Notified(without_webhook=True)
         # Each target is attempted before any failure of ours is raised, which makes the message come again.
         futures = [self._threads.submit(self._deliver, notice, target, deadline) for target in targets]
-        failures = [failure for future in futures if (failure := future.exception())]
-        if failures:
+        if failures := [failure for future in futures if (failure := future.exception())]:
             raise failures[0]
-        return Notified(attempts=tuple(attempt for future in futures if (attempt := future.result())))
+        outcomes = [future.result() for future in futures]
+        return Notified(
+            attempts=tuple(outcome.attempt for outcome in outcomes if outcome and outcome.attempt),
+            handed_over=outcomes.count(None),
+        )
 
-    def _deliver(self, notice: Notice, target: Target, deadline: datetime) -> Attempt | None:
-        return self.deliverer.deliver(Delivery.of(notice, target), deadline)
+    def _deliver(self, notice: Notice, target: Target, deadline: datetime) -> Outcome | None:
+        """Attempt the delivery, or, None, leave it to the redeliverer: nobody here waits for a target that fails."""
+        order = Redelivery.first(Delivery.of(notice, target), self.clock())
+        if target.health.isolated:
+            self.retry_queue.send(order, self.clock())
+            return None
+        outcome = self.deliverer.deliver(order, target, deadline)
+        if outcome.then:
+            self.retry_queue.send(outcome.then, self.clock())
+        return outcome

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.client import HTTPException, RemoteDisconnected
 
@@ -30,12 +30,14 @@ from urllib3.response import BaseHTTPResponse
 
 from backup_webhooks import address_guard
 from backup_webhooks.address_guard import Address, Resolver, TargetRefused
-from backup_webhooks.targets import InvalidTarget, parse_target_url
+from backup_webhooks.errors import InvalidTarget
+from backup_webhooks.targets import parse_target_url
 from backup_webhooks.transport import MAX_RECEIVED_BYTES, AnswerTooLong, dial, guarded_pool_manager
 
 CONNECT_SECONDS = 5
 EXCHANGE_SECONDS = 10
 MAX_RESPONSE_BYTES = 4096
+MAX_RETRY_AFTER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class Attempt:
 
     `status`: the HTTP status, None where no answer came. `reason`: why it failed, or a remark on a success; None
     where there is nothing to say. `response`: the first bytes of the answer's body, as sent, at most 4 KiB.
+    `retry_after`: the answer's `Retry-After`, as sent, of which nobody has made sense yet.
     """
 
     status: int | None
     reason: str | None
     response: bytes
     milliseconds: int
+    retry_after: str | None = None
 
     @property
     def delivered(self) -> bool:
@@ -80,10 +84,10 @@ class Sender:
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:
         """Make the one attempt; returns within 10 s whatever the endpoint does."""
         started = time.monotonic()
-        status, reason, content = self._exchange(url, body, headers)
-        return Attempt(status, reason, content, round((time.monotonic() - started) * 1000))
+        attempt = self._exchange(url, body, headers)
+        return replace(attempt, milliseconds=round((time.monotonic() - started) * 1000))
 
-    def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int | None, str | None, bytes]:
+    def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:
         try:
             parse_target_url(url)
             response = self._pools.urlopen(
@@ -97,9 +101,10 @@ class Sender:
                 preload_content=False,
             )
         except (InvalidTarget, TargetRefused, HTTPError) as error:
-            return None, _reason(error), b""
+            return Attempt(None, _reason(error), b"", 0)
+        retry_after = response.headers.get("retry-after", "")[:MAX_RETRY_AFTER] or None
         content, cut = _read(response)
-        return response.status, _remark(response.status, cut), content
+        return Attempt(response.status, _remark(response.status, cut), content, 0, retry_after)
 
 
 def _allow_all(_: Sequence[Address]) -> None:

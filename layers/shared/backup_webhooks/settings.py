@@ -10,6 +10,7 @@ from typing import Self
 
 _MOST_DIGITS = 6
 _MOST_SHOWN = 40
+_MOST_DELAYS = 20
 
 
 class InvalidSetting(RuntimeError):
@@ -26,9 +27,25 @@ def required(name: str, environment: Mapping[str, str] = os.environ) -> str:
 def whole_number(name: str, environment: Mapping[str, str] = os.environ) -> int:
     """A whole number from 1 to 999999."""
     value = required(name, environment)
-    if not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS and int(value) > 0):
+    if not _is_whole_number(value):
         raise InvalidSetting(f"{name}: must be a whole number from 1 to 999999; it is {value[:_MOST_SHOWN]!r}")
     return int(value)
+
+
+def _is_whole_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) > 0
+
+
+def delays(name: str, environment: Mapping[str, str] = os.environ) -> tuple[timedelta, ...]:
+    """1 to 20 whole numbers of seconds, from 1 to 999999 each, with commas between them."""
+    value = required(name, environment)
+    parts = value.split(",")
+    if len(parts) > _MOST_DELAYS or not all(map(_is_whole_number, parts)):
+        raise InvalidSetting(
+            f"{name}: must be 1 to {_MOST_DELAYS} whole numbers of seconds from 1 to 999999, such as 5,300,1800; "
+            f"it is {value[:_MOST_SHOWN]!r}"
+        )
+    return tuple(timedelta(seconds=int(part)) for part in parts)
 
 
 def flag(name: str, environment: Mapping[str, str] = os.environ) -> bool:
@@ -41,21 +58,27 @@ def flag(name: str, environment: Mapping[str, str] = os.environ) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
-    """What a function that posts notifications needs: the names of tables, how long to keep, and whom to trust."""
+    """What a function that posts notifications needs: tables, how long to keep, whom to trust, when to try again."""
 
     webhooks_table: str
     deliveries_table: str
     delivery_retention: timedelta
     allow_private_targets: bool
+    retry_queue_url: str
+    retry_delays: tuple[timedelta, ...]
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read from WEBHOOKS_TABLE, DELIVERIES_TABLE, DELIVERY_RETENTION_DAYS and ALLOW_PRIVATE_TARGETS."""
+        """Read from WEBHOOKS_TABLE, DELIVERIES_TABLE, DELIVERY_RETENTION_DAYS, ALLOW_PRIVATE_TARGETS,
+        RETRY_QUEUE_URL and RETRY_DELAYS_SECONDS.
+        """
         return cls(
             webhooks_table=required("WEBHOOKS_TABLE", environment),
             deliveries_table=required("DELIVERIES_TABLE", environment),
             delivery_retention=timedelta(days=whole_number("DELIVERY_RETENTION_DAYS", environment)),
             allow_private_targets=flag("ALLOW_PRIVATE_TARGETS", environment),
+            retry_queue_url=required("RETRY_QUEUE_URL", environment),
+            retry_delays=delays("RETRY_DELAYS_SECONDS", environment),
         )
 
 
@@ -72,6 +95,22 @@ class NotifierSettings:
         return cls(
             delivery=DeliverySettings.from_env(environment),
             server_policies_table=required("SERVER_POLICIES_TABLE", environment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RedelivererSettings:
+    """What the redeliverer needs."""
+
+    delivery: DeliverySettings
+    dead_letter_queue_url: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read from what `DeliverySettings` reads, and RETRY_DEAD_LETTER_QUEUE_URL."""
+        return cls(
+            delivery=DeliverySettings.from_env(environment),
+            dead_letter_queue_url=required("RETRY_DEAD_LETTER_QUEUE_URL", environment),
         )
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
+from backup_webhooks.custom_headers import check_headers
+from backup_webhooks.errors import InvalidTarget
+from backup_webhooks.health import Health
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.payloads import FORMATS
+from backup_webhooks.signing import SigningSecret
 
 MAX_URL_LENGTH = 2048
 DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class InvalidTarget(ValueError):
-    """A `targetUri` that can't be one; the text says what is allowed."""
-
-    field = "targetUri"
 
 
 class DeliveryMode(StrEnum):
@@ -31,19 +31,34 @@ class DeliveryMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One URL that one account has set for one event, with its settings."""
+    """One URL that one account has set for one event, with its settings.
+
+    What a customer sets comes first; `secrets` (the newest first) and `health` are kept by us, through
+    `WebhooksStore`'s own methods. URL, headers and secrets may let their reader in elsewhere: no `repr` shows them.
+    """
 
     account: str
     event: WebhookEvent
-    url: str
+    url: str = field(repr=False)
     format: str = "text"
     delivery: DeliveryMode = DeliveryMode.ONCE
     enabled: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Sequence[SigningSecret] = field(default=(), repr=False)
+    health: Health = field(default_factory=Health)
 
     @property
     def target_id(self) -> str:
         """16 hexadecimal digits: the same for the same URL, so that an event can't hold a URL twice."""
         return hashlib.sha256(self.url.encode()).hexdigest()[:16]
+
+
+def check_target(target: Target) -> None:
+    """`InvalidTarget` for a setting that can't be stored. Where the URL leads is judged when it is dialled."""
+    parse_target_url(target.url)
+    if target.format not in FORMATS:
+        raise InvalidTarget("format", f"allowed: {', '.join(FORMATS)}")
+    check_headers(target.headers)
 
 
 def parse_target_url(url: str) -> Url:
@@ -53,26 +68,27 @@ def parse_target_url(url: str) -> Url:
     same parser, so that what is checked and what is called can't differ.
     """
     if len(url) > MAX_URL_LENGTH:
-        raise InvalidTarget(f"targetUri: at most {MAX_URL_LENGTH} characters are allowed")
+        raise InvalidTarget("targetUri", f"at most {MAX_URL_LENGTH} characters are allowed")
     if not url.isascii() or not url.isprintable() or " " in url:
         raise InvalidTarget(
-            "targetUri: only printable ASCII is allowed; percent-encode other characters, "
-            "and write an international domain name in its xn-- form"
+            "targetUri",
+            "only printable ASCII is allowed; percent-encode other characters, "
+            "and write an international domain name in its xn-- form",
         )
     if "\\" in url:
         # Browsers read it as a slash, RFC 3986 parsers do not: a way to show one host and call another.
-        raise InvalidTarget("targetUri: a backslash is not allowed")
+        raise InvalidTarget("targetUri", "a backslash is not allowed")
     try:
         parts = parse_url(url)
     except LocationParseError:
-        raise InvalidTarget("targetUri: not a URL; an example is https://hooks.example.com/backups") from None
+        raise InvalidTarget("targetUri", "not a URL; an example is https://hooks.example.com/backups") from None
     if parts.scheme not in DEFAULT_PORTS:
-        raise InvalidTarget("targetUri: must begin with https:// or http://")
+        raise InvalidTarget("targetUri", "must begin with https:// or http://")
     # urllib3 sees no userinfo where it is empty.
     if parts.auth is not None or "@" in urlsplit(url).netloc:
-        raise InvalidTarget("targetUri: user name and password in the URL are not allowed")
+        raise InvalidTarget("targetUri", "user name and password in the URL are not allowed")
     if not parts.host:
-        raise InvalidTarget("targetUri: the host is missing")
+        raise InvalidTarget("targetUri", "the host is missing")
     if parts.port == 0:
-        raise InvalidTarget("targetUri: port 0 is not allowed; 1 to 65535 are")
+        raise InvalidTarget("targetUri", "port 0 is not allowed; 1 to 65535 are")
     return parts

@@ -7,16 +7,19 @@ Partition `accountDay`: `{account}#{yyyy-mm-dd of the event, UTC}`; sort key `de
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
-from backup_webhooks.delivery import Delivery
-from backup_webhooks.moments import epoch_milliseconds, iso_milliseconds
+from backup_webhooks.delivery import Delivery, Redelivery
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import Moment, epoch_milliseconds, iso_milliseconds
 from backup_webhooks.sender import Attempt
 from backup_webhooks.stores.items import from_item, to_item
+from backup_webhooks.targets import Target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,15 +31,17 @@ class DeliveryState(StrEnum):
     """Where a delivery stands."""
 
     CLAIMED = "claimed"
+    """An attempt is being made, or whoever made it was killed."""
     DELIVERED = "delivered"
+    RETRYING = "retrying"
+    """The last attempt failed; the next is planned."""
     FAILED = "failed"
+    """The last attempt failed, and no other is planned."""
+    EXHAUSTED = "exhausted"
+    """The last retry failed; the delivery stands in the dead letters."""
 
 
-class ClaimRefused(Enum):
-    """Why a delivery can't be claimed: its attempt was made, or another function has it in hand."""
-
-    SETTLED = "settled"
-    HELD = "held"
+UNDELIVERED = (DeliveryState.FAILED, DeliveryState.EXHAUSTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,37 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a delivery stands in the log. `attempts`: the number of the latest; `retry_at` where one is planned."""
+
+    state: DeliveryState
+    attempts: int
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry of the log. `attempts` as in `Standing`; `claimed_at`: when the latest attempt began."""
+
+    delivery: Delivery
+    standing: Standing
+    claimed_at: datetime | None
+    status: int | None
+    reason: str | None
+    milliseconds: int | None
+    response: str
+
+
+# An attempt of this number has not been made, and nobody is at any. A claim that lapsed, of whatever number up to this
+# one, was its owner's last sign of life.
+_FREE = (
+    "attribute_not_exists(delivery) OR (#state <> :claimed AND attempts < :attempt) "
+    "OR (#state = :claimed AND claimedUntil < :now AND attempts <= :attempt)"
+)
+_ENTRY = "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, body = :body, "
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveriesStore:
     """Claims deliveries and records their outcomes. Raises botocore's errors."""
 
@@ -55,50 +91,38 @@ class DeliveriesStore:
     table: str
     retention: timedelta
 
-    def claim(self, delivery: Delivery, *, now: datetime, until: datetime) -> Claim | ClaimRefused:
-        """Take the delivery for one attempt, atomically, unless it was attempted or somebody's claim still stands."""
+    def claim(self, order: Redelivery, target: Target, *, now: datetime, until: datetime) -> Claim | Standing:
+        """Take the delivery for this one attempt, atomically, or answer how it stands: attempted, or in other hands."""
         token = uuid.uuid4().hex
         try:
             self.client.update_item(
                 TableName=self.table,
-                Key=to_item(_key(delivery)),
-                ConditionExpression="attribute_not_exists(delivery) OR (#state = :claimed AND claimedUntil < :now)",
+                Key=to_item(_key(order.delivery)),
+                ConditionExpression=_FREE,
                 UpdateExpression=(
-                    "SET #state = :claimed, claimToken = :token, claimedUntil = :until, claimedAt = :claimedAt, "
-                    "account = :account, event = :event, targetId = :targetId, #url = :url, webhookId = :webhookId, "
-                    "body = :body, expiresAt = :expiresAt ADD attempts :one"
+                    f"SET {_ENTRY} #url = :url, #state = :claimed, attempts = :attempt, claimToken = :token, "
+                    "claimedUntil = :until, claimedAt = :claimedAt, expiresAt = :expiresAt REMOVE retryAt"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#url": "url"},
                 ExpressionAttributeValues=to_item(
-                    {
-                        ":claimed": str(DeliveryState.CLAIMED),
-                        ":now": epoch_milliseconds(now),
+                    self._values(order, now)
+                    | {
+                        ":url": target.url,
                         ":token": token,
                         ":until": epoch_milliseconds(until),
                         ":claimedAt": iso_milliseconds(now),
-                        ":account": delivery.target.account,
-                        ":event": str(delivery.target.event),
-                        ":targetId": delivery.target.target_id,
-                        ":url": delivery.target.url,
-                        ":webhookId": delivery.webhook_id,
-                        ":body": delivery.body.decode(),
-                        ":expiresAt": int((now + self.retention).timestamp()),
-                        ":one": 1,
                     }
                 ),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self.client.exceptions.ConditionalCheckFailedException as error:
-            standing = from_item(error.response["Item"])  # type: ignore[typeddict-item]
+            item = from_item(error.response["Item"])  # type: ignore[typeddict-item]
             # An answer that was lost on its way made botocore ask again: the claim that stands is this very one.
-            if standing.get("claimToken") == token:
-                return Claim(delivery, token)
-            return ClaimRefused.HELD if standing["state"] == DeliveryState.CLAIMED else ClaimRefused.SETTLED
-        return Claim(delivery, token)
+            return Claim(order.delivery, token) if item.get("claimToken") == token else _standing(item)
+        return Claim(order.delivery, token)
 
-    def record(self, claim: Claim, attempt: Attempt) -> None:
+    def record(self, claim: Claim, attempt: Attempt, state: DeliveryState, retry_at: datetime | None) -> None:
         """Write down what came of the attempt. Does nothing where the claim has lapsed and somebody else took it."""
-        state = DeliveryState.DELIVERED if attempt.delivered else DeliveryState.FAILED
         # Suppressed: the claim lapsed and was taken over, or a lost answer made botocore write twice.
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.update_item(
@@ -107,7 +131,7 @@ class DeliveriesStore:
                 ConditionExpression="claimToken = :token",
                 UpdateExpression=(
                     "SET #state = :state, httpStatus = :status, milliseconds = :milliseconds, #error = :error, "
-                    "#response = :response REMOVE claimToken, claimedUntil"
+                    "#response = :response, retryAt = :retryAt REMOVE claimToken, claimedUntil"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#error": "error", "#response": "response"},
                 ExpressionAttributeValues=to_item(
@@ -118,10 +142,111 @@ class DeliveriesStore:
                         ":milliseconds": attempt.milliseconds,
                         ":error": attempt.reason,
                         ":response": attempt.response[:KEPT_RESPONSE_BYTES].decode(errors="replace"),
+                        ":retryAt": retry_at and iso_milliseconds(retry_at),
                     }
                 ),
             )
 
+    def abandon(self, order: Redelivery, reason: str, now: datetime) -> None:
+        """Write down that this attempt, the first or a retry, was not made and will not be."""
+        # Suppressed: it was made before, or somebody is at it.
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(
+                TableName=self.table,
+                Key=to_item(_key(order.delivery)),
+                # What a replay finds settled stays as it is.
+                ConditionExpression=f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted)",
+                UpdateExpression=(
+                    f"SET {_ENTRY} #state = :failed, attempts = if_not_exists(attempts, :none), #error = :error, "
+                    "expiresAt = :expiresAt REMOVE retryAt, claimToken, claimedUntil"
+                ),
+                ExpressionAttributeNames={"#state": "state", "#error": "error"},
+                ExpressionAttributeValues=to_item(
+                    self._values(order, now)
+                    | {
+                        ":delivered": str(DeliveryState.DELIVERED),
+                        ":failed": str(DeliveryState.FAILED),
+                        ":exhausted": str(DeliveryState.EXHAUSTED),
+                        ":none": 0,
+                        ":error": reason,
+                    }
+                ),
+            )
+
+    def find(self, account: str, sort_key: str) -> Logged | None:
+        """The entry with that key now (a consistent read); None where there is none."""
+        day = sort_key.partition("T")[0]
+        answer = self.client.get_item(
+            TableName=self.table,
+            Key=to_item({"accountDay": f"{account}#{day}", "delivery": sort_key}),
+            ConsistentRead=True,
+        )
+        item = answer.get("Item")
+        return _logged(from_item(item)) if item else None
+
+    def of_account(self, account: str, since: datetime, until: datetime) -> Iterator[Logged]:
+        """The account's deliveries of events from `since` to `until`, in the order of the events."""
+        since, until = since.astimezone(UTC), until.astimezone(UTC)
+        paginator = self.client.get_paginator("query")
+        for day in range((until.date() - since.date()).days + 1):
+            pages = paginator.paginate(
+                TableName=self.table,
+                KeyConditionExpression="accountDay = :accountDay AND delivery BETWEEN :since AND :until",
+                ExpressionAttributeValues=to_item(
+                    {
+                        ":accountDay": f"{account}#{since + timedelta(days=day):%Y-%m-%d}",
+                        ":since": iso_milliseconds(since),
+                        # Behind all keys of that very millisecond.
+                        ":until": iso_milliseconds(until) + "$",
+                    }
+                ),
+                ConsistentRead=True,
+            )
+            for page in pages:
+                yield from (_logged(from_item(item)) for item in page["Items"])
+
+    def _values(self, order: Redelivery, now: datetime) -> dict[str, Any]:
+        delivery = order.delivery
+        return {
+            ":claimed": str(DeliveryState.CLAIMED),
+            ":attempt": order.attempt,
+            ":now": epoch_milliseconds(now),
+            ":account": delivery.account,
+            ":event": str(delivery.event),
+            ":targetId": delivery.target_id,
+            ":webhookId": delivery.webhook_id,
+            ":body": delivery.body,
+            ":expiresAt": int((now + self.retention).timestamp()),
+        }
+
 
 def _key(delivery: Delivery) -> dict[str, str]:
     return {"accountDay": delivery.account_day, "delivery": delivery.sort_key}
+
+
+def _standing(item: dict[str, Any]) -> Standing:
+    retry_at = item.get("retryAt")
+    return Standing(DeliveryState(item["state"]), int(item["attempts"]), retry_at and Moment.parse(retry_at))
+
+
+def _logged(item: dict[str, Any]) -> Logged:
+    # An id may hold a `#` itself.
+    occurred_at, _, rest = item["delivery"].partition("#")
+    subject_id = rest.partition("#")[2].rpartition("#")[0]
+    status, milliseconds, claimed_at = (item.get(name) for name in ("httpStatus", "milliseconds", "claimedAt"))
+    return Logged(
+        delivery=Delivery(
+            account=item["account"],
+            event=WebhookEvent(item["event"]),
+            target_id=item["targetId"],
+            occurred_at=Moment.parse(occurred_at),
+            subject_id=subject_id,
+            body=item["body"],
+        ),
+        standing=_standing(item),
+        claimed_at=claimed_at and Moment.parse(claimed_at),
+        status=None if status is None else int(status),
+        reason=item.get("error"),
+        milliseconds=None if milliseconds is None else int(milliseconds),
+        response=item.get("response", ""),
+    )
