@@ -5,12 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from backup_webhooks.errors import InvalidTarget
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.stores.webhooks import WebhooksStore
-from backup_webhooks.targets import Target, parse_target_url
-
-from local import demo, messages, policies
+from local import deliveries, demo, messages, policies, webhooks
 from local.stack import running
 
 _FASTEST = 86_400
@@ -33,28 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     send.add_argument("source", help="a file such as events/backup-failed.json, or a message as JSON")
     send.set_defaults(call=_send)
 
-    webhook = commands.add_parser("webhook", help="webhooks of the running stack")
-    verbs = webhook.add_subparsers(required=True, metavar="verb")
-    put = verbs.add_parser("set", help="set a target URL for an event of an account")
-    put.add_argument("account")
-    put.add_argument("event", choices=[str(event) for event in WebhookEvent])
-    put.add_argument("url")
-    put.set_defaults(call=_set_webhook)
-
-    policy = commands.add_parser("policy", help="server policies of the running stack")
-    verbs = policy.add_subparsers(required=True, metavar="verb")
-    put = verbs.add_parser("put", help="set a server's backup schedule, as the backup service would tell of it")
-    put.add_argument("account")
-    put.add_argument("server")
-    when = put.add_mutually_exclusive_group(required=True)
-    when.add_argument("--schedule", help="a Quartz cron expression, such as '0 0 1 * * ?'")
-    when.add_argument("--interval-hours", type=int, help="hours from the end of a backup to the next")
-    put.add_argument("--timezone", default="UTC", help="of the schedule (IANA)")
-    put.add_argument("--inactive", action="store_true")
-    put.set_defaults(call=policies.put)
-    listing = verbs.add_parser("list", help="an account's server policies, and the next backup of each")
-    listing.add_argument("account")
-    listing.set_defaults(call=policies.list_account)
+    for family in (webhooks, deliveries, policies):
+        family.add_commands(commands)
 
     options = parser.parse_args(arguments)
     return int(options.call(options))
@@ -76,19 +51,6 @@ def _send(options: argparse.Namespace) -> int:
     stack = running()
     for body in bodies:
         print(f"sent {messages.send(stack, body)}")
-    return 0
-
-
-def _set_webhook(options: argparse.Namespace) -> int:
-    try:
-        parse_target_url(options.url)
-    except InvalidTarget as error:
-        print(error, file=sys.stderr)
-        return 1
-    stack = running()
-    store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
-    store.save(Target(options.account, WebhookEvent(options.event), options.url))
-    print(f"{options.event} of {options.account} goes to {options.url} (within 30 s)")
     return 0
 
 

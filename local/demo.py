@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.stores.webhooks import WebhooksStore
-from backup_webhooks.targets import Target
+from backup_webhooks.targets import DeliveryMode, Target
 
 from local import messages
 from local.clock import LocalClock
@@ -26,9 +25,11 @@ from local.scheduler import MinuteScheduler
 from local.servers import ACCOUNT, demo_servers
 from local.stack import AWS_PORT, STACK_FILE, Stack, embedded, published
 from local.template import Template, translate
+from local.webhooks import webhooks_store
 from local.worker import Worker
 
 RECEIVER_PORT = 8001
+FLAKY_PATH, FLAKY_FAILURES = "/fails-twice", 2
 _WORKERS_A_QUEUE = 2
 _SAMPLES_WITHIN_SECONDS = 60
 _PAUSE_SECONDS = 1.0
@@ -36,11 +37,15 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass
 class Watch:
-    """Tells of each post as it comes, and how long after its message was sent."""
+    """The demo's receiver: tells of each post as it comes, and how long after its message was sent.
+
+    At FLAKY_PATH it answers the first posts with 503, as an endpoint that is down for a while would.
+    """
 
     sent: dict[str, float] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     arrived: set[str] = field(default_factory=set)
+    flaky_posts: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def expect(self, body: str) -> str:
@@ -51,10 +56,15 @@ class Watch:
             self.sent[mark] = time.time()
         return mark
 
-    def on_post(self, post: Post) -> None:
-        """Print the post."""
+    def on_post(self, post: Post) -> int:
+        """Print the post; the status to answer with."""
         with self._lock:
             text = json.loads(post.body)["text"]
+            if post.path == FLAKY_PATH:
+                self.flaky_posts += 1
+                status = 503 if self.flaky_posts <= FLAKY_FAILURES else 200
+                print(f"  {status:>8}  POST {post.path:<24} {text}", flush=True)
+                return status
             mark = next((mark for mark in self.sent if mark in text), None)
             latency = ""
             if mark is not None:
@@ -62,6 +72,12 @@ class Watch:
                 self.latencies.append(post.received_at - self.sent.pop(mark))
                 latency = f"{self.latencies[-1] * 1000:5.0f} ms"
             print(f"  {latency:>8}  POST {post.path:<24} {text}", flush=True)
+            return 200
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the endpoint that fails at first has got its message."""
+        return self.flaky_posts > FLAKY_FAILURES
 
 
 def run(once: bool, host: str, speed: float) -> int:
@@ -122,27 +138,31 @@ def functions_running(template: Template, stack: Stack, clock: LocalClock) -> It
 
 
 def set_targets(stack: Stack, receiver: Receiver) -> None:
-    """A target for each event of the demo account, all at the demo receiver."""
-    store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    """A target for each event of the demo account, and one with retries, all at the demo receiver."""
+    store = webhooks_store(stack)
     for event in WebhookEvent:
         store.save(Target(ACCOUNT, event, f"{receiver.url}/{event}"))
+    store.save(Target(ACCOUNT, WebhookEvent.FAILURE, f"{receiver.url}{FLAKY_PATH}", delivery=DeliveryMode.RETRY))
 
 
 def feed_samples(stack: Stack, watch: Watch) -> bool:
     """Send the samples and wait for their posts; whether each of them arrived."""
-    print("Samples, one a webhook event (the times include the functions' cold start):", flush=True)
+    print(f"Samples, one a webhook event; {FLAKY_PATH} answers 503 twice, and its delivery is retried", flush=True)
+    print("(the times include the functions' cold start):", flush=True)
     expected = set()
     for body in messages.samples():
         expected.add(watch.expect(body))
         messages.send(stack, body)
     end = time.monotonic() + _SAMPLES_WITHIN_SECONDS
-    while not expected <= watch.arrived and time.monotonic() < end:
+    while not (expected <= watch.arrived and watch.recovered) and time.monotonic() < end:
         time.sleep(0.05)
     arrived = len(expected & watch.arrived)
-    print(f"{arrived} of {len(expected)} samples arrived.", flush=True)
-    if arrived < len(expected):
+    print(f"{arrived} of {len(expected)} samples arrived", end="", flush=True)
+    print(", and the retried one." if watch.recovered else "; the retried one did not.", flush=True)
+    ok = arrived == len(expected) and watch.recovered
+    if not ok:
         print(f"Not all arrived within {_SAMPLES_WITHIN_SECONDS} s: see {STACK_FILE.parent}/*.log", file=sys.stderr)
-    return arrived == len(expected)
+    return ok
 
 
 def simulate(stack: Stack, watch: Watch, clock: LocalClock) -> None:

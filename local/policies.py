@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import uuid
+from typing import Any
 
 from backup_webhooks.messages import InvalidMessage, ServerPolicyChanged, encode_message, parse_message
 from backup_webhooks.moments import Moment, utc_now
@@ -13,9 +14,29 @@ from backup_webhooks.stores.server_policies import ServerPoliciesStore
 
 from local import messages
 from local.stack import running
+from local.text import minute, print_table
 
 
-def put(options: argparse.Namespace) -> int:
+def add_commands(commands: Any) -> None:
+    """`policy put|list`."""
+    verbs = commands.add_parser("policy", help="server policies of the running stack").add_subparsers(
+        required=True, metavar="verb"
+    )
+    put = verbs.add_parser("put", help="set a server's backup schedule, as the backup service would tell of it")
+    put.add_argument("account")
+    put.add_argument("server")
+    when = put.add_mutually_exclusive_group(required=True)
+    when.add_argument("--schedule", help="a Quartz cron expression, such as '0 0 1 * * ?'")
+    when.add_argument("--interval-hours", type=int, help="hours from the end of a backup to the next")
+    put.add_argument("--timezone", default="UTC", help="of the schedule (IANA)")
+    put.add_argument("--inactive", action="store_true")
+    put.set_defaults(call=_put)
+    listing = verbs.add_parser("list", help="an account's server policies, and the next backup of each")
+    listing.add_argument("account")
+    listing.set_defaults(call=_list)
+
+
+def _put(options: argparse.Namespace) -> int:
     """Send the message of a changed policy; a schedule that would be refused is refused here, with the reason."""
     message = ServerPolicyChanged(
         server_policy_id=str(uuid.uuid5(uuid.NAMESPACE_DNS, options.server)),
@@ -42,11 +63,11 @@ def put(options: argparse.Namespace) -> int:
     return 0
 
 
-def list_account(options: argparse.Namespace) -> int:
+def _list(options: argparse.Namespace) -> int:
     """Print each server policy of the account: state, schedule, last and next backup."""
     stack = running()
     store = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
-    rows = [("SERVER", "STATE", "SCHEDULE", "LAST STARTED", "LAST STATUS", "NEXT EXPECTED")]
+    rows = []
     for tracked in store.of_account(options.account):
         if policy := tracked.policy:
             history = tracked.history
@@ -56,12 +77,10 @@ def list_account(options: argparse.Namespace) -> int:
                     policy.server_id,
                     "active" if policy.schedule else "inactive",
                     f"{schedule} {policy.timezone}",
-                    f"{history.last_started_at:%Y-%m-%d %H:%M} UTC" if history.last_started_at else "-",
-                    history.last_status or "-",
-                    f"{tracked.expected_at:%Y-%m-%d %H:%M} UTC" if tracked.expected_at else "-",
+                    minute(history.last_started_at),
+                    history.last_status,
+                    minute(tracked.expected_at),
                 )
             )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print_table(("SERVER", "STATE", "SCHEDULE", "LAST STARTED", "LAST STATUS", "NEXT EXPECTED"), rows)
     return 0

@@ -21,10 +21,10 @@ class Post:
 
 
 class Receiver:
-    """Answers every POST with 200 and keeps it in `posts`, in the order of arrival."""
+    """Keeps every POST in `posts`, in the order of arrival; answers with the status that `on_post` gives, or 200."""
 
     def __init__(
-        self, on_post: Callable[[Post], None] = lambda post: None, host: str = "127.0.0.1", port: int = 0
+        self, on_post: Callable[[Post], int | None] = lambda post: None, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         self.posts: list[Post] = []
         receiver = self
@@ -37,8 +37,7 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 post = Post(self.path, headers, body, time.time())
                 receiver.posts.append(post)
-                on_post(post)
-                self.send_response(200)
+                self.send_response(on_post(post) or 200)
                 self.send_header("content-length", "2")
                 self.end_headers()
                 self.wfile.write(b"ok")

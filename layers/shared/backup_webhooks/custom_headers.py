@@ -26,7 +26,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     seen = set()
     for name, value in headers.items():
         # Never the value: it may be a secret.
-        field = f"headers.{name[:LONGEST_NAME]!a}"
+        field = f"headers[{name[:LONGEST_NAME]!a}]"
         if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
             raise InvalidTarget(field, f"a name is 1 to {LONGEST_NAME} letters, digits and !#$%&'*+-.^_`|~")
         if name.lower() in _RESERVED or name.lower().startswith(_RESERVED_PREFIXES):

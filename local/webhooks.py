@@ -1,0 +1,121 @@
+"""`python -m local webhook`: targets of the running stack."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import timedelta
+from typing import Any
+
+from backup_webhooks.errors import InvalidTarget
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import utc_now
+from backup_webhooks.payloads import FORMATS
+from backup_webhooks.stores.webhooks import UnknownTarget, WebhooksStore
+from backup_webhooks.targets import DeliveryMode, Target, check_target
+
+from local.stack import Stack, running
+from local.text import print_table
+
+
+def webhooks_store(stack: Stack) -> WebhooksStore:
+    """The stack's targets."""
+    return WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+
+
+def add_commands(commands: Any) -> None:
+    """`webhook set|list|rotate|remove`."""
+    verbs = commands.add_parser("webhook", help="webhooks of the running stack").add_subparsers(
+        required=True, metavar="verb"
+    )
+    put = verbs.add_parser("set", help="set a target URL for an event of an account")
+    _add_target(put)
+    put.add_argument("--format", choices=FORMATS, default="text")
+    put.add_argument("--delivery", choices=[str(mode) for mode in DeliveryMode], default="once")
+    put.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="sent with each post")
+    put.add_argument("--off", action="store_true", help="keep it, and post nothing")
+    put.set_defaults(call=_set)
+
+    listing = verbs.add_parser("list", help="an account's targets, and how they answer")
+    listing.add_argument("account")
+    listing.set_defaults(call=_list)
+
+    rotate = verbs.add_parser("rotate", help="give a target a new signing secret")
+    _add_target(rotate)
+    rotate.add_argument("--overlap-hours", type=float, default=24, help="for which the old one signs too (0 to 168)")
+    rotate.set_defaults(call=_rotate)
+
+    remove = verbs.add_parser("remove", help="remove a target")
+    _add_target(remove)
+    remove.set_defaults(call=_remove)
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("account")
+    parser.add_argument("event", choices=[str(event) for event in WebhookEvent])
+    parser.add_argument("url")
+
+
+def _target(options: argparse.Namespace) -> Target:
+    return Target(options.account, WebhookEvent(options.event), options.url)
+
+
+def _set(options: argparse.Namespace) -> int:
+    target = Target(
+        options.account,
+        WebhookEvent(options.event),
+        options.url,
+        format=options.format,
+        delivery=DeliveryMode(options.delivery),
+        enabled=not options.off,
+        headers={name.strip(): value.strip() for name, _, value in (text.partition(":") for text in options.header)},
+    )
+    try:
+        check_target(target)
+    except InvalidTarget as error:
+        print(error, file=sys.stderr)
+        return 1
+    secret = webhooks_store(running()).save(target)
+    print(f"{options.event} of {options.account} goes to {options.url} (within 30 s)")
+    if secret:
+        print(f"signing secret, shown this once: {secret.value}")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    rows = []
+    for target in webhooks_store(running()).of_account(options.account):
+        enabled = "yes" if target.enabled else "no"
+        rows.append((target.event, enabled, target.format, target.delivery, _health(target), target.url))
+    print_table(("EVENT", "ON", "FORMAT", "DELIVERY", "HEALTH", "URL"), rows)
+    return 0
+
+
+def _health(target: Target) -> str:
+    health = target.health
+    if health.switched_off_reason:
+        return f"switched off: {health.switched_off_reason}"
+    if health.consecutive_failures:
+        return f"{health.consecutive_failures} failures since {health.failing_since:%m-%d %H:%M}: {health.last_reason}"
+    return "slow" if health.slow else "good"
+
+
+def _rotate(options: argparse.Namespace) -> int:
+    try:
+        secret = webhooks_store(running()).rotate_secret(
+            _target(options), utc_now(), timedelta(hours=options.overlap_hours)
+        )
+    except UnknownTarget:
+        print("There is no such target: see `webhook list`.", file=sys.stderr)
+        return 1
+    except InvalidTarget as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"signing secret, shown this once: {secret.value}")
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    webhooks_store(running()).remove(_target(options))
+    print(f"{options.event} of {options.account} no longer goes to {options.url} (within 30 s)")
+    return 0
