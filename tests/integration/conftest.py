@@ -74,9 +74,13 @@ class Account:
         return [from_item(item) for item in answer["Items"]]
 
 
+def new_account(stack: Stack) -> Account:
+    return Account(f"T{uuid.uuid4().hex[:8].upper()}", stack)
+
+
 @pytest.fixture
 def account(stack: Stack) -> Account:
-    return Account(f"T{uuid.uuid4().hex[:8].upper()}", stack)
+    return new_account(stack)
 
 
 type Invoke = Callable[..., dict[str, Any]]

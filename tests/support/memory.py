@@ -76,7 +76,7 @@ class _Message:
 
 @dataclass
 class MemoryQueue:
-    """BackupEventsQueue, a standard queue: almost in order, at least once. `now` is the world's clock."""
+    """A standard queue: almost in order, at least once. `now` is the world's clock."""
 
     chance: random.Random
     now: Callable[[], datetime]
@@ -84,9 +84,10 @@ class MemoryQueue:
     dead_letters: list[str] = field(default_factory=list)
     _messages: list[_Message] = field(default_factory=list)
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:
+    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0, MessageGroupId: str = "") -> None:
+        assert 0 <= DelaySeconds <= 900
         self.step()
-        self._messages.append(_Message(MessageBody, self.now()))
+        self._messages.append(_Message(MessageBody, self.now() + timedelta(seconds=DelaySeconds)))
         self.step()
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
@@ -108,6 +109,11 @@ class MemoryQueue:
                 self.dead_letters.append(message.body)
                 self._messages.remove(message)
         return [message for message in batch if message.receives <= MAX_RECEIVES]
+
+    @property
+    def next_visible_at(self) -> datetime | None:
+        """When there will be something to receive; None where the queue is empty."""
+        return min((message.visible_at for message in self._messages), default=None)
 
     def delete(self, message: _Message) -> None:
         self._messages.remove(message)

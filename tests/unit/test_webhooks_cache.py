@@ -51,6 +51,10 @@ def failures(cache: WebhooksCache, account: str = "TEST") -> Sequence[Target]:
     return cache.targets(account, WebhookEvent.FAILURE)
 
 
+def found(cache: WebhooksCache, wanted: Target, not_before: float = 0.0) -> Target | None:
+    return cache.find(wanted.account, wanted.event, wanted.target_id, not_before)
+
+
 def test_an_account_is_asked_for_once_within_30_seconds() -> None:
     store, clock = Store(target()), Clock()
     cache = WebhooksCache(store.of_account, clock)
@@ -135,6 +139,143 @@ def test_targets_of_other_events_are_left_out() -> None:
     store = Store(target(event=WebhookEvent.SUCCESS), target(event=WebhookEvent.PARTIAL_SUCCESS))
 
     assert failures(WebhooksCache(store.of_account, Clock())) == []
+
+
+def test_a_target_is_found_whether_it_is_on_or_off() -> None:
+    on, off = target("https://on.example/"), target("https://off.example/", enabled=False)
+    cache = WebhooksCache(Store(on, off).of_account, Clock())
+
+    assert found(cache, on) == on
+    assert found(cache, off) == off
+
+
+def test_a_target_is_found_by_account_event_and_id_together() -> None:
+    known = target(), target(event=WebhookEvent.SUCCESS), target(account="OTHER")
+    cache = WebhooksCache(Store(*known).of_account, Clock())
+
+    assert [found(cache, one) for one in known] == list(known)
+    assert found(cache, target("https://other.example/")) is None
+    assert found(cache, target(event=WebhookEvent.MISSING)) is None
+    assert found(cache, target("https://other.example/", account="OTHER")) is None
+
+
+def test_a_target_is_looked_for_in_what_was_read_when_it_counted_or_later() -> None:
+    store, clock = Store(target()), Clock()
+    cache = WebhooksCache(store.of_account, clock)
+    read_at = clock.seconds
+    failures(cache)
+    clock.seconds += 29.9
+
+    assert found(cache, target(), not_before=read_at - 3600) == target()
+    assert found(cache, target(), not_before=read_at) == target()
+    assert store.questions == ["TEST"]
+
+
+def test_what_was_read_before_it_counted_is_read_again() -> None:
+    store, clock = Store(target()), Clock()
+    cache = WebhooksCache(store.of_account, clock)
+    failures(cache)
+    store.targets = [target(enabled=False)]
+    clock.seconds += 1
+
+    assert found(cache, target(), not_before=clock.seconds - 1) == target()
+    assert found(cache, target(), not_before=clock.seconds - 0.001) == target(enabled=False)
+    # What was read anew serves everybody from then on.
+    assert failures(cache) == []
+    assert found(cache, target(), not_before=clock.seconds) == target(enabled=False)
+    assert store.questions == ["TEST", "TEST"]
+
+
+def test_what_is_older_than_30_seconds_is_read_again_however_old_it_may_be() -> None:
+    store, clock = Store(target()), Clock()
+    cache = WebhooksCache(store.of_account, clock)
+    failures(cache)
+    clock.seconds += 30
+
+    assert found(cache, target(), not_before=0) == target()
+    assert store.questions == ["TEST", "TEST"]
+
+
+def test_a_renewed_target_takes_the_place_of_what_was_read_and_no_other_does() -> None:
+    others = target("https://other.example/"), target(event=WebhookEvent.SUCCESS), target(account="OTHER")
+    store = Store(others[0], target(), *others[1:])
+    cache = WebhooksCache(store.of_account, Clock())
+    failures(cache), failures(cache, "OTHER")
+
+    cache.renew(target(enabled=False))
+
+    assert failures(cache) == [others[0]]
+    assert found(cache, target()) == target(enabled=False)
+    assert [found(cache, other) for other in others] == list(others)
+    assert store.questions == ["TEST", "OTHER"]
+
+
+def test_renewing_leaves_the_place_of_each_target() -> None:
+    urls = ["https://a.example/", "https://b.example/", "https://c.example/"]
+    cache = WebhooksCache(Store(*map(target, urls)).of_account, Clock())
+    failures(cache)
+
+    cache.renew(target(urls[1]))
+
+    assert [target.url for target in failures(cache)] == urls
+
+
+def test_renewing_adds_no_target_to_what_was_read() -> None:
+    cache = WebhooksCache(Store(target()).of_account, Clock())
+    failures(cache)
+
+    cache.renew(target("https://new.example/"))
+
+    assert failures(cache) == [target()]
+
+
+def test_an_account_that_was_not_read_is_not_known_by_one_renewed_target() -> None:
+    store = Store(target(), target("https://other.example/"))
+    cache = WebhooksCache(store.of_account, Clock())
+
+    cache.renew(target(enabled=False))
+
+    assert failures(cache) == [target(), target("https://other.example/")]
+    assert store.questions == ["TEST"]
+
+
+def test_what_was_read_grows_no_younger_when_a_target_of_it_is_renewed() -> None:
+    store, clock = Store(target()), Clock()
+    cache = WebhooksCache(store.of_account, clock)
+    failures(cache)
+
+    clock.seconds += 20
+    cache.renew(target(enabled=False))
+    clock.seconds += 9.9
+    assert failures(cache) == []
+    clock.seconds += 0.1
+    assert failures(cache) == [target()]
+
+    clock.seconds += 10
+    cache.renew(target(enabled=False))
+    assert found(cache, target(), not_before=clock.seconds) == target()
+    assert store.questions == ["TEST"] * 3
+
+
+def test_renewing_waits_for_no_question_that_is_open() -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def hang(account: str) -> None:
+        asked.set()
+        _wait(release)
+
+    cache = WebhooksCache(Store(target(), before=hang).of_account, Clock())
+
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(failures, cache)
+        _wait(asked)
+        try:
+            cache.renew(target(enabled=False))
+            assert not waiting.done()
+        finally:
+            release.set()
+
+    assert waiting.result() == [target()]
 
 
 def test_threads_that_need_the_same_account_ask_once() -> None:

@@ -88,8 +88,8 @@ class Redelivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """
 
     delivery: Delivery
-    attempt: Annotated[int, Meta(ge=1)]
-    retries: Annotated[int, Meta(ge=0)]
+    attempt: Annotated[int, Meta(ge=1, le=999_999)]
+    retries: Annotated[int, Meta(ge=0, le=999_999)]
     due_at: Moment
 
     @classmethod

@@ -37,8 +37,8 @@ class Moment(datetime):
 
     @classmethod
     def of(cls, moment: datetime) -> Self:
-        """The same point in time."""
-        return cls.fromisoformat(moment.isoformat())
+        """The same point in time, to the millisecond."""
+        return cls.parse(iso_milliseconds(moment))
 
     @classmethod
     def parse(cls, text: object) -> Self:

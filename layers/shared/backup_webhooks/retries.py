@@ -22,7 +22,8 @@ class RetrySchedule:
     def retry_at(self, retries: int, retry_after: str | None, now: datetime) -> datetime | None:
         """When to attempt again after `retries` retries; None after the last of them.
 
-        What the endpoint asked for with `Retry-After` counts up to 10 h, and never makes a pause shorter.
+        What the endpoint asked for with `Retry-After` counts up to 10 h (and up to 20 % are added, so that not all come
+        back at once); it never makes a pause shorter.
         """
         if retries >= len(self.delays):
             return None

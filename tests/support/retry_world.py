@@ -1,0 +1,191 @@
+"""Notifier and redeliverer over days in seconds: real tables and real POSTs, queues with virtual time, and functions
+that are killed, or whose calls of AWS fail, where the test says so.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from backup_webhooks.deliverer import Deliverer, Postponed
+from backup_webhooks.health_recorder import HealthRecorder
+from backup_webhooks.notifier import Notifier
+from backup_webhooks.recorder import Recorder
+from backup_webhooks.redeliverer import Redeliverer
+from backup_webhooks.redelivery_queue import RedeliveryQueue
+from backup_webhooks.replays import Replays
+from backup_webhooks.retries import RetrySchedule
+from backup_webhooks.sender import Attempt, Sender
+from backup_webhooks.stores.deliveries import DeliveriesStore
+from backup_webhooks.stores.heartbeats import HeartbeatsStore
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.stores.webhooks import WebhooksStore
+from backup_webhooks.webhooks_cache import WebhooksCache
+from botocore.exceptions import BotoCoreError
+
+from local.stack import Stack
+from tests.support.memory import Killed, MemoryQueue
+
+TIMEOUT = timedelta(seconds=30)
+DAY = timedelta(days=1)
+# Made once: reading all authorities takes its time.
+_TLS = ssl.create_default_context()
+
+
+class _Stepping:
+    """A client whose calls are steps: something may happen before each, and after it."""
+
+    def __init__(self, client: Any, step: Callable[[], None]) -> None:
+        self._client, self._step = client, step
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        if not name.endswith("_item"):
+            return call
+
+        def stepping(**parameters: Any) -> Any:
+            self._step()
+            answer = call(**parameters)
+            self._step()
+            return answer
+
+        return stepping
+
+
+class _SteppingSender(Sender):
+    """Being killed after the POST leaves it unrecorded: those are counted, as they may be made again."""
+
+    def __init__(self, world: RetryWorld) -> None:
+        super().__init__(allow_private_targets=True, tls=_TLS)
+        self._world = world
+
+    def post(self, *args: Any) -> Attempt:
+        self._world.kill_or_go_on()
+        attempt = super().post(*args)
+        self._world.posts_in_flight += 1
+        self._world.kill_or_go_on()
+        return attempt
+
+
+@dataclass
+class RetryWorld:
+    """`step` is called before and after each call of AWS, and may raise; `kill` before and after each POST."""
+
+    stack: Stack
+    delays: list[timedelta]
+    chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
+    step: Callable[[], None] = lambda: None
+    kill: Callable[[], None] = lambda: None
+    now: datetime = datetime(2026, 11, 24, 6, tzinfo=UTC)
+    kills: int = 0
+    # POSTs that were made and not recorded before the function was killed.
+    posts_in_flight: int = 0
+    posts_lost_sight_of: int = 0
+
+    def __post_init__(self) -> None:
+        self.events = MemoryQueue(self.chance, lambda: self.now, self._step)
+        self.retries = MemoryQueue(self.chance, lambda: self.now, self._step)
+        self.dead_letters = MemoryQueue(self.chance, lambda: self.now, self._step)
+        self._start_functions()
+
+    def _step(self) -> None:
+        self.step()
+
+    def kill_or_go_on(self) -> None:
+        self.kill()
+
+    def _start_functions(self) -> None:
+        """New execution environments, which remember nothing."""
+        outputs, client = self.stack.outputs, self.stack.client("dynamodb")
+        dynamodb: Any = _Stepping(client, self._step)
+
+        def clock() -> datetime:
+            return self.now
+
+        webhooks = WebhooksStore(dynamodb, outputs["WebhooksTableName"])
+        self.deliveries = DeliveriesStore(dynamodb, outputs["DeliveriesTableName"], 30 * DAY)
+        retry_queue = RedeliveryQueue(self.retries, "RetryQueue")  # type: ignore[arg-type]
+        dead_letters = RedeliveryQueue(self.dead_letters, "RetryDeadLetterQueue")  # type: ignore[arg-type]
+
+        def deliverer(cache: WebhooksCache) -> Deliverer:
+            return Deliverer(
+                deliveries=self.deliveries,
+                sender=_SteppingSender(self),
+                health=HealthRecorder(webhooks, cache),
+                schedule=RetrySchedule(self.delays, self.chance),
+                clock=clock,
+            )
+
+        def seconds() -> float:
+            return self.now.timestamp()
+
+        notifiers, redeliverers = (WebhooksCache(webhooks.of_account, seconds) for _ in range(2))
+        self.notifier = Notifier(
+            webhooks=notifiers,
+            deliverer=deliverer(notifiers),
+            retry_queue=retry_queue,
+            recorder=Recorder(ServerPoliciesStore(client, outputs["ServerPoliciesTableName"])),
+            heartbeats=HeartbeatsStore(client, outputs["ServerPoliciesTableName"]),
+            clock=clock,
+        )
+        self.redeliverer = Redeliverer(redeliverers, deliverer(redeliverers), retry_queue, dead_letters, clock)
+        self.replays = Replays(self.deliveries, retry_queue, dead_letters, clock)
+
+    def send(self, body: str) -> None:
+        self.events.send_message(QueueUrl="BackupEventsQueue", MessageBody=body)
+
+    def run(self, until: timedelta = 10 * DAY) -> None:
+        """Let the functions work until there is nothing left to do, or that time is over."""
+        end = self.now + until
+        while visible := [queue.next_visible_at for queue in (self.events, self.retries) if queue.next_visible_at]:
+            self.now = max(self.now, min(visible))
+            if self.now > end:
+                return
+            for queue, handle in ((self.events, self.notifier.handle), (self.retries, self.redeliverer.handle)):
+                for message in queue.receive():
+                    self.posts_in_flight = 0
+                    try:
+                        handle(message.body, self.now + TIMEOUT)
+                        self.step()
+                    except Killed:
+                        self.kills += 1
+                        self.posts_lost_sight_of += self.posts_in_flight
+                        self._start_functions()
+                    except (Postponed, BotoCoreError):
+                        pass
+                    else:
+                        queue.delete(message)
+
+
+@dataclass
+class Injector:
+    """Raises `error` at the step with that number, once; counts the steps."""
+
+    at: int = -1
+    error: BaseException | None = None
+    count: int = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+        if self.count - 1 == self.at and self.error:
+            raise self.error
+
+
+class Endpoint:
+    """What a test's receiver answers: its scripted statuses one after the other, then the last for ever."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.posts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def __call__(self, post: Any) -> int:
+        with self._lock:
+            self.posts[post.headers["webhook-id"]] += 1
+            return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
