@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Self
 
+import trustme
+
 type Behaviour = Callable[[socket.socket], None]
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -150,6 +152,32 @@ class Endless:
             self.cut.note()
 
 
+def dripping(beginning: bytes, seconds: int = 60) -> Endless:
+    """One byte a second, by default for six times as long as anybody should listen."""
+    return Endless(beginning, b"x", seconds, pause_seconds=1)
+
+
+def dripping_and_hanging(beginning: bytes) -> Behaviour:
+    """Drips for a while, and then hangs: who waits for the next byte as long as for the first waits too long."""
+
+    def behaviour(connection: socket.socket) -> None:
+        dripping(beginning, seconds=6)(connection)
+        connection.recv(65536)
+
+    return behaviour
+
+
+def serving_with(certificate: trustme.CA | trustme.LeafCert) -> ssl.SSLContext:
+    """A server's side of TLS. An authority serves with its own certificate: the one that signs itself."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if isinstance(certificate, trustme.LeafCert):
+        certificate.configure_cert(context)
+        return context
+    with certificate.cert_pem.tempfile() as path, certificate.private_key_pem.tempfile() as key:
+        context.load_cert_chain(path, key)
+    return context
+
+
 def over_tls(behaviour: Behaviour, server: ssl.SSLContext) -> Behaviour:
     """The same behaviour behind a TLS handshake."""
 
@@ -173,6 +201,14 @@ def unresponsive_address(host: str = "127.0.0.1", port: int = 0) -> Iterator[int
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port of 127.0.0.1 at which nobody listens, and which nobody else can take."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield int(bound.getsockname()[1])
 
 
 def free_port() -> int:

@@ -88,8 +88,8 @@ class Redelivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """
 
     delivery: Delivery
-    attempt: Annotated[int, Meta(ge=1, le=999_999)]
-    retries: Annotated[int, Meta(ge=0, le=999_999)]
+    attempt: Annotated[int, Meta(ge=1, le=1_000_000_000)]
+    retries: Annotated[int, Meta(ge=0, le=1_000_000_000)]
     due_at: Moment
 
     @classmethod
