@@ -21,11 +21,17 @@ class Post:
     received_at: float
 
 
+type Answer = int | tuple[int, Mapping[str, str]] | None
+
+
 class Receiver:
-    """Keeps every POST in `posts`, in the order of arrival; answers with the status that `on_post` gives, or 200."""
+    """Keeps every POST in `posts`, in the order of arrival; answers as `on_post` says.
+
+    With a status, a status and headers, or None for 200.
+    """
 
     def __init__(
-        self, on_post: Callable[[Post], int | None] = lambda post: None, host: str = "127.0.0.1", port: int = 0
+        self, on_post: Callable[[Post], Answer] = lambda post: None, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         self.posts: list[Post] = []
         receiver = self
@@ -38,7 +44,11 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 post = Post(self.path, headers, body, time.time())
                 receiver.posts.append(post)
-                self.send_response(on_post(post) or 200)
+                answer = on_post(post) or 200
+                status, extra = (answer, {}) if isinstance(answer, int) else answer
+                self.send_response(status)
+                for name, value in extra.items():
+                    self.send_header(name, value)
                 self.send_header("content-length", "2")
                 self.end_headers()
                 self.wfile.write(b"ok")

@@ -22,6 +22,7 @@ from local.receiver import Receiver
 from local.stack import Stack
 from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import Context, sqs_event
+from tests.support.retry_world import RetryWorld
 
 
 @pytest.fixture
@@ -120,3 +121,8 @@ def notifier(handler_at: Callable[..., Invoke]) -> Invoke:
 @pytest.fixture
 def redeliverer(handler_at: Callable[..., Invoke]) -> Invoke:
     return handler_at("redeliverer")
+
+
+@pytest.fixture
+def world(stack: Stack) -> RetryWorld:
+    return RetryWorld(stack)

@@ -8,7 +8,7 @@ import random
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,11 +29,14 @@ from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.webhooks_cache import WebhooksCache
 from botocore.exceptions import BotoCoreError
 
+from local.receiver import Post
 from local.stack import Stack
 from tests.support.memory import Killed, MemoryQueue
 
 TIMEOUT = timedelta(seconds=30)
 DAY = timedelta(days=1)
+# Three steps of the schedule that is deployed.
+DELAYS = (timedelta(seconds=5), timedelta(minutes=5), timedelta(hours=24))
 # Made once: reading all authorities takes its time.
 _TLS = ssl.create_default_context()
 
@@ -78,11 +81,11 @@ class RetryWorld:
     """`step` is called before and after each call of AWS, and may raise; `kill` before and after each POST."""
 
     stack: Stack
-    delays: list[timedelta]
+    delays: Sequence[timedelta] = DELAYS
     chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
     step: Callable[[], None] = lambda: None
     kill: Callable[[], None] = lambda: None
-    now: datetime = datetime(2026, 11, 24, 6, tzinfo=UTC)
+    now: datetime = datetime(2026, 1, 5, 6, tzinfo=UTC)
     kills: int = 0
     # POSTs that were made and not recorded before the function was killed.
     posts_in_flight: int = 0
@@ -185,7 +188,25 @@ class Endpoint:
         self.posts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def __call__(self, post: Any) -> int:
+    def __call__(self, post: Post) -> int:
         with self._lock:
             self.posts[post.headers["webhook-id"]] += 1
             return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+
+
+class Times:
+    """An endpoint that notes the world's time at each post."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.world: RetryWorld | None = None
+        self.posts: list[tuple[datetime, Post]] = []
+        self._answer = Endpoint(*statuses)
+
+    def __call__(self, post: Post) -> int:
+        assert self.world
+        self.posts.append((self.world.now, post))
+        return self._answer(post)
+
+    @property
+    def pauses(self) -> list[timedelta]:
+        return [later - earlier for (earlier, _), (later, _) in zip(self.posts, self.posts[1:], strict=False)]
