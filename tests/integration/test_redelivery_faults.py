@@ -19,27 +19,13 @@ from local.receiver import Receiver
 from local.stack import Stack
 from tests.integration.conftest import Account, new_account
 from tests.support.memory import Killed
+from tests.support.messages import missed
 from tests.support.retry_world import Endpoint, Injector, RetryWorld
 
 MISSING = WebhookEvent.MISSING
 DELAYS = [timedelta(seconds=5), timedelta(minutes=5)]
 DOWN = EndpointConnectionError(endpoint_url="https://aws.example")
-EXPECTED_ON = "2026-01-05"
-
-
-def missed(account: Account, server_policy_id: str = "sp-1") -> str:
-    return json.dumps(
-        {
-            "type": "BackupMissed",
-            "accountAlias": account.alias,
-            "serverId": "IL1TESTWEB01",
-            "serverPolicyId": server_policy_id,
-            "accountPolicyId": "ap-1",
-            "accountPolicyName": "Nightly",
-            "storageRegion": "US WEST",
-            "expectedDate": f"{EXPECTED_ON}T05:00:00Z",
-        }
-    )
+EXPECTED_ON = "2018-12-20"
 
 
 def steps_of_a_run(stack: Stack, *statuses: int) -> int:
@@ -48,7 +34,7 @@ def steps_of_a_run(stack: Stack, *statuses: int) -> int:
     with Receiver(Endpoint(*statuses)) as receiver:
         account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY)
         world = RetryWorld(stack, DELAYS)
-        world.send(missed(account))
+        world.send(missed(account.alias))
         world.step = world.kill = count
         world.run()
     return count.count
@@ -81,7 +67,7 @@ def test_at_whatever_step_it_happens_no_delivery_is_lost_and_none_is_repeated(
             with Receiver(endpoint) as receiver:
                 account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY)
                 world = RetryWorld(stack, DELAYS)
-                world.send(missed(account))
+                world.send(missed(account.alias))
                 world.step = injector
                 # Nobody but a kill comes between the POST and its end.
                 world.kill = injector if isinstance(error, Killed) else lambda: None
@@ -121,7 +107,7 @@ def test_a_random_week_of_kills_faults_and_repeated_messages_loses_nothing(stack
             for account, receiver in zip(accounts, (good, shaky, dead), strict=True):
                 account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY)
             world = RetryWorld(stack, [*DELAYS, timedelta(minutes=40)], chance)
-            bodies = [missed(account, f"sp-{number}") for account in accounts for number in range(4)]
+            bodies = [missed(account.alias, f"sp-{number}") for account in accounts for number in range(4)]
             for body in bodies + chance.sample(bodies, 4):
                 world.send(body)
             world.step, world.kill = step, kill
@@ -146,7 +132,7 @@ def test_what_is_in_the_dead_letters_twice_is_attempted_once_more(account: Accou
     endpoint = Endpoint(503)
     with Receiver(endpoint) as receiver:
         account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY)
-        world.send(missed(account))
+        world.send(missed(account.alias))
         world.run()
         (message,) = world.dead_letters._messages
         endpoint.statuses = [200]

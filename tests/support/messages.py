@@ -28,6 +28,22 @@ def finished(account: str, **changes: Any) -> str:
     )
 
 
+def missed(account: str, server_policy_id: str = "sp-1") -> str:
+    """A BackupMissed of the account, as it stands on the queue."""
+    return json.dumps(
+        {
+            "type": "BackupMissed",
+            "accountAlias": account,
+            "serverId": "IL1TESTWEB01",
+            "serverPolicyId": server_policy_id,
+            "accountPolicyId": "5b7f3f0e-3c57-4c1a-8f0b-0f6f2f1f7c11",
+            "accountPolicyName": "Nightly",
+            "storageRegion": "US WEST",
+            "expectedDate": "2018-12-20T05:00:00Z",
+        }
+    )
+
+
 def sqs_event(*bodies: str) -> dict[str, Any]:
     """A batch of records `message-0`, `message-1`, … with these bodies."""
     return {

@@ -92,10 +92,11 @@ class RetryWorld:
     posts_lost_sight_of: int = 0
 
     def __post_init__(self) -> None:
+        self.make_sender: Callable[[], Sender] = lambda: _SteppingSender(self)
         self.events = MemoryQueue(self.chance, lambda: self.now, self._step)
         self.retries = MemoryQueue(self.chance, lambda: self.now, self._step)
         self.dead_letters = MemoryQueue(self.chance, lambda: self.now, self._step)
-        self._start_functions()
+        self.start_functions()
 
     def _step(self) -> None:
         self.step()
@@ -103,7 +104,7 @@ class RetryWorld:
     def kill_or_go_on(self) -> None:
         self.kill()
 
-    def _start_functions(self) -> None:
+    def start_functions(self) -> None:
         """New execution environments, which remember nothing."""
         outputs, client = self.stack.outputs, self.stack.client("dynamodb")
         dynamodb: Any = _Stepping(client, self._step)
@@ -119,7 +120,7 @@ class RetryWorld:
         def deliverer(cache: WebhooksCache) -> Deliverer:
             return Deliverer(
                 deliveries=self.deliveries,
-                sender=_SteppingSender(self),
+                sender=self.make_sender(),
                 health=HealthRecorder(webhooks, cache),
                 schedule=RetrySchedule(self.delays, self.chance),
                 clock=clock,
@@ -159,7 +160,7 @@ class RetryWorld:
                     except Killed:
                         self.kills += 1
                         self.posts_lost_sight_of += self.posts_in_flight
-                        self._start_functions()
+                        self.start_functions()
                     except (Postponed, BotoCoreError):
                         pass
                     else:
