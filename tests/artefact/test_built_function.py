@@ -23,6 +23,7 @@ from backup_webhooks.messages import WebhookEvent, encode_message
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
+from standardwebhooks import Webhook
 
 from local.receiver import Receiver
 from local.stack import Stack
@@ -127,6 +128,24 @@ def test_the_built_function_reports_a_message_that_it_cannot_use(notifier_url: s
     failed = [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
     assert failed == [record["messageId"] for record in event["Records"]]
     assert good not in failed
+
+
+def test_the_built_redeliverer_makes_the_next_attempt_signed(stack: Stack, runtime_client: Path) -> None:
+    store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    event = json.loads((PROJECT / "events/redelivery.json").read_text())
+    order = json.loads(event["Records"][0]["body"])
+    with Receiver() as receiver, emulated("RedelivererFunction", stack, runtime_client) as url:
+        target = Target("TEST", WebhookEvent.FAILURE, f"{receiver.url}/redelivered")
+        secret = store.save(target)
+        order["delivery"]["targetId"] = target.target_id
+        event["Records"][0]["body"] = json.dumps(order)
+
+        response = invoke(url, event)
+
+    assert response == {"batchItemFailures": []}
+    (post,) = receiver.posts
+    assert secret
+    Webhook(secret.value).verify(post.body.decode(), dict(post.headers))
 
 
 def test_the_built_functions_tell_of_a_missed_backup(stack: Stack, runtime_client: Path, notifier_url: str) -> None:

@@ -43,6 +43,20 @@ def sqs_proxy(stack: Stack) -> Iterator[FaultProxy]:
         yield proxy
 
 
+@pytest.fixture
+def new_queue(stack: Stack) -> Iterator[Callable[[], str]]:
+    """Makes queues of the test's own, where no other test's messages are; answers with the URL."""
+    sqs, urls = stack.client("sqs"), []
+
+    def make() -> str:
+        urls.append(sqs.create_queue(QueueName=f"test-{uuid.uuid4()}")["QueueUrl"])
+        return str(urls[-1])
+
+    yield make
+    for url in urls:
+        sqs.delete_queue(QueueUrl=url)
+
+
 @dataclass(frozen=True)
 class Account:
     """An account of the test's own, so that tests share tables without meeting."""

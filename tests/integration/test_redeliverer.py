@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.redelivery_queue import RedeliveryQueue
+from backup_webhooks.replays import Replays
 from backup_webhooks.retries import JITTER
 from backup_webhooks.targets import DeliveryMode
 
-from local.deliveries import replays
 from local.receiver import Post, Receiver
 from local.stack import Stack
 from tests.integration.conftest import Account, Invoke
+from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import failed_ids, finished
 from tests.support.retry_world import DELAYS, Endpoint, RetryWorld, Times
 
@@ -228,10 +231,12 @@ class TestReplay:
         states = [one["state"] for day in ("2018-12-18", "2018-12-19", "2018-12-20") for one in account.deliveries(day)]
         assert states.count("failed") == 1
 
-    def test_the_dead_letters(self, account: Account, stack: Stack, handler_at: Callable[..., Invoke]) -> None:
-        """On the stack's own queues: what is there goes round once more, what can't be used stays."""
-        sqs, outputs = stack.client("sqs"), stack.outputs
-        world = RetryWorld(stack)
+    def test_the_dead_letters(
+        self, account: Account, stack: Stack, world: RetryWorld, new_queue: Callable[[], str], redeliverer: Invoke
+    ) -> None:
+        """On real queues: what is there goes round once more, what can't be used stays."""
+        sqs = stack.client("sqs")
+        retry_queue, dead_letters = RedeliveryQueue(sqs, new_queue()), RedeliveryQueue(sqs, new_queue())
         endpoint = Endpoint(503)
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
@@ -239,22 +244,49 @@ class TestReplay:
             world.run()
             (message,) = world.dead_letters._messages
             for body in (message.body, "not a redelivery"):
-                sqs.send_message(QueueUrl=outputs["RetryDeadLetterQueueUrl"], MessageBody=body)
+                sqs.send_message(QueueUrl=dead_letters.url, MessageBody=body)
             endpoint.statuses = [200]
 
-            assert replays(stack).all_dead_letters() == 1
-            handled = receive_and_handle(stack, handler_at("redeliverer"))
+            assert Replays(world.deliveries, retry_queue, dead_letters).all_dead_letters() == 1
+            (moved,) = sqs.receive_message(QueueUrl=retry_queue.url)["Messages"]
+            assert failed_ids(redeliverer(moved["Body"])) == []
 
-        assert handled == [[]]
         assert (entry(account)["state"], entry(account)["attempts"]) == ("delivered", 5)
+        left = sqs.get_queue_attributes(QueueUrl=dead_letters.url, AttributeNames=["All"])["Attributes"]
+        assert left["ApproximateNumberOfMessagesNotVisible"] == "1"
 
+    def test_more_than_a_batch_is_sent_though_the_queue_does_not_take_all_at_once(
+        self,
+        account: Account,
+        stack: Stack,
+        sqs_proxy: FaultProxy,
+        new_queue: Callable[[], str],
+        world: RetryWorld,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        world.now = datetime(2018, 12, 21, tzinfo=UTC)
+        account.set_target(FAILURE, "http://127.0.0.1:9/")
+        for _ in range(23):
+            world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
+        world.run()
+        queue = new_queue()
 
-def receive_and_handle(stack: Stack, redeliverer: Invoke) -> list[list[str]]:
-    """Hand what stands on RetryQueue to the function; the failures that it reported."""
-    sqs, queue = stack.client("sqs"), stack.outputs["RetryQueueUrl"]
-    handled = []
-    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-        handled.append(failed_ids(redeliverer(*(message["Body"] for message in messages))))
-        for message in messages:
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    return handled
+        def take_only_five(call: Call) -> Answer:
+            refused = call.parameters.get("Entries", [])[5:]
+            del call.parameters.get("Entries", [])[5:]
+            status, answer = call.forward()
+            if refused:
+                failed = [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in refused]
+                answer = json.dumps(json.loads(answer) | {"Failed": failed}).encode()
+            return status, answer
+
+        sqs_proxy.behaviour = take_only_five
+        with monkeypatch.context() as environment:
+            environment.setenv("AWS_ENDPOINT_URL_SQS", sqs_proxy.url)
+            replays = replace(world.replays, retry_queue=RedeliveryQueue(stack.client("sqs"), queue))
+        assert replays.undelivered_since(account.alias, datetime(2018, 12, 20, tzinfo=UTC)) == 23
+
+        arrived = set()
+        while messages := stack.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            arrived |= {json.loads(message["Body"])["delivery"]["subjectId"] for message in messages}
+        assert len(arrived) == 23
