@@ -109,7 +109,9 @@ def run(once: bool, host: str, speed: float) -> int:
 
 
 @contextmanager
-def functions_running(template: Template, stack: Stack, clock: LocalClock) -> Iterator[None]:
+def functions_running(
+    template: Template, stack: Stack, clock: LocalClock, workers_a_queue: int = _WORKERS_A_QUEUE
+) -> Iterator[None]:
     """Run each function that has a queue or a schedule, in workers of its own."""
     workers: list[Worker] = []
     drivers: list[Poller | MinuteScheduler] = []
@@ -122,7 +124,7 @@ def functions_running(template: Template, stack: Stack, clock: LocalClock) -> It
 
     for source in template.queue_sources:
         url = stack.client("sqs").get_queue_url(QueueName=source.queue)["QueueUrl"]
-        for _ in range(_WORKERS_A_QUEUE):
+        for _ in range(workers_a_queue):
             drivers.append(Poller(stack, url, source.batch_size, worker(source.function)))
     for schedule in template.minute_schedules:
         drivers.append(MinuteScheduler(schedule, worker(schedule.function), clock))

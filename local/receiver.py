@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -73,3 +74,8 @@ class Receiver:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone before its answer is none of the receiver's troubles; any other error is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
