@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.targets import Target
 
 from local import messages
 from local.__main__ import main
@@ -15,9 +18,10 @@ from local.clock import LocalClock
 from local.demo import functions_running
 from local.receiver import Post, Receiver
 from local.servers import DemoServer
-from local.stack import Stack
+from local.stack import Stack, published
 from local.template import Template
-from tests.integration.conftest import Account
+from tests.integration.conftest import Account, Invoke
+from tests.support.messages import finished
 
 PATIENCE_SECONDS = 60
 
@@ -51,6 +55,7 @@ def test_the_local_clock_runs_as_many_times_as_fast_as_it_is_told() -> None:
     ("arguments", "error"),
     [
         (["webhook", "set", "TEST", "Backup.Failure", "ftp://example.com"], "targetUri: must begin with https://"),
+        (["webhook", "set", "TEST", "Backup.Failure", "https://x.example", "--header", "Host: y"], "headers['Host']: "),
         (["policy", "put", "TEST", "S", "--schedule", "0 0 25 * * ?"], "$.backupSchedule: hours: '25'"),
         (["policy", "put", "TEST", "S", "--schedule", "0 0 0 30 2 ?"], "$.backupSchedule: never fires"),
         (["policy", "put", "TEST", "S", "--interval-hours", "6", "--timezone", "Mars"], "$.timezone: must be an IANA"),
@@ -63,3 +68,48 @@ def test_the_command_line_names_what_it_cannot_use(
 ) -> None:
     assert main(arguments) == 1
     assert error in capsys.readouterr().err
+
+
+def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
+    account: Account,
+    stack: Stack,
+    notifier: Invoke,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    # Not the file of a stack that is running beside the tests.
+    monkeypatch.setattr("local.stack.STACK_FILE", tmp_path / "stack.json")
+
+    def said(*arguments: str, status: int = 0) -> str:
+        assert main(list(arguments)) == status
+        captured = capsys.readouterr()
+        return captured.err if status else captured.out
+
+    url, event = "http://127.0.0.1:9/dead", "Backup.Failure"
+    key = f"2018-12-20T01:39:38.000Z#{event}#rp-1#{Target(account.alias, WebhookEvent(event), url).target_id}"
+    with published(stack):
+        shown = said("webhook", "set", account.alias, event, url, "--header", "X-Team: s3cret").split()[-1]
+        again = said("webhook", "set", account.alias, event, url, "--delivery", "retry", "--off")
+        rotated = said("webhook", "rotate", account.alias, event, url).split()[-1]
+        assert shown.startswith("whsec_")
+        assert rotated.startswith("whsec_")
+        assert "whsec_" not in again
+        said("webhook", "set", account.alias, event, url)
+        notifier(finished(account.alias, restorePointId="rp-1"))
+
+        listed = said("webhook", "list", account.alias)
+        assert "1 failures since" in listed
+        assert "connection refused" in listed
+        assert "whsec_" not in listed
+        assert "s3cret" not in listed
+        since = ("--since", "2018-12-20T00:00:00Z")
+        assert re.search(rf"failed +1 +- +\d+ +connection refused +{key}", said("deliveries", account.alias, *since))
+        assert said("replay", "delivery", account.alias, key) == "1 to be attempted anew\n"
+        assert said("replay", "failed", account.alias, *since) == "1 to be attempted anew\n"
+        assert "no such delivery" in said("replay", "delivery", account.alias, "2018-12-20T#none", status=1)
+        assert "overlap: " in said("webhook", "rotate", account.alias, event, url, "--overlap-hours", "169", status=1)
+
+        said("webhook", "remove", account.alias, event, url)
+        assert url not in said("webhook", "list", account.alias)
+        assert "no such target" in said("webhook", "rotate", account.alias, event, url, status=1)
