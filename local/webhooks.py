@@ -11,6 +11,7 @@ from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import utc_now
 from backup_webhooks.payloads import FORMATS
+from backup_webhooks.signing import OVERLAP
 from backup_webhooks.stores.webhooks import UnknownTarget, WebhooksStore
 from backup_webhooks.targets import DeliveryMode, Target, check_target
 
@@ -42,7 +43,12 @@ def add_commands(commands: Any) -> None:
 
     rotate = verbs.add_parser("rotate", help="give a target a new signing secret")
     _add_target(rotate)
-    rotate.add_argument("--overlap-hours", type=float, default=24, help="for which the old one signs too (0 to 168)")
+    rotate.add_argument(
+        "--overlap-hours",
+        type=float,
+        default=OVERLAP / timedelta(hours=1),
+        help="for which the old one signs too (0 to 168)",
+    )
     rotate.set_defaults(call=_rotate)
 
     remove = verbs.add_parser("remove", help="remove a target")

@@ -202,7 +202,7 @@ def test_a_renewed_target_takes_the_place_of_what_was_read_and_no_other_does() -
     cache = WebhooksCache(store.of_account, Clock())
     failures(cache), failures(cache, "OTHER")
 
-    cache.renew(target(enabled=False))
+    cache.renew(target(enabled=False), cache.clock())
 
     assert failures(cache) == [others[0]]
     assert found(cache, target()) == target(enabled=False)
@@ -215,7 +215,7 @@ def test_renewing_leaves_the_place_of_each_target() -> None:
     cache = WebhooksCache(Store(*map(target, urls)).of_account, Clock())
     failures(cache)
 
-    cache.renew(target(urls[1]))
+    cache.renew(target(urls[1]), cache.clock())
 
     assert [target.url for target in failures(cache)] == urls
 
@@ -224,7 +224,7 @@ def test_renewing_adds_no_target_to_what_was_read() -> None:
     cache = WebhooksCache(Store(target()).of_account, Clock())
     failures(cache)
 
-    cache.renew(target("https://new.example/"))
+    cache.renew(target("https://new.example/"), cache.clock())
 
     assert failures(cache) == [target()]
 
@@ -233,7 +233,7 @@ def test_an_account_that_was_not_read_is_not_known_by_one_renewed_target() -> No
     store = Store(target(), target("https://other.example/"))
     cache = WebhooksCache(store.of_account, Clock())
 
-    cache.renew(target(enabled=False))
+    cache.renew(target(enabled=False), cache.clock())
 
     assert failures(cache) == [target(), target("https://other.example/")]
     assert store.questions == ["TEST"]
@@ -245,14 +245,14 @@ def test_what_was_read_grows_no_younger_when_a_target_of_it_is_renewed() -> None
     failures(cache)
 
     clock.seconds += 20
-    cache.renew(target(enabled=False))
+    cache.renew(target(enabled=False), cache.clock())
     clock.seconds += 9.9
     assert failures(cache) == []
     clock.seconds += 0.1
     assert failures(cache) == [target()]
 
     clock.seconds += 10
-    cache.renew(target(enabled=False))
+    cache.renew(target(enabled=False), cache.clock())
     assert found(cache, target(), not_before=clock.seconds) == target()
     assert store.questions == ["TEST"] * 3
 
@@ -270,7 +270,7 @@ def test_renewing_waits_for_no_question_that_is_open() -> None:
         waiting = executor.submit(failures, cache)
         _wait(asked)
         try:
-            cache.renew(target(enabled=False))
+            cache.renew(target(enabled=False), cache.clock())
             assert not waiting.done()
         finally:
             release.set()

@@ -75,18 +75,27 @@ class Deliverer:
         if deadline - now < ATTEMPT_NEEDS:
             raise Postponed("too little time is left for an attempt")
         match self.deliveries.claim(order, target, now=now, until=deadline):
-            case Standing(state=DeliveryState.CLAIMED):
-                raise Postponed("another function has this delivery in hand")
             case Standing() as standing:
                 logger.info("already attempted", extra=order.delivery.log_fields())
                 return self._outcome_before(order, standing, now)
             case claim:
                 return self._attempt(order, target, claim)
 
-    def abandon(self, order: Redelivery, reason: str) -> None:
-        """Settle a delivery whose target is not to be called any more. Raises botocore's errors."""
+    def abandon(self, order: Redelivery, reason: str) -> Outcome:
+        """Settle a delivery whose target is not to be called any more, or say what follows where it can't be settled.
+
+        Raises `Postponed`, and botocore's errors.
+        """
         logger.info("not attempted", extra=order.delivery.log_fields() | {"reason": reason})
-        self.deliveries.abandon(order, reason, self.clock())
+        now = self.clock()
+        match self.deliveries.abandon(order, reason, now):
+            case None:
+                return Outcome(DeliveryState.FAILED)
+            case Standing(state=DeliveryState.EXHAUSTED, attempts=attempts) if attempts < order.attempt:
+                # A dead letter that was sent round again: back to where the log says that it is.
+                return Outcome(DeliveryState.EXHAUSTED, then=order)
+            case standing:
+                return self._outcome_before(order, standing, now)
 
     def _attempt(self, order: Redelivery, target: Target, claim: Claim) -> Outcome:
         delivery = order.delivery
@@ -126,6 +135,8 @@ class Deliverer:
 
         What follows a later attempt is for that one's message to say.
         """
+        if standing.attempts <= order.attempt and standing.state is DeliveryState.CLAIMED:
+            raise Postponed("another function has this delivery in hand")
         if standing.attempts == order.attempt:
             match standing:
                 case Standing(state=DeliveryState.RETRYING, retry_at=datetime() as retry_at):

@@ -21,7 +21,7 @@ class Health:
     """A target's failures since its last success; all empty after one.
 
     `failing_since`: the first of them. `confirmed_at`: the first that came later than `SETTLED_AFTER` after that one.
-    `slow`: the last attempt took longer than `SLOW`, though it may have succeeded. Times are aware, in UTC.
+    `slow`: the last attempt took `SLOW` or longer, though it may have succeeded. Times are aware, in UTC.
     `switched_off_at` and its reason are set where we switched the target off, not where its customer did.
     """
 

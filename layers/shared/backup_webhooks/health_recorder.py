@@ -26,9 +26,10 @@ class HealthRecorder:
 
     def record(self, target: Target, attempt: Attempt, now: datetime) -> None:
         """Write down what the attempt says about the target. Raises nothing: a delivery does not depend on it."""
+        began = self.cache.clock()
         try:
             if renewed := self._record(target, attempt, now):
-                self.cache.renew(renewed)
+                self.cache.renew(renewed, began)
         except (BotoCoreError, ClientError) as error:
             logger.error(
                 "the target's health could not be recorded",

@@ -61,9 +61,10 @@ class Redeliverer:
             return Redelivered()
         target = self._target(order)
         if target is None or not target.enabled:
-            self.deliverer.abandon(order, "not attempted: the target was " + ("switched off" if target else "removed"))
-            return Redelivered()
-        outcome = self.deliverer.deliver(order, target, deadline)
+            reason = f"not attempted: the target was {'switched off' if target else 'removed'}"
+            outcome = self.deliverer.abandon(order, reason)
+        else:
+            outcome = self.deliverer.deliver(order, target, deadline)
         if outcome.then:
             exhausted = outcome.state is DeliveryState.EXHAUSTED
             (self.dead_letters if exhausted else self.queue).send(outcome.then, self.clock())

@@ -1,7 +1,7 @@
 """Replays: a delivery that was attempted is attempted anew, under the same `webhook-id`, with all its retries.
 
-Each is a message on RetryQueue for the attempt after the latest. Asked for twice, it is made once; a target that was
-removed or switched off is not called.
+Each is a message on RetryQueue for the attempt after the latest. Asked for twice before it is made, it is made once; a
+target that was removed or switched off is not called.
 """
 
 from __future__ import annotations

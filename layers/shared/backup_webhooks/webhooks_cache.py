@@ -24,7 +24,7 @@ class WebhooksCache:
 
     def __init__(self, of_account: Callable[[str], Sequence[Target]], clock: Callable[[], float] = time.time) -> None:
         self._of_account = of_account
-        self._clock = clock
+        self.clock = clock
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[float, Future[Sequence[Target]]]] = {}
 
@@ -43,19 +43,19 @@ class WebhooksCache:
             None,
         )
 
-    def renew(self, target: Target) -> None:
-        """Put the target, as it is known to be stored now, in the place of what was read."""
+    def renew(self, target: Target, began: float) -> None:
+        """Put the target, as a write that began then has left it, in the place of what was read before."""
         with self._lock:
             asked_at, answer = self._answers.get(target.account, (0.0, None))
-            if answer is None or not answer.done() or answer.exception():
+            if answer is None or asked_at > began or not answer.done() or answer.exception():
                 return
             renewed: Future[Sequence[Target]] = Future()
             renewed.set_result([target if _same(target, known) else known for known in answer.result()])
             self._answers[target.account] = asked_at, renewed
 
     def _answer(self, account: str, not_before: float = 0.0) -> Sequence[Target]:
-        now = self._clock()
         with self._lock:
+            now = self.clock()
             asked_at, answer = self._answers.get(account, (-KEPT_SECONDS, None))
             if answer and 0 <= now - asked_at < KEPT_SECONDS and not_before <= asked_at:
                 ask = False

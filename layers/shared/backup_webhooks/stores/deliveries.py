@@ -147,10 +147,13 @@ class DeliveriesStore:
                 ),
             )
 
-    def abandon(self, order: Redelivery, reason: str, now: datetime) -> None:
-        """Write down that this attempt, the first or a retry, was not made and will not be."""
-        # Suppressed: it was made before, or somebody is at it.
-        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+    def abandon(self, order: Redelivery, reason: str, now: datetime) -> Standing | None:
+        """Write down that this attempt, the first or a retry, was not made and will not be.
+
+        Answers how the delivery stands where that can't be said: the attempt was made, somebody is at it, or it was a
+        replay, and the delivery was settled before.
+        """
+        try:
             self.client.update_item(
                 TableName=self.table,
                 Key=to_item(_key(order.delivery)),
@@ -171,7 +174,11 @@ class DeliveriesStore:
                         ":error": reason,
                     }
                 ),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
+        except self.client.exceptions.ConditionalCheckFailedException as error:
+            return _standing(from_item(error.response["Item"]))  # type: ignore[typeddict-item]
+        return None
 
     def find(self, account: str, sort_key: str) -> Logged | None:
         """The entry with that key now (a consistent read); None where there is none."""

@@ -107,9 +107,11 @@ class WebhooksStore:
         if item is None:
             raise UnknownTarget(target.target_id)
         seen, new = _target(from_item(item)).secrets, new_secret()
-        values = {":secrets": _secret_items(rotated(seen, new, now, overlap)), ":seen": _secret_items(seen)}
+        values = {":secrets": _secret_items(rotated(seen, new, now, overlap))}
+        if seen:
+            values[":seen"] = _secret_items(seen)
         # The latter: an answer that was lost made botocore write twice.
-        condition = "#secrets = :seen OR #secrets = :secrets"
+        condition = f"{'#secrets = :seen' if seen else 'attribute_not_exists(#secrets)'} OR #secrets = :secrets"
         if self._update(target, "SET #secrets = :secrets", values, condition) is None:
             raise Conflict(target.target_id)
         return new
