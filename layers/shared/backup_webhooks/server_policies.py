@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from backup_webhooks.days import MISSED, OF_STATUS, Days, counted
 from backup_webhooks.messages import BackupFinished, BackupMissed, BackupStarted, InvalidMessage, ServerPolicyChanged
 from backup_webhooks.missed import (
     TOLERANCE,
@@ -30,6 +31,28 @@ _ACTIVE = "ACTIVE"
 
 type PolicyMessage = BackupStarted | BackupFinished | ServerPolicyChanged
 """The messages that change what is known of a server policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerBackup:
+    """Whose backups they are: what each message about one says."""
+
+    account: str
+    server_id: str
+    account_policy_id: str
+    account_policy_name: str
+    storage_region: str
+
+    @classmethod
+    def of(cls, message: BackupStarted | BackupFinished) -> ServerBackup:
+        """What the message says."""
+        return ServerBackup(
+            account=message.account_alias,
+            server_id=message.server_id,
+            account_policy_id=message.account_policy_id,
+            account_policy_name=message.account_policy_name,
+            storage_region=message.storage_region,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +125,23 @@ def _cron(expression: str, timezone: str) -> QuartzCron:
 class TrackedPolicy:
     """All that is known of a server policy.
 
-    `policy` is None while only backups of it were heard of. `expected_at` is the next scheduled start that no
-    backup has answered yet. `revision` counts the changes, so that two writers can't undo each other's.
+    `policy` is None while only backups of it were heard of; `heard_of` is then what the first of them said, and None
+    otherwise. `expected_at` is the next scheduled start that no backup has answered yet. `days`: the results of late.
+    `revision` counts the changes, so that two writers can't undo each other's.
     """
 
     server_policy_id: str
     policy: ServerPolicy | None = None
     history: History = field(default_factory=History)
     expected_at: datetime | None = None
+    days: Days = field(default_factory=dict)
+    heard_of: ServerBackup | None = None
     revision: int = 0
+
+    @property
+    def server_backup(self) -> ServerPolicy | ServerBackup | None:
+        """Whose backups they are; None while nothing was heard of it."""
+        return self.policy or self.heard_of
 
     @property
     def schedule(self) -> Schedule | None:
@@ -121,21 +152,33 @@ class TrackedPolicy:
         """What is known after the message; an equal value if it tells nothing new, or something older."""
         match message:
             case BackupStarted():
-                return self._settled(self.policy, self.history.with_start(message.backup_started_date))
+                return self._heard(message)._settled(self.policy, self.history.with_start(message.backup_started_date))
             case BackupFinished():
-                # That it was initiated is known from its end too, should the start's own message be lost or late.
-                history = self.history.with_start(message.backup_started_date)
-                status = str(message.restore_point_creation_status)
-                return self._settled(self.policy, history.with_finish(message.backup_finished_date, status))
+                return self._heard(message)._finished(message)
             case ServerPolicyChanged():
                 return self._changed(ServerPolicy.of(message))
+
+    def _heard(self, message: BackupStarted | BackupFinished) -> Self:
+        return self if self.policy or self.heard_of else replace(self, heard_of=ServerBackup.of(message))
+
+    def _finished(self, message: BackupFinished) -> Self:
+        finished_at = message.backup_finished_date
+        # That it was initiated is known from its end too, should the start's own message be lost or late.
+        history = self.history.with_start(message.backup_started_date)
+        status = message.restore_point_creation_status
+        settled = self._settled(self.policy, history.with_finish(finished_at, str(status)))
+        # One that is told so late that nobody knows any more whether it was told before is not counted.
+        if finished_at in self.history.finishes or finished_at not in settled.history.finishes:
+            return settled
+        return replace(settled, days=counted(self.days, finished_at, OF_STATUS[status]))
 
     def _changed(self, policy: ServerPolicy) -> Self:
         if self.policy and policy.changed_at <= self.policy.changed_at:
             return self
+        known = replace(self, heard_of=None)
         if policy.schedule == self.schedule:
-            return self._settled(policy, self.history)
-        return self._settled(policy, rescheduled(self.schedule, self.history, policy.changed_at))
+            return known._settled(policy, self.history)
+        return known._settled(policy, rescheduled(self.schedule, self.history, policy.changed_at))
 
     def _settled(self, policy: ServerPolicy | None, history: History) -> Self:
         return self._expecting(policy, expectation(policy.schedule if policy else None, history))
@@ -154,9 +197,10 @@ class TrackedPolicy:
 
     def after_miss(self, resumed_at: datetime) -> Self:
         """What is known once the miss of `expected_at` is told; `resumed_at` as in `missed.reported`."""
-        return self._expecting(
+        told = self._expecting(
             self.policy, reported(self.schedule, Expectation(self.history, self.expected_at), resumed_at)
         )
+        return replace(told, days=counted(self.days, self.expected_at, MISSED)) if self.expected_at else told
 
     def miss(self) -> BackupMissed:
         """The message that tells of the miss of `expected_at`."""

@@ -1,21 +1,24 @@
 """ServerPoliciesTable: schedules and what backups have done about them. Key `serverPolicyId`.
 
 Index `due` (`dueShard`, `deadline`) holds the active policies, keys only; index `byAccount` (`account`, `serverId`).
-Moments are text in ISO 8601 to the millisecond, UTC, whose order is that of time.
+Moments are text in ISO 8601 to the millisecond, UTC, whose order is that of time. `days` maps a day to the numbers of
+its results, `"{success} {partial success} {failed} {missed}"`: text, as thousands of them are read for one chart.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from dataclasses import asdict, astuple, dataclass, replace
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from backup_webhooks.days import DayResults, Days
 from backup_webhooks.missed import TOLERANCE, History
 from backup_webhooks.moments import iso_milliseconds
-from backup_webhooks.server_policies import ServerPolicy, TrackedPolicy
+from backup_webhooks.server_policies import ServerBackup, ServerPolicy, TrackedPolicy
 from backup_webhooks.stores.items import from_item, to_item
+from backup_webhooks.stores.paging import Page, from_cursor, to_cursor
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -81,13 +84,49 @@ class ServerPoliciesStore:
 
     def of_account(self, account: str) -> Iterator[TrackedPolicy]:
         """The account's server policies, by server."""
-        pages = self.client.get_paginator("query").paginate(
-            TableName=self.table,
-            IndexName="byAccount",
-            KeyConditionExpression="account = :account",
-            ExpressionAttributeValues=to_item({":account": account}),
+        return map(_tracked, self._items_of_account(account))
+
+    def page(
+        self, account: str, *, server_prefix: str = "", cursor: str | None = None, limit: int = _PAGE
+    ) -> Page[TrackedPolicy]:
+        """The account's server policies, by server, those whose server's id begins so. Raises `InvalidCursor`."""
+        query = _of_account(account)
+        if server_prefix:
+            query["KeyConditionExpression"] += " AND begins_with(serverId, :prefix)"
+            query["ExpressionAttributeValues"] |= to_item({":prefix": server_prefix})
+        if cursor:
+            server_id, server_policy_id = from_cursor(cursor, 2)
+            start = {"account": account, "serverId": server_id, "serverPolicyId": server_policy_id}
+            query["ExclusiveStartKey"] = to_item(start)
+        answer = self.client.query(TableName=self.table, Limit=limit, **query)
+        last = from_item(answer.get("LastEvaluatedKey", {}))
+        return Page(
+            items=[_tracked(from_item(item)) for item in answer["Items"]],
+            cursor=to_cursor(last["serverId"], last["serverPolicyId"]) if last else None,
         )
-        return (_tracked(from_item(item)) for page in pages for item in page["Items"])
+
+    def days_of_account(self, account: str) -> Iterator[Days]:
+        """The results by day of each of the account's server policies."""
+        items = self._items_of_account(
+            account, ProjectionExpression="#days", ExpressionAttributeNames={"#days": "days"}
+        )
+        return (_days(item) for item in items)
+
+    def knows(self, account: str) -> bool:
+        """Whether any server policy of the account was ever heard of."""
+        return bool(self.client.query(TableName=self.table, Limit=1, **_of_account(account))["Items"])
+
+    def _items_of_account(self, account: str, **options: Any) -> Iterator[dict[str, Any]]:
+        pages = self.client.get_paginator("query").paginate(TableName=self.table, **_of_account(account), **options)
+        return (from_item(item) for page in pages for item in page["Items"])
+
+
+def _of_account(account: str) -> dict[str, Any]:
+    return {
+        "IndexName": "byAccount",
+        "KeyConditionExpression": "account = :account",
+        "ExpressionAttributeValues": to_item({":account": account}),
+    }
 
 
 def shard_of(server_policy_id: str) -> int:
@@ -95,12 +134,14 @@ def shard_of(server_policy_id: str) -> int:
     return zlib.crc32(server_policy_id.encode()) % SHARDS
 
 
-_POLICY_ATTRIBUTES = {
+_SERVER_ATTRIBUTES = {
     "account": "account",
     "server_id": "serverId",
     "account_policy_id": "accountPolicyId",
     "account_policy_name": "accountPolicyName",
     "storage_region": "storageRegion",
+}
+_POLICY_ATTRIBUTES = _SERVER_ATTRIBUTES | {
     "account_policy_status": "accountPolicyStatus",
     "server_policy_status": "serverPolicyStatus",
     "changed_at": "changedDate",
@@ -123,8 +164,10 @@ _MOMENTS = {"changed_at", "settled_until", "starts", "finishes", "overdue", "las
 def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
     """The item's attributes. What is None is left out: an index takes no NULL, and is sparse for the lack of it."""
     values = {_HISTORY_ATTRIBUTES[name]: value for name, value in asdict(tracked.history).items()}
-    if tracked.policy:
-        values |= {_POLICY_ATTRIBUTES[name]: value for name, value in asdict(tracked.policy).items()}
+    if subject := tracked.server_backup:
+        values |= {_POLICY_ATTRIBUTES[name]: value for name, value in asdict(subject).items()}
+    if tracked.days:
+        values["days"] = {str(day): " ".join(map(str, astuple(results))) for day, results in tracked.days.items()}
     if tracked.expected_at:
         values["expectedAt"] = tracked.expected_at
         values["deadline"] = tracked.expected_at + TOLERANCE
@@ -134,18 +177,27 @@ def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
 
 
 def _tracked(item: dict[str, Any]) -> TrackedPolicy:
-    policy = None
+    policy, heard_of = None, None
     if "changedDate" in item:
         policy = ServerPolicy(**_values(item, _POLICY_ATTRIBUTES))
         if policy.backup_interval_hours is not None:
             policy = replace(policy, backup_interval_hours=int(policy.backup_interval_hours))
+    elif "account" in item:
+        heard_of = ServerBackup(**_values(item, _SERVER_ATTRIBUTES))
     return TrackedPolicy(
         server_policy_id=item["serverPolicyId"],
         policy=policy,
         history=History(**_values(item, _HISTORY_ATTRIBUTES)),
         expected_at=_from_text(item["expectedAt"]) if "expectedAt" in item else None,
+        days=_days(item),
+        heard_of=heard_of,
         revision=int(item["revision"]),
     )
+
+
+def _days(item: dict[str, Any]) -> Days:
+    days = item.get("days", {}).items()
+    return {date.fromisoformat(day): DayResults(*map(int, counts.split())) for day, counts in days}
 
 
 def _values(item: dict[str, Any], attributes: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""What became of backups day by day: counted once each, whatever comes twice or late."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from backup_webhooks.days import DAYS, DayResults, Days, counted, last_days, summed
+
+from tests.support.policies import LONG_AGO, at, changed, finished, started, tracked
+
+DAY = date(2018, 12, 20)
+
+
+@pytest.mark.parametrize(
+    ("status", "results"),
+    [
+        ("SUCCESS", DayResults(success=1)),
+        ("PARTIAL_SUCCESS", DayResults(partial_success=1)),
+        ("FAILED", DayResults(failed=1)),
+    ],
+)
+def test_a_backup_counts_on_the_day_of_its_end(status: str, results: DayResults) -> None:
+    policy = tracked(started("12-19 23:50"), finished("12-19 23:50", "12-20 00:10", status))
+
+    assert policy.days == {DAY: results}
+
+
+def test_a_cancelled_backup_does_not_count() -> None:
+    assert tracked(finished("12-20 01:00", "12-20 01:10", "CANCELLED")).days == {}
+
+
+def test_an_end_that_is_told_twice_counts_once() -> None:
+    end, next_end = finished("12-20 01:00", "12-20 01:10"), finished("12-20 02:00", "12-20 02:10", "FAILED")
+
+    assert tracked(end, end, next_end, end).days == {DAY: DayResults(success=1, failed=1)}
+
+
+def test_an_end_that_is_told_again_after_its_time_does_not_count_again() -> None:
+    """A message may come out of the dead letters two weeks later, and nothing says any more that it was counted."""
+    first = finished("12-01 01:00", "12-01 01:10")
+    later = [finished(f"12-{day} 01:00", f"12-{day} 01:10") for day in (10, 11, 12)]
+
+    assert tracked(first, *later, first).days[date(2018, 12, 1)] == DayResults(success=1)
+
+
+def test_a_day_is_one_of_utc() -> None:
+    west = datetime.fromisoformat("2018-12-20T23:30:00-01:00")
+
+    assert counted({}, west, DayResults(success=1)) == {date(2018, 12, 21): DayResults(success=1)}
+
+
+def test_a_miss_counts_on_the_day_of_its_scheduled_start() -> None:
+    policy = tracked(changed("12-20 16:00"))
+
+    assert policy.after_miss(LONG_AGO).days == {DAY: DayResults(missed=1)}
+
+
+def test_a_change_of_the_policy_keeps_the_days() -> None:
+    policy = tracked(changed("12-20 00:30"), finished("12-20 01:00", "12-20 01:10"), changed("12-20 02:00"))
+
+    assert policy.days == {DAY: DayResults(success=1)}
+
+
+def test_days_long_ago_are_let_go_and_a_wrong_clock_pushes_out_no_day_that_is_shown() -> None:
+    days: Days = {}
+    for day in range(60):
+        days = counted(days, at("10-01 12:00") + timedelta(days=day), DayResults(success=1))
+    days = counted(days, datetime(2999, 1, 1, tzinfo=UTC), DayResults(failed=1))
+
+    shown = last_days(days, at("10-01 12:00") + timedelta(days=59))
+
+    assert len(days) < 40
+    assert [results for _, results in shown] == [DayResults(success=1)] * DAYS
+
+
+def test_the_last_days_end_today_and_have_no_gaps() -> None:
+    shown = last_days({date(2018, 12, 18): DayResults(failed=2)}, at("12-20 00:00"))
+
+    assert len(shown) == DAYS
+    assert shown[-3:] == [
+        (date(2018, 12, 18), DayResults(failed=2)),
+        (date(2018, 12, 19), DayResults()),
+        (DAY, DayResults()),
+    ]
+
+
+def test_the_days_of_many_server_policies_add_up() -> None:
+    other = date(2018, 12, 21)
+
+    assert summed([{DAY: DayResults(1, 2, 3, 4)}, {}, {DAY: DayResults(1, 1, 1, 1), other: DayResults(missed=1)}]) == {
+        DAY: DayResults(2, 3, 4, 5),
+        other: DayResults(missed=1),
+    }
+
+
+def test_of_a_server_whose_policy_was_never_told_its_backups_say_whose_they_are() -> None:
+    heard = tracked(started("12-20 01:00"))
+    told = tracked(started("12-20 01:00"), changed("12-20 02:00"))
+
+    assert heard.server_backup
+    assert (heard.server_backup.account, heard.server_backup.server_id) == ("TEST", "testServerId20181228013921")
+    assert told.heard_of is None
+    assert told.server_backup == told.policy
