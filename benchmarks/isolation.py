@@ -32,7 +32,7 @@ from local.demo import functions_running
 from local.receiver import Post, Receiver
 from local.stack import Stack, embedded
 from local.template import translate
-from local.webhooks import webhooks_store
+from local.webhooks import configurations_store
 
 A_SECOND = 5
 SECONDS_ALONE, SECONDS_BESIDE = 20, 60
@@ -119,7 +119,7 @@ def main() -> None:
         Receiver(lambda post: over.wait(HANG_SECONDS) and None) as hanging,
         functions_running(template, stack, LocalClock(), ENVIRONMENTS),
     ):
-        store = webhooks_store(stack)
+        store = configurations_store(stack)
         store.save(Target("GOOD", WebhookEvent.MISSING, good.url))
         store.save(Target("HANGS", WebhookEvent.MISSING, hanging.url))
         watch.send_for(stack, 5)  # cold starts

@@ -25,7 +25,7 @@ from local.scheduler import MinuteScheduler
 from local.servers import ACCOUNT, demo_servers
 from local.stack import AWS_PORT, STACK_FILE, Stack, embedded, published
 from local.template import Template, translate
-from local.webhooks import webhooks_store
+from local.webhooks import configurations_store
 from local.worker import Worker
 
 RECEIVER_PORT = 8001
@@ -141,7 +141,7 @@ def functions_running(
 
 def set_targets(stack: Stack, receiver: Receiver) -> None:
     """A target for each event of the demo account, and one with retries, all at the demo receiver."""
-    store = webhooks_store(stack)
+    store = configurations_store(stack)
     for event in WebhookEvent:
         store.save(Target(ACCOUNT, event, f"{receiver.url}/{event}"))
     store.save(Target(ACCOUNT, WebhookEvent.FAILURE, f"{receiver.url}{FLAKY_PATH}", delivery=DeliveryMode.RETRY))

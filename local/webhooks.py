@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,8 @@ from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import utc_now
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.signing import OVERLAP
-from backup_webhooks.stores.webhooks import UnknownTarget, WebhooksStore
+from backup_webhooks.stores.configurations import ConfigurationsStore
+from backup_webhooks.stores.webhooks import Conflict, UnknownTarget, WebhooksStore
 from backup_webhooks.targets import DeliveryMode, Target, check_target
 
 from local.stack import Stack, running
@@ -20,8 +22,13 @@ from local.text import print_table
 
 
 def webhooks_store(stack: Stack) -> WebhooksStore:
-    """The stack's targets."""
+    """The stack's targets, as its functions read them."""
     return WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+
+
+def configurations_store(stack: Stack) -> ConfigurationsStore:
+    """The stack's targets, as customers set them."""
+    return ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
 
 
 def add_commands(commands: Any) -> None:
@@ -45,7 +52,7 @@ def add_commands(commands: Any) -> None:
     _add_target(rotate)
     rotate.add_argument(
         "--overlap-hours",
-        type=float,
+        type=_overlap_hours,
         default=OVERLAP / timedelta(hours=1),
         help="for which the old one signs too (0 to 168)",
     )
@@ -60,6 +67,12 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("account")
     parser.add_argument("event", choices=[str(event) for event in WebhookEvent])
     parser.add_argument("url")
+
+
+def _overlap_hours(text: str) -> float:
+    if not math.isfinite(hours := float(text)):
+        raise argparse.ArgumentTypeError("a number of hours is allowed")
+    return hours
 
 
 def _target(options: argparse.Namespace) -> Target:
@@ -78,10 +91,10 @@ def _set(options: argparse.Namespace) -> int:
     )
     try:
         check_target(target)
+        secret = configurations_store(running()).save(target)
     except InvalidTarget as error:
         print(error, file=sys.stderr)
         return 1
-    secret = webhooks_store(running()).save(target)
     print(f"{options.event} of {options.account} goes to {options.url} (within 30 s)")
     if secret:
         print(f"signing secret, shown this once: {secret.value}")
@@ -114,6 +127,9 @@ def _rotate(options: argparse.Namespace) -> int:
     except UnknownTarget:
         print("There is no such target: see `webhook list`.", file=sys.stderr)
         return 1
+    except Conflict:
+        print("Somebody else has rotated it in this very moment.", file=sys.stderr)
+        return 1
     except InvalidTarget as error:
         print(error, file=sys.stderr)
         return 1
@@ -122,6 +138,6 @@ def _rotate(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    webhooks_store(running()).remove(_target(options))
+    configurations_store(running()).remove(_target(options))
     print(f"{options.event} of {options.account} no longer goes to {options.url} (within 30 s)")
     return 0

@@ -20,8 +20,8 @@ import pytest
 import urllib3
 from backup_webhooks.heartbeat import Seen, Watermark
 from backup_webhooks.messages import WebhookEvent, encode_message
+from backup_webhooks.stores.configurations import ConfigurationsStore
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
-from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 from standardwebhooks import Webhook
 
@@ -107,7 +107,7 @@ def invoke(url: str, event: Any) -> Any:
 
 
 def test_the_built_notifier_posts_a_backups_result(stack: Stack, notifier_url: str) -> None:
-    store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    store = ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     event = json.loads((PROJECT / "events/backup-failed.json").read_text())
     with Receiver() as receiver:
         store.save(Target("TEST", WebhookEvent.FAILURE, receiver.url))
@@ -131,7 +131,7 @@ def test_the_built_function_reports_a_message_that_it_cannot_use(notifier_url: s
 
 
 def test_the_built_redeliverer_makes_the_next_attempt_signed(stack: Stack, runtime_client: Path) -> None:
-    store = WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    store = ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     event = json.loads((PROJECT / "events/redelivery.json").read_text())
     order = json.loads(event["Records"][0]["body"])
     with Receiver() as receiver, emulated("RedelivererFunction", stack, runtime_client) as url:

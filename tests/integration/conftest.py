@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from backup_webhooks import clients
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.stores.configurations import ConfigurationsStore
 from backup_webhooks.stores.items import from_item
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
@@ -66,12 +67,16 @@ class Account:
 
     def set_target(self, event: WebhookEvent, url: str, **settings: Any) -> Target:
         target = Target(self.alias, event, url, **settings)
-        self.webhooks.save(target)
+        self.configurations.save(target)
         return target
 
     @property
     def webhooks(self) -> WebhooksStore:
         return WebhooksStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"])
+
+    @property
+    def configurations(self) -> ConfigurationsStore:
+        return ConfigurationsStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"])
 
     def target(self) -> Target:
         """The account's one target, as it is stored now."""

@@ -169,7 +169,7 @@ def test_no_log_line_carries_a_url_a_secret_or_a_header(
     headers = {"authorization": "Bearer s3cret"}
     good = Target(account.alias, MISSING, f"{receiver.url}/services/s3cret", headers=headers)
     dead = Target(account.alias, MISSING, "http://127.0.0.1:1/services/s3cret", headers=headers)
-    secrets = [account.webhooks.save(target) for target in (good, dead)]
+    secrets = [account.configurations.save(target) for target in (good, dead)]
 
     worker.invoke(sqs_event(order(account, good), order(account, dead), "{}"))
 

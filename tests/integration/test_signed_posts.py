@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.signing import LONGEST_OVERLAP, OVERLAP, SigningSecret
+from backup_webhooks.stores.configurations import ConfigurationsStore
 from backup_webhooks.stores.items import from_item
 from backup_webhooks.stores.webhooks import Conflict, WebhooksStore
 from backup_webhooks.targets import DeliveryMode, Target
@@ -32,6 +33,11 @@ def proxied(stack: Stack, dynamodb_proxy: FaultProxy, monkeypatch: pytest.Monkey
         return WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
 
 
+@pytest.fixture
+def proxied_configurations(proxied: WebhooksStore) -> ConfigurationsStore:
+    return ConfigurationsStore(proxied.client, proxied.table)
+
+
 class TestSignatures:
     @pytest.fixture
     def received(self) -> Iterator[Receiver]:
@@ -49,14 +55,14 @@ class TestSignatures:
         self, account: Account, notifier: Invoke, received: Receiver
     ) -> None:
         target = Target(account.alias, FAILURE, received.url)
-        secret = account.webhooks.save(target)
+        secret = account.configurations.save(target)
         assert secret
 
         notifier(finished(account.alias))
 
         (post,) = received.posts
         assert self.verifies(post, secret.value)
-        assert account.webhooks.save(target) is None, "shown twice"
+        assert account.configurations.save(target) is None, "shown twice"
 
     @pytest.mark.parametrize(
         ("overlap", "passed", "old_verifies"),
@@ -79,7 +85,7 @@ class TestSignatures:
         old_verifies: bool,
     ) -> None:
         target = Target(account.alias, FAILURE, received.url)
-        old = account.webhooks.save(target)
+        old = account.configurations.save(target)
         # A moment ahead of the attempt, so that the end of the overlap lies on one side of it.
         new = account.webhooks.rotate_secret(
             target, datetime.now(UTC) - passed + timedelta(seconds=0.5 if old_verifies else -0.5), overlap
@@ -134,30 +140,38 @@ class TestSignatures:
 
     @pytest.mark.parametrize("write", ["save", "rotate_secret"])
     def test_a_secret_whose_answer_was_lost_is_the_one_that_is_shown(
-        self, account: Account, dynamodb_proxy: FaultProxy, proxied: WebhooksStore, write: str
+        self,
+        account: Account,
+        dynamodb_proxy: FaultProxy,
+        proxied: WebhooksStore,
+        proxied_configurations: ConfigurationsStore,
+        write: str,
     ) -> None:
         """Lost on its way back, the answer makes botocore write again."""
         target = Target(account.alias, FAILURE, "http://127.0.0.1:9/")
         if write == "rotate_secret":
-            account.webhooks.save(target)
+            account.configurations.save(target)
         lost: list[Call] = []
 
         def lose_first(call: Call) -> Answer:
             answer = call.forward()
-            if call.operation == "UpdateItem" and not lost:
+            if call.operation in ("UpdateItem", "TransactWriteItems") and not lost:
                 lost.append(call)
                 return internal_server_error()
             return answer
 
         dynamodb_proxy.behaviour = lose_first
-        shown = proxied.save(target) if write == "save" else proxied.rotate_secret(target, datetime.now(UTC), OVERLAP)
+        if write == "save":
+            shown = proxied_configurations.save(target)
+        else:
+            shown = proxied.rotate_secret(target, datetime.now(UTC), OVERLAP)
 
         assert lost
         assert account.target().secrets[0] == shown
 
 
 def test_what_the_store_tells_of_a_target_shows_no_secret_by_accident(account: Account, stack: Stack) -> None:
-    secret = account.webhooks.save(
+    secret = account.configurations.save(
         Target(account.alias, FAILURE, "https://hooks.example/s3cret-url", headers={"x-key": "s3cret-header"})
     )
     assert secret

@@ -19,6 +19,8 @@ from backup_webhooks.payloads import FORMATS
 from backup_webhooks.signing import SigningSecret
 
 MAX_URL_LENGTH = 2048
+# Of one event.
+MOST_TARGETS = 5
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

@@ -1,4 +1,7 @@
-"""WebhooksTable: the targets that customers have set. Partition `account`, sort key `target`: `{event}#{targetId}`."""
+"""What the service itself reads and writes of targets: whom to post to, how they answer, with what to sign.
+
+What customers set is written by `ConfigurationsStore`.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from backup_webhooks.health import Health
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.moments import Moment, iso_milliseconds
+from backup_webhooks.moments import iso_milliseconds
 from backup_webhooks.signing import SigningSecret, new_secret, rotated
 from backup_webhooks.stores.items import from_item, to_item
-from backup_webhooks.targets import DeliveryMode, Target, check_target
+from backup_webhooks.stores.target_items import (
+    is_target,
+    key_of,
+    moment_text,
+    secret_items,
+    target_of,
+    update_options,
+)
+from backup_webhooks.targets import Target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_NAMES = {
-    "#url": "url",
-    "#format": "format",
-    "#delivery": "delivery",
-    "#enabled": "enabled",
-    "#headers": "headers",
-    "#secrets": "secrets",
-}
-_SETTINGS = (
-    "SET #url = :url, #format = :format, #delivery = :delivery, #enabled = :enabled, #headers = :headers, "
-    "#secrets = if_not_exists(#secrets, :secrets)"
-)
 _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReason"
-_SWITCHED_OFF = "switchedOffAt, switchedOffReason"
 
 
 class UnknownTarget(LookupError):
@@ -43,7 +39,7 @@ class Conflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WebhooksStore:
-    """Reads and writes targets. Raises botocore's errors."""
+    """Reads targets, and keeps their health and secrets. Raises botocore's errors."""
 
     client: DynamoDBClient
     table: str
@@ -57,59 +53,21 @@ class WebhooksStore:
             # What a delivery in the lane of its own is judged by is no older than the failure that sent it there.
             ConsistentRead=True,
         )
-        return [_target(from_item(item)) for page in pages for item in page["Items"]]
-
-    def save(self, target: Target) -> SigningSecret | None:
-        """Store the target's settings, over those of one with the same URL for the same event.
-
-        Answers with the signing secret if the target is new, to be shown this once: it is told nowhere else. Secrets
-        and health that are there stay; a target that is switched on again begins anew. Raises `InvalidTarget`.
-        """
-        check_target(target)
-        secret = new_secret()
-        settings = {
-            ":url": target.url,
-            ":format": target.format,
-            ":delivery": str(target.delivery),
-            ":enabled": target.enabled,
-            ":headers": dict(target.headers),
-            ":secrets": _secret_items([secret]),
-        }
-        stored = None
-        if target.enabled:
-            stored = self._update(
-                target,
-                f"{_SETTINGS} REMOVE {_SWITCHED_OFF}",
-                settings,
-                "attribute_not_exists(account) OR #enabled = :enabled",
-            )
-        # What led to its being switched off is no longer held against it; it is, while it stays so.
-        stored = stored or self._update(
-            target,
-            f"{_SETTINGS} REMOVE {_FAILING}, slow, {_SWITCHED_OFF}" if target.enabled else _SETTINGS,
-            settings,
-            condition=None,
-        )
-        assert stored is not None  # noqa: S101
-        # By its value, not by what was there before: an answer that was lost made botocore write twice.
-        return secret if stored.secrets[0].value == secret.value else None
-
-    def remove(self, target: Target) -> None:
-        """Remove the target, its secrets and its health. Nothing happens where it is gone already."""
-        self.client.delete_item(TableName=self.table, Key=_key(target))
+        items = [from_item(item) for page in pages for item in page["Items"]]
+        return [target_of(item) for item in items if is_target(item)]
 
     def rotate_secret(self, target: Target, now: datetime, overlap: timedelta) -> SigningSecret:
         """Give the target a new signing secret, to be shown this once; the old ones sign too for the overlap.
 
         Raises `InvalidTarget` for an overlap beyond 0 to 7 days, `UnknownTarget`, and `Conflict`.
         """
-        item = self.client.get_item(TableName=self.table, Key=_key(target), ConsistentRead=True).get("Item")
+        item = self.client.get_item(TableName=self.table, Key=key_of(target), ConsistentRead=True).get("Item")
         if item is None:
             raise UnknownTarget(target.target_id)
-        seen, new = _target(from_item(item)).secrets, new_secret()
-        values = {":secrets": _secret_items(rotated(seen, new, now, overlap))}
+        seen, new = target_of(from_item(item)).secrets, new_secret()
+        values = {":secrets": secret_items(rotated(seen, new, now, overlap))}
         if seen:
-            values[":seen"] = _secret_items(seen)
+            values[":seen"] = secret_items(seen)
         # The latter: an answer that was lost made botocore write twice.
         condition = f"{'#secrets = :seen' if seen else 'attribute_not_exists(#secrets)'} OR #secrets = :secrets"
         if self._update(target, "SET #secrets = :secrets", values, condition) is None:
@@ -137,7 +95,7 @@ class WebhooksStore:
         return self._update(
             seen,
             "SET confirmedAt = if_not_exists(confirmedAt, :now)",
-            {":now": iso_milliseconds(now), ":since": _text(seen.health.failing_since)},
+            {":now": iso_milliseconds(now), ":since": moment_text(seen.health.failing_since)},
             "failingSince = :since",
         )
 
@@ -151,7 +109,7 @@ class WebhooksStore:
                 ":off": False,
                 ":now": iso_milliseconds(now),
                 ":reason": reason,
-                ":since": _text(seen.health.failing_since),
+                ":since": moment_text(seen.health.failing_since),
             },
             "failingSince = :since AND #enabled = :on",
         )
@@ -161,70 +119,18 @@ class WebhooksStore:
         target: Target,
         update: str,
         values: Mapping[str, Any],
-        condition: str | None = "attribute_exists(account)",
+        condition: str = "attribute_exists(account)",
     ) -> Target | None:
         """What is stored after the update; None where the condition does not hold."""
-        options: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
-        # DynamoDB takes no name and no value that is not used, and no empty set of them.
-        if names := {name: text for name, text in _NAMES.items() if name in f"{update} {condition}"}:
-            options["ExpressionAttributeNames"] = names
-        if values:
-            options["ExpressionAttributeValues"] = to_item(values)
         try:
             answer = self.client.update_item(
                 TableName=self.table,
-                Key=_key(target),
+                Key=key_of(target),
                 UpdateExpression=update,
+                ConditionExpression=condition,
                 ReturnValues="ALL_NEW",
-                **options,
+                **update_options(update + condition, values),
             )
         except self.client.exceptions.ConditionalCheckFailedException:
             return None
-        return _target(from_item(answer["Attributes"]))
-
-
-def _key(target: Target) -> dict[str, Any]:
-    return to_item({"account": target.account, "target": f"{target.event}#{target.target_id}"})
-
-
-def _target(fields: dict[str, Any]) -> Target:
-    event, _, _ = fields["target"].partition("#")
-    return Target(
-        account=fields["account"],
-        event=WebhookEvent(event),
-        url=fields["url"],
-        format=fields["format"],
-        delivery=DeliveryMode(fields["delivery"]),
-        enabled=fields["enabled"],
-        headers=fields.get("headers", {}),
-        secrets=tuple(
-            SigningSecret(secret["value"], _moment(secret["expiresAt"])) for secret in fields.get("secrets", ())
-        ),
-        health=_health(fields),
-    )
-
-
-def _health(fields: Mapping[str, Any]) -> Health:
-    status = fields.get("lastStatus")
-    return Health(
-        consecutive_failures=int(fields.get("consecutiveFailures", 0)),
-        failing_since=_moment(fields.get("failingSince")),
-        confirmed_at=_moment(fields.get("confirmedAt")),
-        last_status=None if status is None else int(status),
-        last_reason=fields.get("lastReason"),
-        slow=fields.get("slow", False),
-        switched_off_at=_moment(fields.get("switchedOffAt")),
-        switched_off_reason=fields.get("switchedOffReason"),
-    )
-
-
-def _secret_items(secrets: Sequence[SigningSecret]) -> list[dict[str, str | None]]:
-    return [{"value": secret.value, "expiresAt": _text(secret.expires_at)} for secret in secrets]
-
-
-def _moment(text: str | None) -> datetime | None:
-    return Moment.parse(text) if text else None
-
-
-def _text(moment: datetime | None) -> str | None:
-    return iso_milliseconds(moment) if moment else None
+        return target_of(from_item(answer["Attributes"]))
