@@ -10,13 +10,10 @@ from typing import Any
 from backup_webhooks.moments import utc_now
 from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.replays import Replays, UnknownDelivery
-from backup_webhooks.stores.deliveries import DeliveriesStore
+from backup_webhooks.stores.delivery_log import DeliveryLog
 
 from local.stack import Stack, running
 from local.text import moment_argument, print_table
-
-# As the template's parameter has it; it matters only to who writes.
-_RETENTION = timedelta(days=30)
 
 
 def add_commands(commands: Any) -> None:
@@ -52,11 +49,9 @@ def _add_since(parser: argparse.ArgumentParser) -> None:
 
 def replays(stack: Stack) -> Replays:
     """Replays on the stack."""
-    sqs = stack.client("sqs")
     return Replays(
-        deliveries=DeliveriesStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], _RETENTION),
-        retry_queue=RedeliveryQueue(sqs, stack.outputs["RetryQueueUrl"]),
-        dead_letters=RedeliveryQueue(sqs, stack.outputs["RetryDeadLetterQueueUrl"]),
+        log=DeliveryLog(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"]),
+        retry_queue=RedeliveryQueue(stack.client("sqs"), stack.outputs["RetryQueueUrl"]),
     )
 
 
@@ -72,7 +67,7 @@ def _list(options: argparse.Namespace) -> int:
                 logged.reason,
                 logged.delivery.sort_key,
             )
-            for logged in replays(running()).deliveries.of_account(options.account, options.since, utc_now())
+            for logged in replays(running()).log.of_account(options.account, options.since, utc_now())
         ],
     )
     return 0
@@ -88,11 +83,13 @@ def _replay_one(options: argparse.Namespace) -> int:
 
 
 def _replay_failed(options: argparse.Namespace) -> int:
-    return _say(replays(running()).undelivered_since(options.account, options.since))
+    return _say(replays(running()).undelivered_since(options.account, options.since).count)
 
 
 def _replay_dead_letters(_: argparse.Namespace) -> int:
-    return _say(replays(running()).all_dead_letters())
+    stack = running()
+    dead_letters = RedeliveryQueue(stack.client("sqs"), stack.outputs["RetryDeadLetterQueueUrl"])
+    return _say(dead_letters.move_all_to(replays(stack).retry_queue, utc_now()))
 
 
 def _say(count: int) -> int:

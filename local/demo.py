@@ -15,20 +15,23 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.targets import DeliveryMode, Target
 
 from local import messages
 from local.clock import LocalClock
+from local.page import page_running
 from local.poller import Poller
 from local.receiver import Post, Receiver
 from local.scheduler import MinuteScheduler
-from local.servers import ACCOUNT, demo_servers
-from local.stack import AWS_PORT, STACK_FILE, Stack, embedded, published
+from local.servers import ACCOUNT, DemoServer, demo_servers
+from local.sign_in import SignIn
+from local.stack import AWS_PORT, STACK_FILE, Stack, embedded, published, require_free
 from local.template import Template, translate
 from local.webhooks import configurations_store
 from local.worker import Worker
 
-RECEIVER_PORT = 8001
+PAGE_PORT, RECEIVER_PORT, SIGN_IN_PORT = 8000, 8001, 8003
 FLAKY_PATH, FLAKY_FAILURES = "/fails-twice", 2
 _WORKERS_A_QUEUE = 2
 _SAMPLES_WITHIN_SECONDS = 60
@@ -91,20 +94,28 @@ def run(once: bool, host: str, speed: float) -> int:
     template = translate()
     watch = Watch()
     # A run that ends by itself must not stand in the way of one that stays.
-    aws_port, receiver_port = (0, 0) if once else (AWS_PORT, RECEIVER_PORT)
+    page_port, receiver_port, aws_port, sign_in_port = (
+        (0, 0, 0, 0) if once else (PAGE_PORT, RECEIVER_PORT, AWS_PORT, SIGN_IN_PORT)
+    )
+    for port in (page_port, receiver_port, sign_in_port):
+        require_free(host, port)
     with (
-        embedded(template, host, aws_port) as stack,
+        SignIn(host, sign_in_port) as sign_in,
+        embedded(template, host, aws_port, sign_in.url) as stack,
         Receiver(watch.on_post, host, receiver_port) as receiver,
         functions_running(template, stack, clock),
+        page_running(template, stack, sign_in.url, host, page_port) as page,
     ):
         set_targets(stack, receiver)
-        print(f"Ready after {time.monotonic() - started:.1f} s. AWS: {stack.endpoint}  receiver: {receiver.url}")
+        servers = set_servers(stack, clock)
+        print(f"Ready after {time.monotonic() - started:.1f} s.")
+        print(f"The page: {page.url}  receiver: {receiver.url}  AWS: {stack.endpoint}")
         print(f"Logs: {STACK_FILE.parent}/*.log", flush=True)
         ok = feed_samples(stack, watch)
         if once:
             return 0 if ok else 1
         with published(stack):
-            simulate(stack, watch, clock)
+            simulate(stack, watch, clock, servers)
     return 0
 
 
@@ -147,6 +158,15 @@ def set_targets(stack: Stack, receiver: Receiver) -> None:
     store.save(Target(ACCOUNT, WebhookEvent.FAILURE, f"{receiver.url}{FLAKY_PATH}", delivery=DeliveryMode.RETRY))
 
 
+def set_servers(stack: Stack, clock: LocalClock) -> list[DemoServer]:
+    """The demo's servers, with a month of backups behind them."""
+    policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
+    servers, chance = demo_servers(), random.Random(30)  # noqa: S311
+    for server in servers:
+        policies.save(server.past_month(clock(), chance))
+    return servers
+
+
 def feed_samples(stack: Stack, watch: Watch) -> bool:
     """Send the samples and wait for their posts; whether each of them arrived."""
     print(f"Samples, one a webhook event; {FLAKY_PATH} answers 503 twice, and its delivery is retried", flush=True)
@@ -167,17 +187,14 @@ def feed_samples(stack: Stack, watch: Watch) -> bool:
     return ok
 
 
-def simulate(stack: Stack, watch: Watch, clock: LocalClock) -> None:
+def simulate(stack: Stack, watch: Watch, clock: LocalClock, servers: list[DemoServer]) -> None:
     """Let the demo's servers back up until Ctrl-C, then sum up."""
     print("Simulating backups until Ctrl-C. In another terminal: .venv/bin/python -m local send events/…", flush=True)
     if clock.speed > 1:
         print(f"The clock runs {clock.speed:g} times as fast: a missed backup shows within seconds of its hour.")
     watch.latencies.clear()
     chance = random.Random(secrets.randbits(32))  # noqa: S311
-    servers = demo_servers()
     try:
-        for message in [server.changed(clock()) for server in servers]:
-            messages.send(stack, json.dumps(message))
         while True:
             time.sleep(_PAUSE_SECONDS)
             now = clock()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
+from backup_webhooks.messages import parse_message
 from backup_webhooks.quartz import QuartzCron
+from backup_webhooks.server_policies import TrackedPolicy
+
+if TYPE_CHECKING:
+    from backup_webhooks.messages import BackupFinished, ServerPolicyChanged
 
 ACCOUNT = "TEST"
 _SKIPPED = 0.1
@@ -51,9 +57,22 @@ class DemoServer:
             if chance.random() < _SKIPPED:
                 self.next_at = self._after(self.next_at)
                 continue
-            finished = self.next_at + timedelta(minutes=chance.randint(2, 20))
+            finished = min(self.next_at + timedelta(minutes=chance.randint(2, 20)), now)
             yield from self.backup(self.next_at, finished, chance)
             self.next_at = self._after(finished)
+
+    def past_month(self, now: datetime, chance: random.Random) -> TrackedPolicy:
+        """What is known of the policy after 30 days of such backups, and of some that did not take place."""
+        moment = now - timedelta(days=30)
+        told = parse_message(json.dumps(self.changed(moment)))
+        known = TrackedPolicy(str(self._common()["serverPolicyId"])).after(cast("ServerPolicyChanged", told))
+        while moment < now:
+            moment = min(moment + timedelta(hours=1), now)
+            for backup in self.backups_until(moment, chance):
+                known = known.after(cast("BackupFinished", parse_message(json.dumps(backup))))
+            while known.missed(moment):
+                known = known.after_miss(moment - timedelta(days=1))
+        return known
 
     def backup(self, started: datetime, finished: datetime, chance: random.Random) -> Iterator[dict[str, Any]]:
         """The messages of one backup."""

@@ -15,6 +15,7 @@ import boto3
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from local.sign_in import AUDIENCE, CLIENT_ID
 from local.template import PROJECT, Template
 
 STACK_FILE = PROJECT / ".local" / "stack.json"
@@ -22,7 +23,14 @@ AWS_PORT = 8002
 # What stands for credentials: the embedded server takes any.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
 # Targets are on this machine, and nobody waits for days.
-PARAMETERS = {"AllowPrivateTargets": "true", "RetryDelaysSeconds": "1,2,4"}
+PARAMETERS = {
+    "AllowPrivateTargets": "true",
+    "RetryDelaysSeconds": "1,2,4",
+    "JwtAudience": AUDIENCE,
+    "SignInClientId": CLIENT_ID,
+}
+# For a stack into whose page nobody signs.
+NO_ISSUER = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
@@ -75,34 +83,39 @@ class Stack:
 
 
 @contextmanager
-def embedded(template: Template, host: str = "127.0.0.1", port: int = 0) -> Iterator[Stack]:
-    """Start moto's server and deploy the template into it, with targets on this machine allowed.
+def embedded(template: Template, host: str = "127.0.0.1", port: int = 0, issuer: str = NO_ISSUER) -> Iterator[Stack]:
+    """Start moto's server and deploy the template into it, with targets on this machine allowed. `issuer`: of tokens.
 
     Where AWS_ENDPOINT_URL is set, deploy into what is there instead. AWS_ENDPOINT_URL_DYNAMODB leads the tables alone
     elsewhere.
     """
     if elsewhere := os.environ.get("AWS_ENDPOINT_URL"):
-        yield Stack(elsewhere, deploy(Stack(elsewhere, {}), template))
+        yield Stack(elsewhere, deploy(Stack(elsewhere, {}), template, issuer))
         return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     # moto's server thread would die of it alone, and its starter wait for ever.
+    require_free(host, port)
+    server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
+    server.start()
+    try:
+        _, actual_port = server.get_host_and_port()
+        endpoint = f"http://{host}:{actual_port}"
+        yield Stack(endpoint, deploy(Stack(endpoint, {}), template, issuer))
+    finally:
+        server.stop()
+
+
+def require_free(host: str, port: int) -> None:
+    """`SystemExit` where the port can't be listened on."""
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
         raise SystemExit(
             f"{host}:{port} can't be listened on ({error.strerror}). Is a stack running already?"
         ) from None
-    server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
-    server.start()
-    try:
-        _, actual_port = server.get_host_and_port()
-        endpoint = f"http://{host}:{actual_port}"
-        yield Stack(endpoint, deploy(Stack(endpoint, {}), template))
-    finally:
-        server.stop()
 
 
-def deploy(stack: Stack, template: Template) -> dict[str, str]:
+def deploy(stack: Stack, template: Template, issuer: str) -> dict[str, str]:
     """Deploy the template with CloudFormation; the outputs by name."""
     cloudformation = stack.client("cloudformation")
     # What another run has left at an endpoint that outlives it.
@@ -111,7 +124,10 @@ def deploy(stack: Stack, template: Template) -> dict[str, str]:
     cloudformation.create_stack(
         StackName="local",
         TemplateBody=json.dumps(template.cloudformation),
-        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in PARAMETERS.items()],
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in (PARAMETERS | {"JwtIssuer": issuer}).items()
+        ],
         Capabilities=["CAPABILITY_IAM"],
     )
     cloudformation.get_waiter("stack_create_complete").wait(StackName="local")

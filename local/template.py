@@ -32,6 +32,22 @@ class MinuteSchedule:
 
 
 @dataclass(frozen=True)
+class HttpRoute:
+    """A route of the HTTP API to a function. `authorized`: whether only with a token."""
+
+    route_key: str
+    function: str
+    authorized: bool
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether a request of that method for that (decoded) path takes this route, where no other comes before."""
+        if self.route_key == "$default":
+            return True
+        wanted, _, pattern = self.route_key.partition(" ")
+        return wanted in ("ANY", method) and path.startswith(pattern.removesuffix("{proxy+}"))
+
+
+@dataclass(frozen=True)
 class Template:
     """`cloudformation`: what to deploy. `sources`: each function's folder. Logical ids throughout."""
 
@@ -39,6 +55,7 @@ class Template:
     sources: Mapping[str, Path]
     queue_sources: tuple[QueueSource, ...]
     minute_schedules: tuple[MinuteSchedule, ...]
+    http_routes: tuple[HttpRoute, ...]
 
 
 class _NoManagedPolicies:
@@ -69,6 +86,7 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
     queue_sources = tuple(map(_queue_source, _take_out(resources, "AWS::Lambda::EventSourceMapping")))
     _take_out(resources, "AWS::Lambda::EventInvokeConfig")  # moto has none, and nothing here invokes asynchronously
     minute_schedules = tuple(map(_minute_schedule, _take_out(resources, "AWS::Scheduler::Schedule")))
+    http_routes = _http_routes(resources, translated["Outputs"])
     for name, resource in list(resources.items()):
         match resource["Type"]:
             case "AWS::Lambda::LayerVersion":
@@ -82,13 +100,38 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
                 del resource["DeletionPolicy"], resource["UpdateReplacePolicy"]
             case "AWS::SQS::Queue":
                 resource["Properties"]["QueueName"] = name
-    return Template(translated, sources, queue_sources, minute_schedules)
+    return Template(translated, sources, queue_sources, minute_schedules, http_routes)
 
 
 def _take_out(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     """The properties of all resources of a type, which are then no longer among the resources."""
     names = [name for name, resource in resources.items() if resource["Type"] == kind]
     return [resources.pop(name)["Properties"] for name in names]
+
+
+def _http_routes(resources: dict[str, Any], outputs: dict[str, Any]) -> tuple[HttpRoute, ...]:
+    """The routes, `$default` last; all that belongs to the API is then no longer among the resources and outputs."""
+    integrations = {name: one["Properties"] for name, one in resources.items() if one["Type"].endswith("::Integration")}
+    routes = [
+        HttpRoute(
+            route_key=properties["RouteKey"],
+            function=_function_of(integrations, properties["Target"]),
+            authorized=properties["AuthorizationType"] == "JWT",
+        )
+        for properties in _take_out(resources, "AWS::ApiGatewayV2::Route")
+    ]
+    if unknown := [one.route_key for one in routes if not one.route_key.endswith(("$default", "/{proxy+}"))]:
+        raise NotImplementedError(f"the local HTTP API knows METHOD /path/{{proxy+}} and $default, not {unknown}")
+    for part in ("Integration", "Authorizer", "Stage", "Api"):
+        _take_out(resources, f"AWS::ApiGatewayV2::{part}")
+    _take_out(resources, "AWS::Lambda::Permission")
+    del outputs["ApiUrl"]
+    return tuple(sorted(routes, key=lambda route: route.route_key == "$default"))
+
+
+def _function_of(integrations: dict[str, Any], target: dict[str, str]) -> str:
+    integration = target["Fn::Sub"].removeprefix("integrations/${").removesuffix("}")
+    return str(integrations[integration]["IntegrationUri"]["Fn::GetAtt"][0])
 
 
 def _minute_schedule(properties: dict[str, Any]) -> MinuteSchedule:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from backup_webhooks import clients
+from backup_webhooks.api.services import services
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.stores.configurations import ConfigurationsStore
 from backup_webhooks.stores.items import from_item
@@ -21,6 +22,7 @@ from backup_webhooks.targets import Target
 
 from local.receiver import Receiver
 from local.stack import Stack
+from tests.support.api import Client
 from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import Context, sqs_event
 from tests.support.retry_world import RetryWorld
@@ -103,6 +105,16 @@ def account(stack: Stack) -> Account:
     return new_account(stack)
 
 
+def enter_environment(monkeypatch: pytest.MonkeyPatch, stack: Stack, function: str, **changes: str) -> None:
+    """A new execution environment of the function, in this process."""
+    environment = stack.functions()[function].environment | stack.aws_environment() | changes
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # What a new one would not know.
+    for made_once in (clients.dynamodb, clients.sqs):
+        made_once.cache_clear()
+
+
 type Invoke = Callable[..., dict[str, Any]]
 
 
@@ -111,16 +123,16 @@ def handler_at(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., I
     """Makes a function's handler, in the function's own environment, with DynamoDB and SQS at the given endpoints."""
 
     def at(function: str, *, dynamodb_url: str | None = None, sqs_url: str | None = None) -> Invoke:
-        environment = stack.functions()[f"{function.capitalize()}Function"].environment | stack.aws_environment()
-        environment["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb_url or stack.client("dynamodb").meta.endpoint_url
-        environment["AWS_ENDPOINT_URL_SQS"] = sqs_url or stack.client("sqs").meta.endpoint_url
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+        enter_environment(
+            monkeypatch,
+            stack,
+            f"{function.capitalize()}Function",
+            AWS_ENDPOINT_URL_DYNAMODB=dynamodb_url or stack.client("dynamodb").meta.endpoint_url,
+            AWS_ENDPOINT_URL_SQS=sqs_url or stack.client("sqs").meta.endpoint_url,
+        )
         # Imported in the function's environment, as Lambda does: Powertools reads it then.
         app = importlib.import_module(f"functions.{function}.app")
-        # What a new execution environment would not know.
-        for made_once in (clients.dynamodb, clients.sqs, getattr(app, f"_{function}")):
-            made_once.cache_clear()
+        getattr(app, f"_{function}").cache_clear()
         return lambda *bodies, **context: dict(app.lambda_handler(sqs_event(*bodies), Context(**context)))
 
     return at
@@ -145,3 +157,22 @@ def redeliverer(handler_at: Callable[..., Invoke]) -> Invoke:
 @pytest.fixture
 def world(stack: Stack) -> RetryWorld:
     return RetryWorld(stack)
+
+
+@pytest.fixture
+def client_of(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Client]:
+    """Makes clients of the API: `claim` as in `Client`; `environment`: variables of the function that are to differ."""
+
+    def make(claim: str | None, **environment: str) -> Client:
+        enter_environment(monkeypatch, stack, "WebhooksApiFunction", **environment)
+        app = importlib.import_module("functions.webhooks_api.app")
+        services.cache_clear()
+        return Client(app.lambda_handler, claim)
+
+    return make
+
+
+@pytest.fixture
+def client(account: Account, client_of: Callable[..., Client]) -> Client:
+    """One of the account's own people."""
+    return client_of(account.alias)

@@ -23,6 +23,7 @@ from backup_webhooks.replays import Replays
 from backup_webhooks.retries import RetrySchedule
 from backup_webhooks.sender import Attempt, Sender
 from backup_webhooks.stores.deliveries import DeliveriesStore
+from backup_webhooks.stores.delivery_log import DeliveryLog
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksStore
@@ -139,7 +140,7 @@ class RetryWorld:
             clock=clock,
         )
         self.redeliverer = Redeliverer(redeliverers, deliverer(redeliverers), retry_queue, dead_letters, clock)
-        self.replays = Replays(self.deliveries, retry_queue, dead_letters, clock)
+        self.replays = Replays(DeliveryLog(dynamodb, outputs["DeliveriesTableName"]), retry_queue, clock)
 
     def send(self, body: str) -> None:
         self.events.send_message(QueueUrl="BackupEventsQueue", MessageBody=body)

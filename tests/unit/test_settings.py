@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from backup_webhooks.settings import DeliverySettings, InvalidSetting
+from backup_webhooks.settings import DeliverySettings, InvalidSetting, WebhooksApiSettings
 
 ENVIRONMENT = {
     "WEBHOOKS_TABLE": "Webhooks",
@@ -110,3 +110,31 @@ def test_one_delay_is_enough_and_twenty_are_the_most() -> None:
 
     assert one.retry_delays == (timedelta(seconds=999_999),)
     assert twenty.retry_delays == (timedelta(seconds=7),) * 20
+
+
+API_ENVIRONMENT = {
+    "WEBHOOKS_TABLE": "Webhooks",
+    "DELIVERIES_TABLE": "Deliveries",
+    "SERVER_POLICIES_TABLE": "ServerPolicies",
+    "RETRY_QUEUE_URL": "https://sqs.example/RetryQueue",
+    "ALLOW_PRIVATE_TARGETS": "false",
+    "JWT_ISSUER": "https://issuer.example",
+    "JWT_AUDIENCE": "api",
+    "SIGN_IN_CLIENT_ID": "page",
+    "SIGN_IN_TOKEN": "id_token",
+    "ACCOUNT_CLAIM": "account_alias",
+}
+
+
+@pytest.mark.parametrize("name", API_ENVIRONMENT)
+def test_a_missing_variable_of_the_api_is_named(name: str) -> None:
+    left = {other: value for other, value in API_ENVIRONMENT.items() if other != name}
+
+    with pytest.raises(InvalidSetting, match=name):
+        WebhooksApiSettings.from_env(left)
+
+
+def test_the_page_sends_one_of_the_two_tokens() -> None:
+    assert WebhooksApiSettings.from_env(API_ENVIRONMENT).sign_in.token == "id_token"
+    with pytest.raises(InvalidSetting, match="SIGN_IN_TOKEN: must be access_token or id_token"):
+        WebhooksApiSettings.from_env(API_ENVIRONMENT | {"SIGN_IN_TOKEN": "token"})

@@ -8,7 +8,9 @@ change between Python versions.
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _REFUSED_IPV4 = tuple(
@@ -60,6 +62,20 @@ def resolve(host: str, port: int) -> Sequence[Address]:
         (family, str(address[0]))
         for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     ]
+
+
+def resolve_within(timeout: float, resolver: Resolver, host: str, port: int) -> Sequence[Address]:
+    """`getaddrinfo` takes no timeout: it is waited for in a thread that may be left behind."""
+    answer: Future[Sequence[Address]] = Future()
+
+    def look_up() -> None:
+        try:
+            answer.set_result(resolver(host, port))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=look_up, name="resolver", daemon=True).start()
+    return answer.result(timeout)
 
 
 def check(addresses: Sequence[Address]) -> None:

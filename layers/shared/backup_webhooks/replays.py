@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from backup_webhooks.delivery import Redelivery
 from backup_webhooks.moments import Clock, Moment, utc_now
 from backup_webhooks.redelivery_queue import RedeliveryQueue
-from backup_webhooks.stores.deliveries import UNDELIVERED, DeliveriesStore, Logged
+from backup_webhooks.stores.deliveries import UNDELIVERED
+from backup_webhooks.stores.delivery_log import DeliveryLog, Logged
 
 
 class UnknownDelivery(LookupError):
@@ -21,35 +23,44 @@ class UnknownDelivery(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
+class Replayed:
+    """How many are to be attempted anew. `rest_since`: from which event's time on there are more; None where none are.
+
+    Of deliveries of that very millisecond some may be asked for twice, which changes nothing.
+    """
+
+    count: int
+    rest_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Replays:
     """Replays deliveries. Raises botocore's errors, after which the same may be asked again."""
 
-    deliveries: DeliveriesStore
+    log: DeliveryLog
     retry_queue: RedeliveryQueue
-    dead_letters: RedeliveryQueue
     clock: Clock = utc_now
 
     def one(self, account: str, sort_key: str) -> None:
         """The delivery with that key in the log, whatever came of it. Raises `UnknownDelivery`."""
-        logged = self.deliveries.find(account, sort_key)
+        logged = self.log.find(account, sort_key)
         if logged is None:
             raise UnknownDelivery(sort_key)
         now = self.clock()
         self.retry_queue.send(_next_attempt(logged, now), now)
 
-    def undelivered_since(self, account: str, since: datetime) -> int:
-        """The account's deliveries of events since then that failed and are not to be retried; how many they were."""
+    def undelivered_since(self, account: str, since: datetime, at_most: int | None = None) -> Replayed:
+        """The account's deliveries of events since then that failed and are not to be retried, the oldest first."""
         now = self.clock()
-        return self.retry_queue.send_all(self._undelivered(account, since, now), now)
+        undelivered = self._undelivered(account, since, now)
+        count = self.retry_queue.send_all((_next_attempt(logged, now) for logged in islice(undelivered, at_most)), now)
+        following = next(undelivered, None) if count == at_most else None
+        return Replayed(count, following.delivery.occurred_at if following else None)
 
-    def all_dead_letters(self) -> int:
-        """Everybody's deliveries whose last retry failed, or that could not be handled; how many they were."""
-        return self.dead_letters.move_all_to(self.retry_queue, self.clock())
-
-    def _undelivered(self, account: str, since: datetime, now: datetime) -> Iterator[Redelivery]:
-        for logged in self.deliveries.of_account(account, since, now):
+    def _undelivered(self, account: str, since: datetime, now: datetime) -> Iterator[Logged]:
+        for logged in self.log.of_account(account, since, now):
             if logged.standing.state in UNDELIVERED:
-                yield _next_attempt(logged, now)
+                yield logged
 
 
 def _next_attempt(logged: Logged, now: datetime) -> Redelivery:

@@ -126,14 +126,16 @@ class TrackedPolicy:
     """All that is known of a server policy.
 
     `policy` is None while only backups of it were heard of; `heard_of` is then what the first of them said, and None
-    otherwise. `expected_at` is the next scheduled start that no backup has answered yet. `days`: the results of late.
-    `revision` counts the changes, so that two writers can't undo each other's.
+    otherwise. `expected_at` is the next scheduled start that no backup has answered yet, `last_missed_at` the newest
+    that was told as missed. `days`: the results of late. `revision` counts the changes, so that two writers can't
+    undo each other's.
     """
 
     server_policy_id: str
     policy: ServerPolicy | None = None
     history: History = field(default_factory=History)
     expected_at: datetime | None = None
+    last_missed_at: datetime | None = None
     days: Days = field(default_factory=dict)
     heard_of: ServerBackup | None = None
     revision: int = 0
@@ -200,7 +202,9 @@ class TrackedPolicy:
         told = self._expecting(
             self.policy, reported(self.schedule, Expectation(self.history, self.expected_at), resumed_at)
         )
-        return replace(told, days=counted(self.days, self.expected_at, MISSED)) if self.expected_at else told
+        if self.expected_at is None:
+            return told
+        return replace(told, last_missed_at=self.expected_at, days=counted(self.days, self.expected_at, MISSED))
 
     def miss(self) -> BackupMissed:
         """The message that tells of the miss of `expected_at`."""

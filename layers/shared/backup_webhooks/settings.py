@@ -115,6 +115,61 @@ class RedelivererSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SignInSettings:
+    """Who signs people in: an OpenID Connect provider, and the claim of its tokens that names the account.
+
+    `audience`: for whom a token must be; `client_id`: as whom the page signs people in. `token`: which of the two
+    tokens that it gets the page sends, `access_token` or `id_token`.
+    """
+
+    issuer: str
+    audience: str
+    client_id: str
+    token: str
+    account_claim: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read from JWT_ISSUER, JWT_AUDIENCE, SIGN_IN_CLIENT_ID, SIGN_IN_TOKEN and ACCOUNT_CLAIM."""
+        token = required("SIGN_IN_TOKEN", environment)
+        if token not in ("access_token", "id_token"):
+            raise InvalidSetting(f"SIGN_IN_TOKEN: must be access_token or id_token; it is {token[:_MOST_SHOWN]!r}")
+        return cls(
+            issuer=required("JWT_ISSUER", environment),
+            audience=required("JWT_AUDIENCE", environment),
+            client_id=required("SIGN_IN_CLIENT_ID", environment),
+            token=token,
+            account_claim=required("ACCOUNT_CLAIM", environment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WebhooksApiSettings:
+    """What webhooks_api needs."""
+
+    webhooks_table: str
+    deliveries_table: str
+    server_policies_table: str
+    retry_queue_url: str
+    allow_private_targets: bool
+    sign_in: SignInSettings
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read from WEBHOOKS_TABLE, DELIVERIES_TABLE, SERVER_POLICIES_TABLE, RETRY_QUEUE_URL, ALLOW_PRIVATE_TARGETS,
+        and what `SignInSettings` reads.
+        """
+        return cls(
+            webhooks_table=required("WEBHOOKS_TABLE", environment),
+            deliveries_table=required("DELIVERIES_TABLE", environment),
+            server_policies_table=required("SERVER_POLICIES_TABLE", environment),
+            retry_queue_url=required("RETRY_QUEUE_URL", environment),
+            allow_private_targets=flag("ALLOW_PRIVATE_TARGETS", environment),
+            sign_in=SignInSettings.from_env(environment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class MissedBackupsSettings:
     """What missed_backups needs."""
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -21,7 +19,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from backup_webhooks.address_guard import Address, Resolver
+from backup_webhooks.address_guard import Address, Resolver, resolve_within
 
 # It logs the URLs of answers that it can't parse, with what strangers sent: a URL may be the secret, as Slack's is.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -94,7 +92,7 @@ def dial(
     host, port, timeout = connection.host, connection.port, float(connection.timeout or 0)
     deadline = time.monotonic() + timeout
     try:
-        addresses = _resolve_within(timeout, resolver, host, port)
+        addresses = resolve_within(timeout, resolver, host, port)
     except TimeoutError as error:
         raise ConnectTimeoutError(connection, "the name was not resolved in time") from error
     except (OSError, UnicodeError) as error:
@@ -116,20 +114,6 @@ def dial(
     if isinstance(failure, TimeoutError):
         raise ConnectTimeoutError(connection, "no address answered in time") from failure
     raise NewConnectionError(connection, "no address could be connected to") from failure
-
-
-def _resolve_within(timeout: float, resolver: Resolver, host: str, port: int) -> Sequence[Address]:
-    """`getaddrinfo` takes no timeout: it is waited for in a thread that may be left behind."""
-    answer: Future[Sequence[Address]] = Future()
-
-    def look_up() -> None:
-        try:
-            answer.set_result(resolver(host, port))
-        except Exception as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=look_up, name="resolver", daemon=True).start()
-    return answer.result(timeout)
 
 
 class _Guarded(HTTPConnection):

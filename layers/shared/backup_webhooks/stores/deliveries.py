@@ -7,15 +7,13 @@ Partition `accountDay`: `{account}#{yyyy-mm-dd of the event, UTC}`; sort key `de
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from backup_webhooks.delivery import Delivery, Redelivery
-from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import Moment, epoch_milliseconds, iso_milliseconds
 from backup_webhooks.sender import Attempt
 from backup_webhooks.stores.items import from_item, to_item
@@ -59,19 +57,6 @@ class Standing:
     state: DeliveryState
     attempts: int
     retry_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """An entry of the log. `attempts` as in `Standing`; `claimed_at`: when the latest attempt began."""
-
-    delivery: Delivery
-    standing: Standing
-    claimed_at: datetime | None
-    status: int | None
-    reason: str | None
-    milliseconds: int | None
-    response: str
 
 
 # An attempt of this number has not been made, and nobody is at any. A claim that lapsed, of whatever number up to this
@@ -118,7 +103,7 @@ class DeliveriesStore:
         except self.client.exceptions.ConditionalCheckFailedException as error:
             item = from_item(error.response["Item"])  # type: ignore[typeddict-item]
             # An answer that was lost on its way made botocore ask again: the claim that stands is this very one.
-            return Claim(order.delivery, token) if item.get("claimToken") == token else _standing(item)
+            return Claim(order.delivery, token) if item.get("claimToken") == token else standing_of(item)
         return Claim(order.delivery, token)
 
     def record(self, claim: Claim, attempt: Attempt, state: DeliveryState, retry_at: datetime | None) -> None:
@@ -177,40 +162,8 @@ class DeliveriesStore:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self.client.exceptions.ConditionalCheckFailedException as error:
-            return _standing(from_item(error.response["Item"]))  # type: ignore[typeddict-item]
+            return standing_of(from_item(error.response["Item"]))  # type: ignore[typeddict-item]
         return None
-
-    def find(self, account: str, sort_key: str) -> Logged | None:
-        """The entry with that key now (a consistent read); None where there is none."""
-        day = sort_key.partition("T")[0]
-        answer = self.client.get_item(
-            TableName=self.table,
-            Key=to_item({"accountDay": f"{account}#{day}", "delivery": sort_key}),
-            ConsistentRead=True,
-        )
-        item = answer.get("Item")
-        return _logged(from_item(item)) if item else None
-
-    def of_account(self, account: str, since: datetime, until: datetime) -> Iterator[Logged]:
-        """The account's deliveries of events from `since` to `until`, in the order of the events."""
-        since, until = since.astimezone(UTC), until.astimezone(UTC)
-        paginator = self.client.get_paginator("query")
-        for day in range((until.date() - since.date()).days + 1):
-            pages = paginator.paginate(
-                TableName=self.table,
-                KeyConditionExpression="accountDay = :accountDay AND delivery BETWEEN :since AND :until",
-                ExpressionAttributeValues=to_item(
-                    {
-                        ":accountDay": f"{account}#{since + timedelta(days=day):%Y-%m-%d}",
-                        ":since": iso_milliseconds(since),
-                        # Behind all keys of that very millisecond.
-                        ":until": iso_milliseconds(until) + "$",
-                    }
-                ),
-                ConsistentRead=True,
-            )
-            for page in pages:
-                yield from (_logged(from_item(item)) for item in page["Items"])
 
     def _values(self, order: Redelivery, now: datetime) -> dict[str, Any]:
         delivery = order.delivery
@@ -231,29 +184,7 @@ def _key(delivery: Delivery) -> dict[str, str]:
     return {"accountDay": delivery.account_day, "delivery": delivery.sort_key}
 
 
-def _standing(item: dict[str, Any]) -> Standing:
+def standing_of(item: dict[str, Any]) -> Standing:
+    """How the delivery that the item is stands."""
     retry_at = item.get("retryAt")
     return Standing(DeliveryState(item["state"]), int(item["attempts"]), retry_at and Moment.parse(retry_at))
-
-
-def _logged(item: dict[str, Any]) -> Logged:
-    # An id may hold a `#` itself.
-    occurred_at, _, rest = item["delivery"].partition("#")
-    subject_id = rest.partition("#")[2].rpartition("#")[0]
-    status, milliseconds, claimed_at = (item.get(name) for name in ("httpStatus", "milliseconds", "claimedAt"))
-    return Logged(
-        delivery=Delivery(
-            account=item["account"],
-            event=WebhookEvent(item["event"]),
-            target_id=item["targetId"],
-            occurred_at=Moment.parse(occurred_at),
-            subject_id=subject_id,
-            body=item["body"],
-        ),
-        standing=_standing(item),
-        claimed_at=claimed_at and Moment.parse(claimed_at),
-        status=None if status is None else int(status),
-        reason=item.get("error"),
-        milliseconds=None if milliseconds is None else int(milliseconds),
-        response=item.get("response", ""),
-    )

@@ -172,6 +172,8 @@ def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
         values["expectedAt"] = tracked.expected_at
         values["deadline"] = tracked.expected_at + TOLERANCE
         values["dueShard"] = shard_of(tracked.server_policy_id)
+    if tracked.last_missed_at:
+        values["lastMissedAt"] = tracked.last_missed_at
     values |= {"serverPolicyId": tracked.server_policy_id, "revision": tracked.revision}
     return {name: _to_text(value) for name, value in values.items() if value is not None}
 
@@ -189,6 +191,7 @@ def _tracked(item: dict[str, Any]) -> TrackedPolicy:
         policy=policy,
         history=History(**_values(item, _HISTORY_ATTRIBUTES)),
         expected_at=_from_text(item["expectedAt"]) if "expectedAt" in item else None,
+        last_missed_at=_from_text(item.get("lastMissedAt")),
         days=_days(item),
         heard_of=heard_of,
         revision=int(item["revision"]),

@@ -1,0 +1,1 @@
+"""The JSON API and the page: HTTP API events in, answers out (design section 7). webhooks_api alone imports it."""

@@ -1,0 +1,33 @@
+"""The answers that routes have in common, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from backup_webhooks.api.models import Problem
+from backup_webhooks.api.problems import CONTENT_TYPE
+
+
+def _problems(*statuses: HTTPStatus) -> dict[int, Any]:
+    return {
+        int(status): {"description": status.phrase, "content": {CONTENT_TYPE: {"model": Problem}}}
+        for status in statuses
+    }
+
+
+_ALWAYS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+READS: dict[int, Any] = {200: {"description": "As it is stored now"}} | _problems(*_ALWAYS)
+ACTS: dict[int, Any] = READS | _problems(HTTPStatus.CONFLICT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+WRITES: dict[int, Any] = (
+    {204: {"description": "Done", "content": {}}}
+    | READS
+    | _problems(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+)

@@ -1,0 +1,99 @@
+"""The delivery log of an account, and deliveries anew."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from backup_webhooks.api.access import Account
+from backup_webhooks.api.answers import ACTS, READS
+from backup_webhooks.api.delivery_models import DeliveriesOut, DeliveryOut, RedeliveriesOut, Since
+from backup_webhooks.api.models import MomentIn
+from backup_webhooks.api.services import services
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import utc_now
+from backup_webhooks.stores.deliveries import DeliveryState
+from backup_webhooks.stores.delivery_log import Logged
+from backup_webhooks.stores.paging import InvalidCursor, from_cursor, to_cursor
+
+# As long as the log is kept, unless a stack's parameter has it otherwise.
+_SHOWN = timedelta(days=30)
+# A server's clock may be ahead.
+_AHEAD = timedelta(days=1)
+_MOST_REDELIVERIES = 1000
+
+router = Router()
+
+
+@router.get("/v2/webhooks/<account>/deliveries", summary="The delivery log", responses=READS, compress=True)
+def deliveries(  # noqa: PLR0913, PLR0917 - what a list is filtered by
+    account: Account,
+    event: Annotated[WebhookEvent | None, Query()] = None,
+    state: Annotated[DeliveryState | None, Query()] = None,
+    since: Annotated[MomentIn | None, Query(description="Of events from then on; default: 30 days ago")] = None,
+    until: Annotated[MomentIn | None, Query(description="Of events up to then")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 25,
+    cursor: Annotated[str | None, Query(max_length=4000)] = None,
+) -> DeliveriesOut:
+    """A page of what was sent where, and how it went; the latest event first."""
+    now = utc_now()
+    page = services().deliveries.page(
+        account,
+        since=since or now - _SHOWN,
+        until=until or now + _AHEAD,
+        limit=limit,
+        cursor=cursor,
+        event=event,
+        state=state,
+    )
+    return DeliveriesOut(
+        items=[_out(logged) for logged in page.entries], next=page.cursor, searched_back_to=page.searched_back_to
+    )
+
+
+@router.get("/v2/webhooks/<account>/deliveries/<delivery_id>", summary="One delivery", responses=READS)
+def delivery(account: Account, delivery_id: str) -> DeliveryOut:
+    """Its entry in the log, as it is now."""
+    if logged := services().deliveries.find(account, _sort_key(delivery_id)):
+        return _out(logged)
+    raise NotFoundError("There is no such delivery, or it is older than the log.")
+
+
+@router.post(
+    "/v2/webhooks/<account>/deliveries/<delivery_id>/redelivery",
+    summary="Attempt a delivery anew",
+    responses=ACTS | {202: {"description": "It will be attempted at once", "content": {}}},
+)
+def redeliver(account: Account, delivery_id: str) -> Response[None]:
+    """Whatever came of it before, under its `webhook-id`; asked for twice before it is made, it is made once."""
+    services().replays.one(account, _sort_key(delivery_id))
+    return Response(HTTPStatus.ACCEPTED)
+
+
+@router.post(
+    "/v2/webhooks/<account>/redeliveries",
+    summary="Attempt all failed deliveries anew",
+    responses=ACTS | {202: {"description": "They will be attempted at once"}},
+)
+def redeliver_failed(account: Account, since: Since) -> Response[RedeliveriesOut]:
+    """Those of events since then that failed and are not to be retried, the oldest first, 1,000 a request."""
+    replayed = services().replays.undelivered_since(account, since.since, at_most=_MOST_REDELIVERIES)
+    body = RedeliveriesOut(count=replayed.count, rest_since=replayed.rest_since)
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, body)
+
+
+def _out(logged: Logged) -> DeliveryOut:
+    return DeliveryOut.of(logged, to_cursor(logged.delivery.sort_key))
+
+
+def _sort_key(delivery_id: str) -> str:
+    try:
+        return from_cursor(delivery_id, 1)[0]
+    except InvalidCursor:
+        raise NotFoundError("There is no such delivery.") from None

@@ -1,0 +1,135 @@
+"""Errors as RFC 9457 problem documents, which name the field and say what is allowed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from botocore.exceptions import BotoCoreError, ClientError
+
+from backup_webhooks.api.models import FieldError, Problem
+from backup_webhooks.errors import InvalidTarget
+from backup_webhooks.replays import UnknownDelivery
+from backup_webhooks.stores.configurations import Changed
+from backup_webhooks.stores.paging import InvalidCursor
+from backup_webhooks.stores.webhooks import Conflict, UnknownTarget
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+CONTENT_TYPE = "application/problem+json"
+_LONGEST_REASON = 300
+
+logger = Logger(child=True)
+
+
+def problem(status: HTTPStatus, detail: str, errors: Sequence[FieldError] = ()) -> Response[str]:
+    """The answer that tells of it."""
+    document = Problem(title=status.phrase, status=status, detail=detail, errors=list(errors))
+    exclude = None if errors else {"errors"}
+    return Response(status, CONTENT_TYPE, document.model_dump_json(exclude=exclude))
+
+
+def field_problem(field: str, reason: str) -> Response[str]:
+    """The answer to a request of which one field can't be used."""
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {reason}", [FieldError(field=field, reason=reason)])
+
+
+def handle_problems(api: APIGatewayHttpResolver) -> None:
+    """Let the resolver answer so to whatever its routes raise."""
+    for kind, answer in _ANSWERS.items():
+        api.exception_handler(kind)(answer)
+
+
+def _invalid_request(error: RequestValidationError) -> Response[str]:
+    failures = list(error.errors())
+    if failures[0]["type"] == "json_invalid":
+        return field_problem("body", f"not JSON: {failures[0]['ctx']['error']}")
+    if any(failure["loc"][0] == "path" for failure in failures):
+        return _not_found(NotFoundError("Not found"))
+    errors = [
+        FieldError(
+            field=_path(failure["loc"][1:]),
+            reason=textwrap.shorten(str(failure["msg"]).removeprefix("Value error, "), _LONGEST_REASON),
+        )
+        for failure in failures
+    ]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors)
+
+
+def _path(steps: Iterable[Any]) -> str:
+    path = ""
+    for step in steps:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return textwrap.shorten(path.removeprefix("."), _LONGEST_REASON) or "body"
+
+
+def _invalid_target(error: InvalidTarget) -> Response[str]:
+    return field_problem(error.field, error.reason)
+
+
+def _invalid_cursor(_: InvalidCursor) -> Response[str]:
+    return field_problem("cursor", "must be the next of a page of the same list")
+
+
+def _not_text(_: Exception) -> Response[str]:
+    return field_problem("body", "must be JSON in UTF-8, not nested too deeply")
+
+
+def _unsupported(_: RequestUnsupportedContentType) -> Response[str]:
+    return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
+
+
+def _not_found(error: ServiceError | LookupError) -> Response[str]:
+    detail = str(error.msg) if isinstance(error, ServiceError) else "There is no such target or delivery."
+    return problem(HTTPStatus.NOT_FOUND, detail if detail != "Not found" else "There is nothing at this address.")
+
+
+def _changed(_: Changed) -> Response[str]:
+    return problem(HTTPStatus.PRECONDITION_FAILED, "Somebody else has changed this since you have read it.")
+
+
+def _conflict(_: Conflict) -> Response[str]:
+    return problem(HTTPStatus.CONFLICT, "Somebody else has changed this in the same moment: try again.")
+
+
+def _service_error(error: ServiceError) -> Response[str]:
+    return problem(HTTPStatus(error.status_code), str(error.msg))
+
+
+def _unavailable(error: Exception) -> Response[str]:
+    logger.error("request failed", extra={"reason": str(error)})
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Something of ours does not answer just now: try again.")
+
+
+def _unexpected(error: Exception) -> Response[str]:
+    logger.error("request failed", exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something of ours went wrong; it has been logged.")
+
+
+_ANSWERS: dict[type[Exception], Any] = {
+    RequestValidationError: _invalid_request,
+    RequestUnsupportedContentType: _unsupported,
+    InvalidTarget: _invalid_target,
+    InvalidCursor: _invalid_cursor,
+    UnicodeError: _not_text,
+    RecursionError: _not_text,
+    NotFoundError: _not_found,
+    UnknownTarget: _not_found,
+    UnknownDelivery: _not_found,
+    Changed: _changed,
+    Conflict: _conflict,
+    ServiceError: _service_error,
+    ClientError: _unavailable,
+    BotoCoreError: _unavailable,
+    Exception: _unexpected,
+}

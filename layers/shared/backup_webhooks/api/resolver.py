@@ -1,0 +1,72 @@
+"""The API as a whole: its routes, who may call them, and what every answer has."""
+
+from __future__ import annotations
+
+from json import JSONDecodeError
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
+
+from backup_webhooks import __version__
+from backup_webhooks.api import delivery_routes, server_routes, target_routes, webhook_routes
+from backup_webhooks.api.access import account_access
+from backup_webhooks.api.page_routes import page_router
+from backup_webhooks.api.problems import handle_problems
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+class WebhooksApi:
+    """Answers HTTP API events (payload format 2.0). `page`: the folder with the page's files."""
+
+    def __init__(self, page: Path) -> None:
+        self._api = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=_strict_json)
+        self._api.use(middlewares=[account_access])
+        handle_problems(self._api)
+        # The first that fits is called: an event has any name that no other route has.
+        for router in (delivery_routes.router, server_routes.router, target_routes.router, webhook_routes.router):
+            self._api.include_router(router)
+        self._api.include_router(page_router(page))
+        self._api.get("/openapi.json", include_in_schema=False, compress=True)(self._openapi)
+
+    def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """The event's answer; never raises for what a request holds."""
+        # Access is judged on the decoded path, whether or not the gateway has decoded it.
+        event = event | {"rawPath": unquote(event["rawPath"])}
+        answer = self._api.resolve(event, context)
+        answer["headers"] = _HEADERS | {name.lower(): value for name, value in answer.get("headers", {}).items()}
+        return answer
+
+    def _openapi(self) -> Response[str]:
+        document = self._api.get_openapi_json_schema(
+            title="Simple Backup Webhooks",
+            version=__version__,
+            description="Where each backup's result is posted, what was posted, and the servers behind it.",
+            security_schemes={"token": HTTPBearer(bearerFormat="JWT")},
+            security=[{"token": []}],
+        )
+        return Response(200, content_types.APPLICATION_JSON, document)
+
+
+def _strict_json(body: str) -> Any:
+    """JSON as its standard has it, without NaN. Raises what Powertools knows as an error of the request."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise JSONDecodeError(str(error), "", 0) from None

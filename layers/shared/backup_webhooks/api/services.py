@@ -1,0 +1,58 @@
+"""What the routes work with, made once an execution environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+from backup_webhooks import clients
+from backup_webhooks.api.sign_in import SignIn
+from backup_webhooks.redelivery_queue import RedeliveryQueue
+from backup_webhooks.replays import Replays
+from backup_webhooks.sender import Sender
+from backup_webhooks.settings import WebhooksApiSettings
+from backup_webhooks.stores.configurations import ConfigurationsStore
+from backup_webhooks.stores.delivery_log import DeliveryLog
+from backup_webhooks.stores.report_recipients import ReportRecipientsStore
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.stores.webhooks import WebhooksStore
+from backup_webhooks.target_hosts import TargetHosts
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The stores, and what posts, replays, judges hosts and signs in."""
+
+    configurations: ConfigurationsStore
+    webhooks: WebhooksStore
+    deliveries: DeliveryLog
+    server_policies: ServerPoliciesStore
+    report_recipients: ReportRecipientsStore
+    replays: Replays
+    sender: Sender
+    hosts: TargetHosts
+    sign_in: SignIn
+
+    @classmethod
+    def of(cls, settings: WebhooksApiSettings) -> Self:
+        """Those on the tables and the queue that the settings name."""
+        dynamodb = clients.dynamodb()
+        log = DeliveryLog(dynamodb, settings.deliveries_table)
+        return cls(
+            configurations=ConfigurationsStore(dynamodb, settings.webhooks_table),
+            webhooks=WebhooksStore(dynamodb, settings.webhooks_table),
+            deliveries=log,
+            server_policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
+            report_recipients=ReportRecipientsStore(dynamodb, settings.webhooks_table),
+            replays=Replays(log, RedeliveryQueue(clients.sqs(), settings.retry_queue_url)),
+            sender=Sender(allow_private_targets=settings.allow_private_targets),
+            hosts=TargetHosts(settings.allow_private_targets),
+            sign_in=SignIn(settings.sign_in),
+        )
+
+
+@cache
+def services() -> Services:
+    """The services of this execution environment."""
+    return Services.of(WebhooksApiSettings.from_env())

@@ -1,0 +1,55 @@
+"""What can be done with a target: send it a test message, give it a new signing secret."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+from backup_webhooks.api.access import Account
+from backup_webhooks.api.answers import ACTS
+from backup_webhooks.api.services import services
+from backup_webhooks.api.webhook_models import NewSecret, Overlap, Secret, TestOutcome
+from backup_webhooks.api.webhook_routes import known_target
+from backup_webhooks.delivery import Delivery
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import utc_now
+from backup_webhooks.samples import sample_notice
+from backup_webhooks.signing import current
+from backup_webhooks.stores.deliveries import KEPT_RESPONSE_BYTES
+
+router = Router()
+
+_TARGET = "/v2/webhooks/<account>/<event>/configuration/targetUris/<target_id>"
+
+
+@router.post(f"{_TARGET}/test", summary="Send a test message", responses=ACTS)
+def send_test(account: Account, event: WebhookEvent, target_id: str) -> TestOutcome:
+    """Post a sample of the event, signed and in the target's format, and answer with what came of it.
+
+    Takes up to 10 s. It is neither logged nor repeated, and says nothing about the target's health; a target that is
+    switched off gets it too.
+    """
+    target = known_target(services().configurations.load(account, event), target_id)
+    now = utc_now()
+    delivery = Delivery.of(sample_notice(account, event, now), target)
+    attempt = services().sender.post(target.url, delivery.body.encode(), delivery.headers(target, now))
+    return TestOutcome(
+        delivered=attempt.delivered,
+        status=attempt.status,
+        milliseconds=attempt.milliseconds,
+        reason=attempt.reason,
+        response=attempt.response[:KEPT_RESPONSE_BYTES].decode(errors="replace"),
+        body=delivery.body,
+    )
+
+
+@router.post(f"{_TARGET}/secret", summary="Rotate the signing secret", responses=ACTS)
+def rotate_secret(account: Account, event: WebhookEvent, target_id: str, overlap: Overlap) -> NewSecret:
+    """Give the target a new secret, told this once. For the overlap the old ones sign too."""
+    target = known_target(services().configurations.load(account, event), target_id)
+    now = utc_now()
+    new = services().webhooks.rotate_secret(target, now, timedelta(hours=overlap.overlap_hours))
+    stored = services().configurations.load(account, event)
+    secrets = current(known_target(stored, target_id).secrets, now)
+    return NewSecret(secret=new.value, secrets=[Secret.of(secret) for secret in secrets])

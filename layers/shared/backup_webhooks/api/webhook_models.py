@@ -1,0 +1,180 @@
+"""Webhooks in and out of the API: events, targets and their settings, signing secrets, test messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StrictBool, model_validator
+
+from backup_webhooks.api.models import Link, Model, Time
+from backup_webhooks.custom_headers import MOST_HEADERS
+from backup_webhooks.health import Health
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.payloads import FORMATS
+from backup_webhooks.signing import SigningSecret, current
+from backup_webhooks.targets import MAX_URL_LENGTH, DeliveryMode, Target
+
+
+class Secret(Model):
+    """A signing secret that is current; its value is told once, when it is made."""
+
+    expires_at: Time | None
+
+    @classmethod
+    def of(cls, secret: SigningSecret) -> Self:
+        """Without its value."""
+        return cls(expires_at=secret.expires_at)
+
+
+class TargetHealth(Model):
+    """How a target has answered of late."""
+
+    state: Annotated[str, Field(json_schema_extra={"enum": ["good", "slow", "failing", "switchedOff"]})]
+    consecutive_failures: int
+    failing_since: Time | None
+    last_status: int | None
+    last_reason: str | None
+    switched_off_at: Time | None
+    switched_off_reason: str | None
+
+    @classmethod
+    def of(cls, health: Health) -> Self:
+        """What the customer may know of it: all."""
+        return cls(
+            state=_state(health),
+            consecutive_failures=health.consecutive_failures,
+            failing_since=health.failing_since,
+            last_status=health.last_status,
+            last_reason=health.last_reason,
+            switched_off_at=health.switched_off_at,
+            switched_off_reason=health.switched_off_reason,
+        )
+
+
+def _state(health: Health) -> str:
+    if health.switched_off_reason:
+        return "switchedOff"
+    if health.consecutive_failures:
+        return "failing"
+    return "slow" if health.slow else "good"
+
+
+class TargetOut(Model):
+    """A target as it is stored. Header values may be secrets and are not told: null stands for each.
+
+    `secret`: the value of the signing secret, there only in the answer to the request that has added the target.
+    """
+
+    target_uri: str
+    target_id: str
+    format: str
+    delivery: DeliveryMode
+    enabled: bool
+    headers: dict[str, None]
+    secrets: list[Secret]
+    health: TargetHealth
+    secret: str | None = None
+
+    @classmethod
+    def of(cls, target: Target, now: datetime, secret: str | None = None) -> Self:
+        """The target, with its secret's value if it is to be told."""
+        return cls(
+            target_uri=target.url,
+            target_id=target.target_id,
+            format=target.format,
+            delivery=target.delivery,
+            enabled=target.enabled,
+            headers=dict.fromkeys(target.headers),
+            secrets=[Secret.of(one) for one in current(target.secrets, now)],
+            health=TargetHealth.of(target.health),
+            secret=secret,
+        )
+
+
+class ConfigurationOut(Model):
+    """An event's targets. `recursive` is the platform's; there are no sub-accounts here, and it is always false."""
+
+    recursive: bool = False
+    target_uris: list[TargetOut]
+
+
+class WebhookOut(Model):
+    """An event, its label on the page, and its targets. `etag`: for `If-Match` of the requests that change them."""
+
+    name: WebhookEvent
+    label: str
+    description: str
+    etag: str
+    configuration: ConfigurationOut
+    links: list[Link]
+
+
+class WebhooksOut(Model):
+    """The four events of an account, and what can be set."""
+
+    items: list[WebhookOut]
+    formats: list[str]
+    most_targets: int
+    links: list[Link]
+
+
+class TargetSettings(Model):
+    """What can be set of a target; what is left out stays as it is, or is the default of a new one.
+
+    `headers`: all custom headers; null as a value keeps the stored one.
+    """
+
+    format: Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})] | None = None
+    delivery: DeliveryMode | None = None
+    enabled: StrictBool | None = None
+    headers: Annotated[dict[str, str | None], Field(json_schema_extra={"maxProperties": MOST_HEADERS})] | None = None
+
+
+class TargetIn(TargetSettings):
+    """A target as it is to be. What only the answers have (`targetId`, `secrets`, `health` …) may stand here too."""
+
+    target_uri: Annotated[str, Field(max_length=MAX_URL_LENGTH, examples=["https://hooks.example.com/backups"])]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_we_told(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: part for name, part in value.items() if name not in _TOLD_ONLY}
+
+
+_TOLD_ONLY = {"targetId", "secrets", "health", "secret", "links"}
+
+
+class ConfigurationIn(Model):
+    """An event's targets as they are to be, all of them."""
+
+    recursive: Annotated[bool, Field(strict=True, json_schema_extra={"const": False})] = False
+    target_uris: list[TargetIn]
+
+
+class Overlap(Model):
+    """For how long the old signing secrets sign beside the new one."""
+
+    overlap_hours: Annotated[float, Field(ge=0, le=168, strict=True, allow_inf_nan=False)] = 24
+
+
+class NewSecret(Model):
+    """The new signing secret, told this once, and all that are current now, the newest first."""
+
+    secret: str
+    secrets: list[Secret]
+
+
+class TestOutcome(Model):
+    """What came of a test message: the answer of the endpoint, or why there was none, and what was posted."""
+
+    __test__ = False  # pytest's
+
+    delivered: bool
+    status: int | None
+    milliseconds: int
+    reason: str | None
+    response: str
+    body: str

@@ -1,0 +1,245 @@
+"""The events of an account and their targets: what the platform's own webhook API has, and the targets' settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+
+from backup_webhooks.api.access import Account
+from backup_webhooks.api.answers import READS, WRITES
+from backup_webhooks.api.models import IfMatch, Link, expected_version
+from backup_webhooks.api.services import services
+from backup_webhooks.api.webhook_models import (
+    ConfigurationIn,
+    ConfigurationOut,
+    TargetIn,
+    TargetOut,
+    TargetSettings,
+    WebhookOut,
+    WebhooksOut,
+)
+from backup_webhooks.errors import InvalidTarget
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import utc_now
+from backup_webhooks.payloads import FORMATS
+from backup_webhooks.stores.configurations import Configuration
+from backup_webhooks.stores.webhooks import UnknownTarget
+from backup_webhooks.targets import MOST_TARGETS, Target, check_target
+
+Prefer = Annotated[
+    str | None, Header(description="return=representation: the answer is 200 with what is stored then, new secrets too")
+]
+
+router = Router()
+
+# The FAQ's words.
+_LABELS = {
+    WebhookEvent.FAILURE: ("Backup Failure", "A backup has completed with a status of Failure."),
+    WebhookEvent.PARTIAL_SUCCESS: (
+        "Backup Partial Success",
+        "A backup has completed with a status of Partial Success.",
+    ),
+    WebhookEvent.MISSING: (
+        "Missing Backups",
+        "A server has not initiated a backup within 1 hour of the scheduled start time on the backup policy.",
+    ),
+    WebhookEvent.SUCCESS: ("Backup Success", "A backup has completed with a status of Success."),
+}
+
+
+@router.get("/v2/webhooks/<account>", summary="All webhooks of an account", responses=READS, compress=True)
+def webhooks(account: Account) -> WebhooksOut:
+    """The four events with their targets."""
+    configurations = services().configurations.of_account(account)
+    return WebhooksOut(
+        items=[_webhook(configuration) for configuration in configurations.values()],
+        formats=list(FORMATS),
+        most_targets=MOST_TARGETS,
+        links=[_link("self", account), *(_link(one, account, one) for one in ("deliveries", "serverPolicies"))],
+    )
+
+
+@router.get("/v2/webhooks/<account>/<event>", summary="One event", responses=READS)
+def webhook(account: Account, event: WebhookEvent) -> Response[WebhookOut]:
+    """The event with its targets."""
+    return _answer(services().configurations.load(account, event))
+
+
+@router.get("/v2/webhooks/<account>/<event>/configuration", summary="An event's targets", responses=READS)
+def configuration(account: Account, event: WebhookEvent) -> Response[ConfigurationOut]:
+    """The targets."""
+    stored = services().configurations.load(account, event)
+    return _json(_webhook(stored).configuration, stored)
+
+
+@router.put("/v2/webhooks/<account>/<event>/configuration", summary="Set an event's targets", responses=WRITES)
+def put_configuration(
+    account: Account, event: WebhookEvent, wanted: ConfigurationIn, if_match: IfMatch = None, prefer: Prefer = None
+) -> Response[WebhookOut | None]:
+    """Put these targets in the place of all that are there. Settings that are left out stay as they are."""
+
+    def edit(seen: Configuration) -> Sequence[Target]:
+        return [_edited(seen, one, f"targetUris[{position}].") for position, one in enumerate(wanted.target_uris)]
+
+    return _change(account, event, edit, if_match, prefer)
+
+
+@router.delete("/v2/webhooks/<account>/<event>/configuration", summary="Remove an event's targets", responses=WRITES)
+def delete_configuration(
+    account: Account, event: WebhookEvent, if_match: IfMatch = None
+) -> Response[WebhookOut | None]:
+    """Nobody is told of the event any more."""
+    return _change(account, event, lambda _: [], if_match)
+
+
+@router.post("/v2/webhooks/<account>/<event>/configuration/targetUris", summary="Add a target", responses=WRITES)
+def add_target(
+    account: Account, event: WebhookEvent, wanted: TargetIn, if_match: IfMatch = None, prefer: Prefer = None
+) -> Response[WebhookOut | None]:
+    """Add it to those that are there, or change the settings of the one with that URL."""
+    return _change(account, event, lambda seen: seen.having(_edited(seen, wanted)), if_match, prefer)
+
+
+@router.delete("/v2/webhooks/<account>/<event>/configuration/targetUris", summary="Remove a target", responses=WRITES)
+def delete_target(
+    account: Account,
+    event: WebhookEvent,
+    target_uri: Annotated[str, Query(alias="targetUri")],
+    if_match: IfMatch = None,
+) -> Response[WebhookOut | None]:
+    """The one with that URL."""
+    target_id = Target(account, event, target_uri).target_id
+
+    def edit(seen: Configuration) -> Sequence[Target]:
+        known_target(seen, target_id)
+        return seen.without(target_id)
+
+    return _change(account, event, edit, if_match)
+
+
+@router.patch(
+    "/v2/webhooks/<account>/<event>/configuration/targetUris/<target_id>", summary="Set up a target", responses=WRITES
+)
+def patch_target(  # noqa: PLR0913, PLR0917 - what a request has
+    account: Account,
+    event: WebhookEvent,
+    target_id: str,
+    settings: TargetSettings,
+    if_match: IfMatch = None,
+    prefer: Prefer = None,
+) -> Response[WebhookOut | None]:
+    """Change the settings that are given, and no others."""
+    return _change(
+        account,
+        event,
+        lambda seen: seen.having(_with_settings(known_target(seen, target_id), settings)),
+        if_match,
+        prefer,
+    )
+
+
+def known_target(configuration: Configuration, target_id: str) -> Target:
+    """The event's target with that id. Raises `UnknownTarget`."""
+    if target := configuration.find(target_id):
+        return target
+    raise UnknownTarget(target_id)
+
+
+def _edited(seen: Configuration, wanted: TargetIn, prefix: str = "") -> Target:
+    """The target as it is to be. `InvalidTarget` names the field behind the prefix."""
+    target = Target(seen.account, seen.event, wanted.target_uri)
+    known = seen.find(target.target_id)
+    try:
+        target = _with_settings(known or target, wanted)
+        check_target(target)
+        if known is None:
+            services().hosts.check(target.url)
+    except InvalidTarget as error:
+        raise InvalidTarget(prefix + error.field, error.reason) from None
+    return target
+
+
+def _with_settings(target: Target, settings: TargetSettings) -> Target:
+    given: dict[str, Any] = {
+        name: value for name in ("format", "delivery", "enabled") if (value := getattr(settings, name)) is not None
+    }
+    if settings.headers is not None:
+        given["headers"] = {name: _header(target, name, value) for name, value in settings.headers.items()}
+    return replace(target, **given)
+
+
+def _header(target: Target, name: str, value: str | None) -> str:
+    if value is not None:
+        return value
+    if name not in target.headers:
+        raise InvalidTarget(f"headers[{name[:100]!a}]", "null keeps the value that is stored, and none is")
+    return target.headers[name]
+
+
+def _change(
+    account: str,
+    event: WebhookEvent,
+    edit: Callable[[Configuration], Sequence[Target]],
+    if_match: str | None,
+    prefer: str | None = None,
+) -> Response[WebhookOut | None]:
+    before: list[Configuration] = []
+
+    def edit_what_is_seen(seen: Configuration) -> Sequence[Target]:
+        before.append(seen)
+        return edit(seen)
+
+    stored = services().configurations.change(account, event, edit_what_is_seen, expected_version(if_match))
+    if prefer and "return=representation" in prefer.replace(" ", ""):
+        return _answer(stored, before[-1])
+    return Response(HTTPStatus.NO_CONTENT, headers={"etag": _etag(stored)})
+
+
+def _answer(configuration: Configuration, before: Configuration | None = None) -> Response[Any]:
+    return _json(_webhook(configuration, before), configuration)
+
+
+def _json(body: Any, configuration: Configuration) -> Response[Any]:
+    headers = {"etag": _etag(configuration)}
+    return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, body, headers)
+
+
+def _etag(configuration: Configuration) -> str:
+    return f'"{configuration.version}"'
+
+
+def _webhook(configuration: Configuration, before: Configuration | None = None) -> WebhookOut:
+    """The event; where it is told what was there before, with the secrets of the targets that are new."""
+    label, description = _LABELS[configuration.event]
+    now = utc_now()
+    return WebhookOut(
+        name=configuration.event,
+        label=label,
+        description=description,
+        etag=_etag(configuration),
+        configuration=ConfigurationOut(
+            target_uris=[
+                TargetOut.of(
+                    target,
+                    now,
+                    target.secrets[0].value if before and not before.find(target.target_id) else None,
+                )
+                for target in configuration.targets
+            ]
+        ),
+        links=[
+            _link("self", configuration.account, configuration.event),
+            _link("configuration", configuration.account, configuration.event, "configuration"),
+        ],
+    )
+
+
+def _link(rel: str, *steps: str) -> Link:
+    return Link(rel=rel, href="/v2/webhooks/" + "/".join(quote(step, safe="") for step in steps))

@@ -1,0 +1,37 @@
+"""Notices that tell of nothing that happened: what "Send test" posts, in the very format of the real ones."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from backup_webhooks.messages import BackupFinished, BackupMissed, BackupStatus, Notice, WebhookEvent
+from backup_webhooks.moments import Moment
+
+_STATUS_OF_EVENT = {
+    WebhookEvent.FAILURE: BackupStatus.FAILED,
+    WebhookEvent.PARTIAL_SUCCESS: BackupStatus.PARTIAL_SUCCESS,
+    WebhookEvent.SUCCESS: BackupStatus.SUCCESS,
+}
+
+
+def sample_notice(account: str, event: WebhookEvent, now: datetime) -> Notice:
+    """A notice of that event, which says of itself that it is a test. No two are about the same backup."""
+    facts = {
+        "account_alias": account,
+        "server_id": "TEST-MESSAGE",
+        "server_policy_id": str(uuid.uuid4()),
+        "account_policy_id": str(uuid.uuid4()),
+        "account_policy_name": "This is a test, no backup was made",
+        "storage_region": "NONE",
+    }
+    moment = Moment.of(now)
+    if event is WebhookEvent.MISSING:
+        return BackupMissed(**facts, expected_date=moment)
+    return BackupFinished(
+        **facts,
+        backup_started_date=moment,
+        backup_finished_date=moment,
+        restore_point_id=str(uuid.uuid4()),
+        restore_point_creation_status=_STATUS_OF_EVENT[event],
+    )

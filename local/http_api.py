@@ -1,0 +1,209 @@
+"""The HTTP API, as API Gateway runs it: the template's routes, their JWT authorizer, events of payload format 2.0."""
+
+from __future__ import annotations
+
+import base64
+import json
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import jwt
+import urllib3
+
+from local.template import HttpRoute
+from local.worker import FunctionError, Worker
+
+_LARGEST_BODY = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Authorizer:
+    """API Gateway's JWT authorizer: tokens of one issuer, for one audience."""
+
+    issuer: str
+    audience: str
+
+    def claims(self, authorization: str) -> Mapping[str, str] | None:
+        """The claims of the token in the header, as text; None for one that is not valid."""
+        token = authorization.removeprefix("Bearer ").strip()
+        try:
+            key = self._keys.get_signing_key_from_jwt(token)
+            # Where there is no `aud`, API Gateway looks at `client_id`.
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["RS256"],
+                issuer=self.issuer,
+                options={"verify_aud": False, "require": ["iss", "exp"]},
+            )
+        except jwt.PyJWTError:
+            return None
+        audiences = claims.get("aud", claims.get("client_id"))
+        if self.audience not in (audiences if isinstance(audiences, list) else [audiences]):
+            return None
+        return {name: str(value) for name, value in claims.items()}
+
+    @cached_property
+    def _keys(self) -> jwt.PyJWKClient:
+        discovery = urllib3.request("GET", f"{self.issuer}/.well-known/openid-configuration").json()
+        return jwt.PyJWKClient(discovery["jwks_uri"])
+
+
+class HttpApi:
+    """Serves the routes at an address of this machine while it is entered; each request has a worker to itself."""
+
+    def __init__(
+        self,
+        routes: Sequence[HttpRoute],
+        workers: Sequence[Worker],
+        authorizer: Authorizer,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._routes = routes
+        self._authorizer = authorizer
+        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
+        for worker in workers:
+            self._idle.put(worker)
+        self._server = _Server((host, port), _handler(self))
+        self.url = f"http://{host}:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, name="HTTP API", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
+        """The answer to a request, in the form that functions give."""
+        path = unquote(urlsplit(target).path)
+        route = next((route for route in self._routes if route.matches(method, path)), None)
+        if route is None:
+            return _refusal(404, "Not Found")
+        claims = None
+        if route.authorized:
+            claims = self._authorizer.claims(headers.get("authorization", ""))
+            if claims is None:
+                return _refusal(401, "Unauthorized") | {"headers": {"www-authenticate": "Bearer"}}
+        worker = self._idle.get()
+        try:
+            answer: Mapping[str, Any] = worker.invoke(request_event(route, method, target, headers, body, claims))
+        except FunctionError:
+            return _refusal(500, "Internal Server Error")
+        finally:
+            self._idle.put(worker)
+        return answer
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def _refusal(status: int, message: str) -> dict[str, Any]:
+    return {"statusCode": status, "headers": {}, "body": json.dumps({"message": message})}
+
+
+def request_event(  # noqa: PLR0913, PLR0917 - what a request has
+    route: HttpRoute,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    claims: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """The request as a function gets it.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
+    url = urlsplit(target)
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(url.query, keep_blank_values=True):
+        query[name] = f"{query[name]},{value}" if name in query else value
+    context: dict[str, Any] = {
+        "accountId": "123456789012",
+        "apiId": "local",
+        "domainName": headers.get("host", ""),
+        "http": {
+            "method": method,
+            "path": unquote(url.path),
+            "protocol": "HTTP/1.1",
+            "sourceIp": "127.0.0.1",
+            "userAgent": headers.get("user-agent", ""),
+        },
+        "requestId": str(uuid.uuid4()),
+        "routeKey": route.route_key,
+        "stage": "$default",
+        "timeEpoch": int(time.time() * 1000),
+    }
+    if claims:
+        context["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
+    event = {
+        "version": "2.0",
+        "routeKey": route.route_key,
+        "rawPath": unquote(url.path),
+        "rawQueryString": url.query,
+        "headers": dict(headers),
+        "requestContext": context,
+        "isBase64Encoded": False,
+    }
+    if query:
+        event["queryStringParameters"] = query
+    if body:
+        event |= _body(body)
+    return event
+
+
+def _body(body: bytes) -> dict[str, Any]:
+    try:
+        return {"body": body.decode(), "isBase64Encoded": False}
+    except UnicodeDecodeError:
+        return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+
+def _handler(api: HttpApi) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            length = int(self.headers.get("content-length", 0))
+            if length > _LARGEST_BODY:
+                self.close_connection = True
+                self._answer(_refusal(413, "Request Too Long"))
+                return
+            headers: dict[str, str] = {}
+            for name, value in self.headers.items():
+                known = headers.get(name.lower())
+                headers[name.lower()] = value if known is None else f"{known},{value}"
+            self._answer(api.answer(self.command, self.path, headers, self.rfile.read(length)))
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = handle_any
+
+        def _answer(self, answer: Mapping[str, Any]) -> None:
+            text = answer.get("body") or ""
+            body = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
+            self.send_response(answer["statusCode"])
+            # API Gateway's own, where a function names none.
+            headers = {"content-type": "application/json"} if body else {}
+            for name, value in (headers | dict(answer.get("headers") or {})).items():
+                self.send_header(name, value)
+            if answer["statusCode"] not in (204, 304):
+                self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    return Handler
