@@ -11,13 +11,14 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import jwt
 import urllib3
 
+from local.quiet_server import QuietServer
 from local.template import HttpRoute
 from local.worker import FunctionError, Worker
 
@@ -73,7 +74,7 @@ class HttpApi:
         self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
         for worker in workers:
             self._idle.put(worker)
-        self._server = _Server((host, port), _handler(self))
+        self._server = QuietServer((host, port), _handler(self))
         self.url = f"http://{host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -103,11 +104,6 @@ class HttpApi:
         finally:
             self._idle.put(worker)
         return answer
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
 
 
 def _refusal(status: int, message: str) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
+
+from local.quiet_server import QuietServer
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Receiver:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = _Server((host, port), Handler)
+        self._server = QuietServer((host, port), Handler)
         self.url = f"http://{host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -69,13 +70,3 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone before its answer is none of the receiver's troubles; any other error is."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)

@@ -13,12 +13,14 @@ import threading
 import time
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from local.quiet_server import QuietServer
 
 CLIENT_ID = "local-page"
 AUDIENCE = "local-api"
@@ -48,8 +50,7 @@ class SignIn:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._codes: dict[str, tuple[DemoUser, str, str]] = {}
         self._refresh_tokens: dict[str, DemoUser] = {}
-        self._server = ThreadingHTTPServer((host, port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = QuietServer((host, port), _handler(self))
         self.url = f"http://{host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:

@@ -19,6 +19,7 @@ from local.receiver import Receiver
 from local.stack import Stack
 from tests.integration.conftest import Account, Invoke
 from tests.support.api import Client, of_account
+from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import finished
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -229,3 +230,15 @@ def test_what_an_endpoint_answered_is_told_as_text(
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "<img src=x onerror=alert(1)>" in answer.json["items"][0]["body"]
+
+
+@pytest.mark.parametrize("since", ["1970-01-01T00:00:00Z", "2999-12-31T00:00:00Z"])
+def test_it_is_looked_for_only_as_far_back_as_the_log_is_kept(
+    account: Account, client_of: Callable[..., Client], dynamodb_proxy: FaultProxy, since: str
+) -> None:
+    client = client_of(account.alias, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
+
+    assert client.post(of_account(account.alias, "redeliveries"), {"since": since}).json["count"] == 0
+    assert client.get(of_account(account.alias, "deliveries"), since=since).json["items"] == []
+
+    assert len(dynamodb_proxy.calls) <= 2 * 32

@@ -117,6 +117,7 @@ API_ENVIRONMENT = {
     "DELIVERIES_TABLE": "Deliveries",
     "SERVER_POLICIES_TABLE": "ServerPolicies",
     "RETRY_QUEUE_URL": "https://sqs.example/RetryQueue",
+    "DELIVERY_RETENTION_DAYS": "30",
     "ALLOW_PRIVATE_TARGETS": "false",
     "JWT_ISSUER": "https://issuer.example",
     "JWT_AUDIENCE": "api",

@@ -151,19 +151,21 @@ class WebhooksApiSettings:
     deliveries_table: str
     server_policies_table: str
     retry_queue_url: str
+    delivery_retention: timedelta
     allow_private_targets: bool
     sign_in: SignInSettings
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read from WEBHOOKS_TABLE, DELIVERIES_TABLE, SERVER_POLICIES_TABLE, RETRY_QUEUE_URL, ALLOW_PRIVATE_TARGETS,
-        and what `SignInSettings` reads.
+        """Read from WEBHOOKS_TABLE, DELIVERIES_TABLE, SERVER_POLICIES_TABLE, RETRY_QUEUE_URL, DELIVERY_RETENTION_DAYS,
+        ALLOW_PRIVATE_TARGETS, and what `SignInSettings` reads.
         """
         return cls(
             webhooks_table=required("WEBHOOKS_TABLE", environment),
             deliveries_table=required("DELIVERIES_TABLE", environment),
             server_policies_table=required("SERVER_POLICIES_TABLE", environment),
             retry_queue_url=required("RETRY_QUEUE_URL", environment),
+            delivery_retention=timedelta(days=whole_number("DELIVERY_RETENTION_DAYS", environment)),
             allow_private_targets=flag("ALLOW_PRIVATE_TARGETS", environment),
             sign_in=SignInSettings.from_env(environment),
         )

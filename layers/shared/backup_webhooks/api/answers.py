@@ -5,8 +5,21 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from pydantic import BaseModel
+
 from backup_webhooks.api.models import Problem
 from backup_webhooks.api.problems import CONTENT_TYPE
+
+
+class Refusal(BaseModel):
+    """What the gateway itself says, of a request that does not reach the service."""
+
+    message: str
+
+
+def _refusal(status: HTTPStatus) -> dict[int, Any]:
+    content = {"application/json": {"model": Refusal}, CONTENT_TYPE: {"model": Problem}}
+    return {int(status): {"description": status.phrase, "content": content}}
 
 
 def _problems(*statuses: HTTPStatus) -> dict[int, Any]:
@@ -17,14 +30,17 @@ def _problems(*statuses: HTTPStatus) -> dict[int, Any]:
 
 
 _ALWAYS = (
-    HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-READS: dict[int, Any] = {200: {"description": "As it is stored now"}} | _problems(*_ALWAYS)
+READS: dict[int, Any] = (
+    {200: {"description": "As it is stored now"}}
+    | _problems(*_ALWAYS)
+    | _refusal(HTTPStatus.UNAUTHORIZED)
+    | _refusal(HTTPStatus.TOO_MANY_REQUESTS)
+)
 ACTS: dict[int, Any] = READS | _problems(HTTPStatus.CONFLICT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 WRITES: dict[int, Any] = (
     {204: {"description": "Done", "content": {}}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -22,7 +22,6 @@ from backup_webhooks.stores.deliveries import DeliveryState
 from backup_webhooks.stores.delivery_log import Logged
 from backup_webhooks.stores.paging import InvalidCursor, from_cursor, to_cursor
 
-# As long as the log is kept, unless a stack's parameter has it otherwise.
 _SHOWN = timedelta(days=30)
 # A server's clock may be ahead.
 _AHEAD = timedelta(days=1)
@@ -45,7 +44,7 @@ def deliveries(  # noqa: PLR0913, PLR0917 - what a list is filtered by
     now = utc_now()
     page = services().deliveries.page(
         account,
-        since=since or now - _SHOWN,
+        since=_kept(since or now - _SHOWN, now),
         until=until or now + _AHEAD,
         limit=limit,
         cursor=cursor,
@@ -83,9 +82,15 @@ def redeliver(account: Account, delivery_id: str) -> Response[None]:
 )
 def redeliver_failed(account: Account, since: Since) -> Response[RedeliveriesOut]:
     """Those of events since then that failed and are not to be retried, the oldest first, 1,000 a request."""
-    replayed = services().replays.undelivered_since(account, since.since, at_most=_MOST_REDELIVERIES)
+    oldest = _kept(since.since, utc_now())
+    replayed = services().replays.undelivered_since(account, oldest, at_most=_MOST_REDELIVERIES)
     body = RedeliveriesOut(count=replayed.count, rest_since=replayed.rest_since)
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, body)
+
+
+def _kept(since: datetime, now: datetime) -> datetime:
+    """Where to begin: not before there is anything, as each day is a partition to ask."""
+    return max(since, now - services().log_kept)
 
 
 def _out(logged: Logged) -> DeliveryOut:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Self
 
@@ -22,11 +23,12 @@ from backup_webhooks.target_hosts import TargetHosts
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The stores, and what posts, replays, judges hosts and signs in."""
+    """The stores, and what posts, replays, judges hosts and signs in. `log_kept`: how far back the log goes."""
 
     configurations: ConfigurationsStore
     webhooks: WebhooksStore
     deliveries: DeliveryLog
+    log_kept: timedelta
     server_policies: ServerPoliciesStore
     report_recipients: ReportRecipientsStore
     replays: Replays
@@ -43,6 +45,7 @@ class Services:
             configurations=ConfigurationsStore(dynamodb, settings.webhooks_table),
             webhooks=WebhooksStore(dynamodb, settings.webhooks_table),
             deliveries=log,
+            log_kept=settings.delivery_retention,
             server_policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
             report_recipients=ReportRecipientsStore(dynamodb, settings.webhooks_table),
             replays=Replays(log, RedeliveryQueue(clients.sqs(), settings.retry_queue_url)),
