@@ -14,7 +14,7 @@ Architecture ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench build artefact deploy clean
+.PHONY: help run test check format bench build artefact browser screenshots deploy clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -22,7 +22,7 @@ help: ## What can be made
 run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SPEED=3600: a fast clock)
 	@$(PYTHON) -m local run $(if $(ONCE),--once) $(if $(LISTEN),--listen $(LISTEN)) $(if $(SPEED),--speed $(SPEED))
 
-test: $(VENV) artefact ## All tests
+test: $(VENV) artefact browser ## All tests
 	@$(PYTHON) -m pytest $(TESTS)
 
 check: $(VENV) $(SAM) ## Lint, types, template, and the layer's pins against uv.lock
@@ -44,6 +44,15 @@ deploy: build ## Deploy to AWS: asks at first, samconfig.toml remembers
 
 bench: $(VENV) ## Benchmarks, as ratios and medians
 	@for benchmark in benchmarks/*.py; do $(PYTHON) $$benchmark; done
+
+# The system's Chromium, or one of Playwright's own; without either the tests of the page are left out, and say so.
+browser: $(VENV)
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+		.venv/bin/playwright install chromium >.playwright.log 2>&1 || \
+		echo "No Chromium here, and none could be fetched (.playwright.log): tests/browser is left out"
+
+screenshots: $(VENV) browser ## Pictures of the page, into docs/
+	@$(PYTHON) -m tests.browser.screenshots
 
 artefact: $(VENV) $(SAM)
 	@$(SAM_BUILD) --parameter-overrides Architecture=x86_64 --build-dir .aws-sam/x86_64 >.aws-sam.log 2>&1 || (cat .aws-sam.log; exit 1)

@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
@@ -44,9 +45,10 @@ DEMO_USERS = (
 
 
 class SignIn:
-    """The provider, on an address of this machine while it is entered. `url` is its issuer."""
+    """The provider, on an address of this machine while it is entered. `url` is its issuer, `users` whom it offers."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.users = list(DEMO_USERS)
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._codes: dict[str, tuple[DemoUser, str, str]] = {}
         self._refresh_tokens: dict[str, DemoUser] = {}
@@ -143,9 +145,9 @@ def _handler(provider: SignIn) -> type[BaseHTTPRequestHandler]:
             self._answer_json(200 if tokens else 400, tokens or {"error": "invalid_grant"})
 
         def _authorize(self, query: dict[str, str]) -> None:
-            chosen = next((user for user in DEMO_USERS if user.email == query.get("login")), None)
+            chosen = next((user for user in provider.users if user.email == query.get("login")), None)
             if chosen is None:
-                self._answer(200, "text/html; charset=utf-8", _choice(query).encode())
+                self._answer(200, "text/html; charset=utf-8", _choice(provider.users, query).encode())
                 return
             code = provider.code_for(chosen, query.get("code_challenge", ""), query["redirect_uri"])
             self._redirect(f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query.get('state', '')})}")
@@ -177,11 +179,11 @@ def _handler(provider: SignIn) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _choice(query: dict[str, str]) -> str:
+def _choice(users: Sequence[DemoUser], query: dict[str, str]) -> str:
     links = "".join(
         f'<li><a href="/authorize?{html.escape(urlencode(query | {"login": user.email}))}">'
         f"{html.escape(user.email)}</a><br>{html.escape(user.description)}</li>"
-        for user in DEMO_USERS
+        for user in users
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Demo sign-in</title>'

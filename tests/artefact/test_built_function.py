@@ -166,3 +166,16 @@ def test_the_built_functions_tell_of_a_missed_backup(stack: Stack, runtime_clien
         for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
     ]
     assert [body.get("expectedDate") for body in sent if body["type"] == "BackupMissed"] == ["2018-12-20T17:00:00.000Z"]
+
+
+def test_the_built_api_serves_the_page_and_an_accounts_webhooks(stack: Stack, runtime_client: Path) -> None:
+    store = ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    store.save(Target("TEST", WebhookEvent.SUCCESS, "https://hooks.example/built"))
+    with emulated("WebhooksApiFunction", stack, runtime_client) as url:
+        page = invoke(url, json.loads((PROJECT / "events/page.json").read_text()))
+        webhooks = invoke(url, json.loads((PROJECT / "events/api-webhooks.json").read_text()))
+
+    assert (page["statusCode"], page["headers"]["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page["body"] == (PROJECT / "functions/webhooks_api/page/index.html").read_text()
+    assert webhooks["statusCode"] == 200
+    assert "https://hooks.example/built" in webhooks["body"]

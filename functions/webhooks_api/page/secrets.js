@@ -1,0 +1,172 @@
+import { rotateSecret } from './api.js';
+import { ask, button, field, h, isAvailable, setAvailable, uniqueId } from './dom.js';
+import { counted, shortTime } from './format.js';
+
+const USUAL_OVERLAP_HOURS = 24;
+const MOST_OVERLAP_HOURS = 168;
+
+/**
+ * A new signing secret, shown this once.
+ * @param {string} secret
+ * @param {() => void} onKept called when the reader says that it is kept
+ */
+export function secretBox(secret, onKept) {
+  const id = uniqueId('secret');
+  const value = h('input', { readonly: true, id: `${id}-value`, value: secret, spellcheck: 'false', onfocus: () => value.select() });
+  const copied = h('span', { role: 'status', class: 'outcome' });
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(secret);
+      copied.textContent = 'Copied';
+    } catch {
+      value.focus();
+      copied.textContent = 'Not copied: the secret is selected, copy it from there.';
+    }
+  };
+  return h('div', { class: 'secret', role: 'group', 'aria-labelledby': id },
+    h('p', { id, class: 'secret-title' }, 'Keep this signing secret now. It is not shown again.'),
+    h('label', { for: `${id}-value` }, 'New signing secret'),
+    value,
+    h('div', { class: 'actions' }, button('Copy', copy), button('I have kept it', onKept), copied));
+}
+
+/** The signing secrets of a stored target: how many are current, and a new one. */
+export class SigningSecrets {
+  /**
+   * @param {{account: string, event: string, onSecret: (secret: string) => void}} context
+   */
+  constructor(context) {
+    this.context = context;
+    this.busy = false;
+    this.current = h('p', {});
+    this.hours = field('Hours for which older secrets still sign', h('input', {
+      type: 'number', min: 0, max: MOST_OVERLAP_HOURS, step: 1, value: USUAL_OVERLAP_HOURS, inputmode: 'numeric',
+      onkeydown: (event) => {
+        if (event.key !== 'Enter') return;
+        event.preventDefault(); // Enter in here is about the secret, not about saving the event's targets.
+        this.rotate();
+      },
+    }), { className: 'narrow' });
+    this.button = button('Rotate secret', () => this.rotate());
+    this.outcome = h('p', { role: 'status', class: 'outcome' });
+    this.node = h('div', { class: 'more-part' }, h('h3', {}, 'Signing secrets'), this.current,
+      h('div', { class: 'inline' }, this.hours.node, this.button), this.outcome);
+  }
+
+  /** Shows what is stored of a target; null hides the part. */
+  show(target) {
+    this.target = target;
+    this.node.hidden = !target;
+    if (!target) return;
+    const older = target.secrets.filter(({ expiresAt }) => expiresAt);
+    this.current.textContent = older.length === 0
+      ? `${counted(target.secrets.length, 'secret')} in use. Each delivery is signed with it (header webhook-signature).`
+      : `${counted(target.secrets.length, 'secret')} in use. Older ones sign until ${older.map(({ expiresAt }) => shortTime(expiresAt)).join(', ')}.`;
+  }
+
+  async rotate() {
+    if (!isAvailable(this.button)) return;
+    const hours = Number(this.hours.control.value);
+    const usable = this.hours.control.value !== '' && Number.isInteger(hours) && hours >= 0 && hours <= MOST_OVERLAP_HOURS;
+    this.hours.complain(usable ? null : `Whole hours from 0 to ${MOST_OVERLAP_HOURS}.`);
+    if (!usable) {
+      this.hours.control.focus();
+      return;
+    }
+    const text = hours === 0
+      ? `${this.target.targetUri}: older secrets stop signing at once. Deliveries fail your check until your endpoint knows the new secret.`
+      : `${this.target.targetUri}: deliveries are signed with the new secret and, for ${counted(hours, 'hour')} more, with the older ones.`;
+    if (await ask({ title: 'Make a new signing secret?', text, yes: 'Make a new secret' })) await this.make(hours);
+  }
+
+  async make(hours) {
+    setAvailable(this.button, false);
+    this.busy = true;
+    this.outcome.textContent = 'Making a new secret…';
+    const { account, event, onSecret } = this.context;
+    try {
+      const { secret, secrets } = await rotateSecret(account, event, this.target.targetId, hours);
+      this.show({ ...this.target, secrets });
+      this.outcome.textContent = 'A new secret has been made.';
+      onSecret(secret);
+    } catch (error) {
+      const about = error.errors?.[0]?.reason;
+      this.outcome.textContent = `No new secret: ${about ?? error.message}`;
+    } finally {
+      this.busy = false;
+      setAvailable(this.button, true);
+    }
+  }
+}
+
+/** The custom headers of a target. Stored values are not known here: an empty value means "as stored". */
+export class CustomHeaders {
+  /** @param {() => void} onChange */
+  constructor(onChange) {
+    this.onChange = onChange;
+    this.rows = [];
+    this.list = h('div', { class: 'headers' });
+    this.addButton = button('Add header', () => {
+      this.add('', null, false).name.control.focus();
+      onChange();
+    });
+    this.node = h('div', { class: 'more-part' }, h('h3', {}, 'Custom headers'), this.list, this.addButton);
+  }
+
+  /**
+   * @param {[string, ?string][]} pairs name and value; null is a stored value
+   * @param {string[]} storedNames
+   */
+  show(pairs, storedNames) {
+    this.rows = [];
+    this.list.replaceChildren();
+    for (const [name, value] of pairs) this.add(name, value, storedNames.includes(name));
+  }
+
+  add(name, value, isStored) {
+    const nameField = field('Header name', h('input', {
+      value: name, readonly: isStored, autocomplete: 'off', spellcheck: 'false', oninput: this.onChange,
+    }));
+    const valueField = field('Header value', h('input', {
+      value: value ?? '', placeholder: isStored ? 'as stored' : null, autocomplete: 'off', spellcheck: 'false', oninput: this.onChange,
+    }));
+    const row = { name: nameField, value: valueField, isStored };
+    row.node = h('div', { class: 'header-row', role: 'group', 'aria-label': name ? `Header ${name}` : 'New header' },
+      nameField.node, valueField.node, button('Remove header', () => this.remove(row)));
+    this.rows.push(row);
+    this.list.append(row.node);
+    return row;
+  }
+
+  remove(row) {
+    this.rows = this.rows.filter((other) => other !== row);
+    row.node.remove();
+    this.addButton.focus();
+    this.onChange();
+  }
+
+  /** Name and value of each header; null for a stored value that is to stay. Rows with nothing in them don't count. */
+  pairs() {
+    return this.rows
+      .map(({ name, value, isStored }) => [name.control.value.trim(), isStored && value.control.value === '' ? null : value.control.value])
+      .filter(([name, value]) => name || value);
+  }
+
+  /** Shows a reason at a header; answers with the control, if there is such a header. */
+  complain(headerName, reason) {
+    const row = this.rows.find(({ name }) => name.control.value.trim() === headerName);
+    row?.value.complain(reason);
+    return row?.value.control;
+  }
+
+  forgive() {
+    for (const { name, value } of this.rows) [name, value].forEach((part) => part.complain(null));
+  }
+
+  /** The first header that has a value but no name, after saying so. */
+  nameless() {
+    const row = this.rows.find(({ name, value }) => !name.control.value.trim() && value.control.value);
+    row?.name.complain('Type a name.');
+    return row?.name.control;
+  }
+}

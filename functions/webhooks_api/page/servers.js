@@ -1,0 +1,110 @@
+import { readDailyResults, readServerPolicies } from './api.js';
+import { dailyChart, dayStrip, troubledDays } from './chart.js';
+import { failureNote, field, h, loadingNote, stateMark, uniqueId } from './dom.js';
+import { counted, shortTime, timeOnBothClocks, utcTime } from './format.js';
+import { PagedPanel } from './paged.js';
+
+const STATES = {
+  ok: ['good', 'OK'], partial: ['slow', 'Partial'], failed: ['bad', 'Failed'], cancelled: ['off', 'Cancelled'], late: ['slow', 'Late'], missed: ['missed', 'Missed'],
+  inactive: ['off', 'Inactive'], unknown: ['new', 'No backup heard of yet'],
+};
+const RESULTS = { SUCCESS: 'succeeded', PARTIAL_SUCCESS: 'partly succeeded', FAILED: 'failed', CANCELLED: 'was cancelled' };
+const TYPING_PAUSE_MS = 300;
+
+const clock = (iso, words) => h('time', { datetime: iso, title: utcTime(iso) }, words);
+
+function lastBackup({ lastStartedAt, lastFinishedAt, lastStatus }) {
+  if (lastStartedAt && (!lastFinishedAt || lastStartedAt > lastFinishedAt)) return ['Started ', clock(lastStartedAt, shortTime(lastStartedAt)), ', not finished yet'];
+  if (!lastFinishedAt) return ['None yet'];
+  return [clock(lastFinishedAt, shortTime(lastFinishedAt)), `, ${RESULTS[lastStatus] ?? lastStatus ?? 'result unknown'}`];
+}
+
+function nextBackup({ nextExpectedAt, timezone }) {
+  if (!nextExpectedAt) return ['None'];
+  const { there, zone, here } = timeOnBothClocks(nextExpectedAt, timezone);
+  return [clock(nextExpectedAt, `${there} (${zone})`), here && h('span', { class: 'second-line' }, `${here} your time`)];
+}
+
+function schedule({ backupSchedule, backupIntervalHours, timezone }) {
+  if (backupSchedule) return [h('code', {}, backupSchedule), ` (Quartz cron, ${timezone ?? 'UTC'})`];
+  return backupIntervalHours ? [`every ${backupIntervalHours} h after the end`] : ['None'];
+}
+
+function serverCard(server) {
+  const id = uniqueId('server');
+  const facts = [['Last backup', lastBackup(server)], ['Next expected', nextBackup(server)], ['Schedule', schedule(server)]];
+  return h('li', { class: 'server', 'aria-labelledby': id },
+    h('div', { class: 'card-head' }, h('h3', { id, tabindex: -1 }, server.serverId), stateMark(...(STATES[server.state] ?? ['new', server.state]))),
+    h('p', { class: 'lead' }, `${server.accountPolicyName} · ${server.storageRegion}`),
+    h('dl', { class: 'facts' }, facts.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value)))),
+    dayStrip(server.days), troubledDays(server.days));
+}
+
+class ServerList extends PagedPanel {
+  constructor(context) {
+    super({ ...context, called: 'servers' });
+    this.search = field('Server name begins with', h('input', { type: 'search', autocomplete: 'off', spellcheck: 'false', oninput: () => this.searchSoon() }));
+    const form = h('form', { role: 'search', class: 'filter', onsubmit: (event) => { event.preventDefault(); this.refresh(); } },
+      this.search.node, h('button', {}, 'Search'));
+    this.list = h('ul', { class: 'servers' });
+    const id = uniqueId('servers');
+    this.node = h('section', { class: 'panel', 'aria-labelledby': id }, h('h2', { id }, 'Servers'), form, this.place, this.list, this.foot);
+  }
+
+  searchSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.refresh(), TYPING_PAUSE_MS);
+  }
+
+  ask(cursor) {
+    clearTimeout(this.timer);
+    return readServerPolicies(this.account, { serverId: this.search.control.value.trim(), cursor }, this.signal);
+  }
+
+  clear() {
+    this.list.replaceChildren();
+    this.moreButton.hidden = true;
+  }
+
+  show({ items, next }) {
+    const cards = items.map(serverCard);
+    this.list.append(...cards);
+    const shown = this.list.childElementCount;
+    this.list.hidden = shown === 0;
+    const nothing = this.search.control.value.trim() ? 'No server has a name that begins so.' : 'No servers with a backup policy yet.';
+    this.place.replaceChildren(...(shown === 0 && !next ? [h('p', { class: 'empty' }, nothing)] : []));
+    this.reach.textContent = shown ? `${counted(shown, 'server policy', 'server policies')} shown.` : '';
+    return cards[0]?.querySelector('h3');
+  }
+}
+
+function resultsPanel({ account, signal }) {
+  const place = h('div', { class: 'chart-place' });
+  const load = async () => {
+    place.replaceChildren(loadingNote('Loading the results…'));
+    place.setAttribute('aria-busy', 'true');
+    try {
+      const { items } = await readDailyResults(account, signal);
+      place.replaceChildren(dailyChart(items));
+    } catch (error) {
+      if (signal.aborted) return;
+      place.replaceChildren(failureNote(`The results could not be loaded. ${error.message}`, load));
+    }
+    place.setAttribute('aria-busy', 'false');
+  };
+  load();
+  const id = uniqueId('results');
+  return h('section', { class: 'panel', 'aria-labelledby': id }, h('h2', { id }, 'The last 30 days'),
+    h('p', { class: 'lead' }, 'Backups of all servers. Days are UTC.'), place);
+}
+
+/** The view "Servers". */
+export function serversView(context) {
+  const servers = new ServerList(context);
+  const results = resultsPanel(context);
+  servers.refresh();
+  return {
+    title: 'Servers', node: h('div', { class: 'stack' }, results, servers.node),
+    isUnsettled: () => false, holdsSecret: () => false, stash: () => ({}),
+  };
+}

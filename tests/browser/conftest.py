@@ -1,0 +1,149 @@
+"""The page in a real browser, before the whole stack: gateway, sign-in, functions, queues, a customer's endpoint."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+from local.clock import LocalClock
+from local.demo import functions_running
+from local.http_api import HttpApi
+from local.page import page_running
+from local.receiver import Receiver
+from local.sign_in import DemoUser, SignIn
+from local.stack import Stack
+from local.template import Template
+from tests.integration.conftest import Account
+
+# What a browser needs as root and without a network, and what it must not do by itself.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 20_000
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Chromium: the system's, or the one that `playwright install chromium` has fetched."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    return playwright.chromium.launch(executable_path=found, args=FLAGS)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            browser = launch(playwright)
+        except Exception as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no Chromium here (.venv/bin/playwright install chromium, or apt-get): {error}")
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True)
+class Served:
+    """The page as it is served, and who signs people in."""
+
+    page: HttpApi
+    sign_in: SignIn
+
+
+@pytest.fixture(scope="session")
+def served(template: Template, stack: Stack) -> Iterator[Served]:
+    with (
+        SignIn() as sign_in,
+        functions_running(template, stack, LocalClock(), workers_a_queue=1),
+        page_running(template, stack, sign_in.url, environment={"JWT_ISSUER": sign_in.url}) as page,
+    ):
+        yield Served(page, sign_in)
+
+
+@dataclass
+class Person:
+    """Somebody in front of a browser of his own. `trouble`: what the browser complains of."""
+
+    context: BrowserContext
+    page: Page
+    trouble: list[str] = field(default_factory=list)
+
+    def open_event(self, label: str) -> Any:
+        """The card of the event with that label."""
+        return self.page.get_by_role("region", name=label, exact=True)
+
+    def axe(self) -> list[str]:
+        """What axe-core finds wrong with the page as it is shown now."""
+        violations = Axe().run(self.page).response["violations"]
+        return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in violations]
+
+    def sideways(self) -> int:
+        """How many pixels the page is wider than its window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+type Visit = Callable[..., Person]
+
+
+@pytest.fixture
+def visit(browser: Browser, served: Served) -> Iterator[Visit]:
+    """Makes persons, signed in to that account (None: not signed in), whose browsers' consoles must stay quiet."""
+    people: list[Person] = []
+
+    def make(account: str | None, *, at: str = "", url: str | None = None, **options: Any) -> Person:
+        context = browser.new_context(**({"locale": "en-GB", "timezone_id": "Europe/Berlin"} | options))
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        person = Person(context, page)
+        people.append(person)
+        page.on("pageerror", lambda error: person.trouble.append(str(error)))
+        page.on("console", lambda message: person.trouble.append(message.text) if message.type == "error" else None)
+        page.goto(f"{url or served.page.url}/{at}")
+        if account is not None:
+            sign_in(person, served, account)
+        return person
+
+    yield make
+    trouble = [text for person in people for text in person.trouble if not _expected(text)]
+    for person in people:
+        person.context.close()
+    assert trouble == []
+
+
+def sign_in(person: Person, served: Served, account: str) -> None:
+    """As the only one of that account, through the provider's own page."""
+    email = f"{uuid.uuid4().hex[:8]}@example.com"
+    served.sign_in.users.append(DemoUser(email, account, "of a test"))
+    person.page.get_by_role("button", name="Sign in").click()
+    person.page.get_by_role("link", name=email).click()
+    person.page.get_by_role("button", name="Sign out").wait_for()
+
+
+def _expected(text: str) -> bool:
+    # Chromium reports each answer of 4xx and 5xx; those that tests bring about are in the page's own words too.
+    return text.startswith("Failed to load resource: the server responded with a status of")
+
+
+@pytest.fixture
+def account(stack: Stack) -> Account:
+    return Account(f"T{uuid.uuid4().hex[:8].upper()}", stack)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver

@@ -1,0 +1,270 @@
+"""Signing in and out, other accounts, hostile text, screen readers, phones, the dark."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from backup_webhooks.messages import BackupFinished, BackupStatus, WebhookEvent
+from backup_webhooks.moments import Moment
+from backup_webhooks.recorder import Recorder
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from playwright.sync_api import expect
+
+from local import messages
+from local.receiver import Receiver
+from local.stack import Stack
+from tests.browser.conftest import PATIENCE_MS, Person, Visit
+from tests.integration.conftest import Account
+from tests.support.messages import finished
+from tests.support.policies import LONG_AGO, changed
+
+expect.set_options(timeout=PATIENCE_MS)
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
+DARK = {"color_scheme": "dark"}
+HOSTILE = "<img src=x onerror=window.hacked=1>"
+NOW = datetime.now(UTC)
+
+
+def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
+    """A server with a month behind it, and a target that fails."""
+    policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
+    policy_id = str(uuid.uuid4())
+    facts: dict[str, Any] = {
+        "account_alias": account.alias,
+        "server_id": name,
+        "server_policy_id": policy_id,
+        "account_policy_id": "ap",
+        "account_policy_name": name,
+        "storage_region": name,
+    }
+    Recorder(policies).record(
+        changed(
+            "12-20 00:00",
+            changed_date=Moment.of(NOW - timedelta(days=3)),
+            server_policy_id=policy_id,
+            clc_account_alias=account.alias,
+            server_id=name,
+            name=name,
+            storage_region=name,
+            backup_schedule="0 0 1 * * ?",
+            timezone="America/Chicago",
+        )
+    )
+    for day, status in enumerate(("SUCCESS", "FAILED", "PARTIAL_SUCCESS")):
+        at = Moment.of(NOW - timedelta(days=day, minutes=1))
+        Recorder(policies).record(
+            BackupFinished(
+                **facts,
+                backup_started_date=at,
+                backup_finished_date=at,
+                restore_point_id=str(uuid.uuid4()),
+                restore_point_creation_status=BackupStatus(status),
+            )
+        )
+    known = policies.load(policy_id)
+    policies.save(known.after_miss(LONG_AGO))
+    target = account.set_target(WebhookEvent.FAILURE, "http://127.0.0.1:9/" + ("x" * 80))
+    account.webhooks.record_failure(target, 503, name, slow=False, now=NOW)
+
+
+class TestSignIn:
+    def test_who_is_not_signed_in_sees_nothing_but_the_way_in(self, visit: Visit) -> None:
+        person = visit(None)
+
+        expect(person.page.get_by_role("button", name="Sign in")).to_be_visible()
+        expect(person.page.get_by_role("navigation")).to_be_hidden()
+        assert person.axe() == []
+
+    def test_the_sign_in_is_kept_over_a_reload_and_ends_with_signing_out(self, account: Account, visit: Visit) -> None:
+        person = visit(account.alias)
+        person.page.reload()
+        expect(person.page.get_by_text(f"Account {account.alias}")).to_be_visible()
+
+        person.page.get_by_role("button", name="Sign out").click()
+
+        expect(person.page.get_by_role("button", name="Sign in")).to_be_visible()
+        assert person.page.evaluate("Object.keys(sessionStorage).length + Object.keys(localStorage).length") == 0
+        person.page.reload()
+        expect(person.page.get_by_role("button", name="Sign in")).to_be_visible()
+        person.page.go_back()
+        expect(person.page.get_by_role("button", name="Sign out")).to_have_count(0)
+
+    def test_an_answer_that_was_not_asked_for_signs_nobody_in(self, visit: Visit) -> None:
+        person = visit(None, at="?code=stolen&state=forged")
+
+        expect(person.page.get_by_role("alert")).to_contain_text("not started from this tab")
+        expect(person.page.get_by_role("navigation")).to_be_hidden()
+
+    def test_an_operator_chooses_the_account(self, account: Account, visit: Visit) -> None:
+        account.set_target(WebhookEvent.FAILURE, "https://hooks.example/of-the-customer")
+        person = visit("*")
+
+        person.page.get_by_label("Account").fill(account.alias)
+        person.page.get_by_role("button", name="Show account").click()
+
+        expect(person.open_event("Backup Failure").get_by_label("Target URL")).to_have_value(
+            "https://hooks.example/of-the-customer"
+        )
+        person.page.get_by_label("Account").fill("NOSUCH")
+        person.page.get_by_role("button", name="Show account").click()
+        expect(person.page.get_by_text("There is no such account").first).to_be_visible()
+
+    def test_when_the_session_ends_what_was_typed_is_carried_over_the_next_sign_in(
+        self, account: Account, visit: Visit
+    ) -> None:
+        person = visit(account.alias)
+        card = person.open_event("Backup Failure")
+        card.get_by_label("Target URL").fill("https://hooks.example/typed")
+        person.page.route("**/v2/**", lambda route: route.fulfill(status=401, json={"message": "Unauthorized"}))
+        person.page.route("**/token", lambda route: route.fulfill(status=400, json={"error": "invalid_grant"}))
+
+        card.get_by_role("button", name="Save", exact=True).click()
+
+        ended = person.page.get_by_role("alert").filter(has_text="Your unsaved changes stay here")
+        expect(ended).to_be_visible()
+        expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/typed")
+        person.page.unroute_all()
+        ended.get_by_role("button", name="Sign in").click()
+        person.page.get_by_role("link", name=re.compile("@example.com$")).last.click()
+        expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/typed")
+        card.get_by_role("button", name="Save", exact=True).click()
+        expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+
+
+class TestHostileText:
+    def test_it_never_runs_in_the_page(self, stack: Stack, visit: Visit) -> None:
+        """Account and server names, policies, regions, URLs, reasons, bodies sent and answered."""
+        account = Account(f"{HOSTILE}{uuid.uuid4().hex[:8]}", stack)
+        fill(account, stack, HOSTILE)
+
+        def answer(_: object) -> tuple[int, dict[str, str]]:
+            return 500, {"x-body": HOSTILE}
+
+        with Receiver(answer) as receiver:
+            account.set_target(
+                WebhookEvent.SUCCESS, f"{receiver.url}/%3Cscript%3E?{'<script>window.hacked=1</script>'}"
+            )
+            end = (NOW - timedelta(minutes=1)).isoformat()
+            messages.send(
+                stack,
+                finished(
+                    account.alias,
+                    restorePointCreationStatus="SUCCESS",
+                    backupFinishedDate=end,
+                    serverId=HOSTILE,
+                    restorePointId=HOSTILE,
+                ),
+            )
+            person = visit(account.alias)
+            row = person.page.get_by_role("row").filter(has_text="answered 500")
+            for _ in range(30):
+                if row.count():
+                    break
+                person.page.get_by_role("button", name="Refresh").click()
+                person.page.wait_for_timeout(500)
+            row.get_by_role("button").click()
+            expect(person.page.get_by_role("region", name="Body sent")).to_contain_text(HOSTILE)
+        expect(person.page.get_by_text(f"Account {HOSTILE}")).to_be_visible()
+        expect(person.open_event("Backup Failure").get_by_text(HOSTILE)).to_be_visible()
+        person.page.get_by_role("link", name="Servers").click()
+        # The one whose policy is known, and the one of which only its backup was heard.
+        expect(person.page.get_by_role("heading", name=HOSTILE)).to_have_count(2)
+
+        assert person.page.evaluate("window.hacked") is None
+        assert person.page.locator("main img, main script, main a[href^='http']").count() == 0
+
+
+def show(person: Person, view: str) -> None:
+    if view == "Servers":
+        person.page.get_by_role("link", name="Servers").click()
+        expect(person.page.get_by_role("heading", level=3).first).to_be_visible()
+        expect(person.page.get_by_role("img", name=re.compile("^Backups a day"))).to_be_visible()
+    else:
+        expect(person.open_event("Backup Failure").get_by_text(re.compile("^Failing: "))).to_be_visible()
+        expect(person.page.get_by_text("No deliveries.")).to_be_visible()
+
+
+@pytest.mark.parametrize("view", ["Webhooks", "Servers"])
+@pytest.mark.parametrize("look", [{}, DARK, PHONE, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"])
+def test_each_view_is_accessible_and_fits(
+    account: Account, stack: Stack, visit: Visit, view: str, look: dict[str, Any]
+) -> None:
+    fill(account, stack)
+    person = visit(account.alias, **look)
+
+    show(person, view)
+    for summary in person.page.locator("summary").all():
+        summary.click()
+
+    assert person.axe() == []
+    assert person.sideways() <= 0
+
+
+@pytest.mark.parametrize("view", ["Webhooks", "Servers"])
+@pytest.mark.parametrize("look", [{}, DARK], ids=["light", "dark"])
+def test_an_account_without_anything_is_told_what_to_do(
+    account: Account, visit: Visit, view: str, look: dict[str, Any]
+) -> None:
+    person = visit(account.alias, **look)
+    if view == "Servers":
+        person.page.get_by_role("link", name="Servers").click()
+        expect(person.page.get_by_text("No servers with a backup policy yet.")).to_be_visible()
+    else:
+        expect(person.open_event("Backup Failure").get_by_text("Not saved yet")).to_be_visible()
+        expect(person.page.get_by_text("No deliveries.")).to_be_visible()
+
+    assert person.axe() == []
+
+
+@pytest.mark.parametrize("look", [{}, DARK], ids=["light", "dark"])
+def test_errors_are_accessible_too(account: Account, visit: Visit, look: dict[str, Any]) -> None:
+    person = visit(account.alias, **look)
+    card = person.open_event("Backup Failure")
+    card.get_by_label("Target URL").fill("nonsense")
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_label("Target URL")).to_have_attribute("aria-invalid", "true")
+
+    assert person.axe() == []
+
+
+def test_in_the_dark_the_page_is_dark(account: Account, visit: Visit) -> None:
+    def brightness(person: Person) -> int:
+        colour = person.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+    assert brightness(visit(account.alias)) > 600
+    assert brightness(visit(account.alias, **DARK)) < 200
+
+
+def test_what_can_not_be_loaded_says_so_and_is_tried_again(account: Account, visit: Visit) -> None:
+    person = visit(account.alias)
+    person.page.route("**/dailyResults", lambda route: route.fulfill(status=503, json={"detail": "try again"}))
+    person.page.get_by_role("link", name="Servers").click()
+    alert = person.page.get_by_role("region", name="The last 30 days").get_by_role("alert")
+    expect(alert).to_contain_text("could not be loaded")
+    assert person.axe() == []
+    person.page.unroute("**/dailyResults")
+
+    alert.get_by_role("button", name="Try again").click()
+
+    expect(person.page.get_by_role("img", name=re.compile("^Backups a day"))).to_be_visible()
+
+
+def test_a_servers_next_backup_is_told_in_its_zone_and_the_readers(
+    account: Account, stack: Stack, visit: Visit
+) -> None:
+    fill(account, stack)
+    person = visit(account.alias)
+    person.page.get_by_role("link", name="Servers").click()
+
+    server = person.page.get_by_role("listitem").filter(has_text="IL1TESTWEB01").first
+
+    expect(server.get_by_text(re.compile(r"01:00 \(America/Chicago\)"))).to_be_visible()
+    expect(server.get_by_text(re.compile(r"0[78]:00 your time"))).to_be_visible()
+    expect(server.get_by_role("img", name=re.compile(r"^Last 30 days: .*1 failed"))).to_be_visible()
+    person.page.get_by_text("Show the numbers").click()
+    expect(person.page.get_by_role("table").get_by_role("row")).to_have_count(31)

@@ -1,0 +1,315 @@
+"""What people do on the Webhooks page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from backup_webhooks.messages import WebhookEvent
+from playwright.sync_api import expect
+
+from local import messages
+from local.page import page_running
+from local.receiver import Receiver
+from local.stack import Stack
+from local.template import Template
+from tests.browser.conftest import PATIENCE_MS, Person, Served, Visit
+from tests.integration.conftest import Account
+from tests.support.messages import finished
+
+expect.set_options(timeout=PATIENCE_MS)
+FAILURE = WebhookEvent.FAILURE
+SLACK_PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
+
+
+def save(person: Person, label: str, url: str) -> None:
+    card = person.open_event(label)
+    card.get_by_label("Target URL").fill(url)
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+
+
+def test_a_url_is_set_saved_and_still_there_after_a_reload(account: Account, visit: Visit, receiver: Receiver) -> None:
+    person = visit(account.alias)
+    url = receiver.url + SLACK_PATH
+
+    save(person, "Backup Failure", url)
+
+    assert account.target().url == url
+    person.page.reload()
+    card = person.open_event("Backup Failure")
+    expect(card.get_by_label("Target URL")).to_have_value(url)
+    expect(card.get_by_text("Good", exact=True)).to_be_visible()
+
+
+def test_the_signing_secret_is_shown_once(account: Account, visit: Visit, receiver: Receiver) -> None:
+    person = visit(account.alias)
+    save(person, "Backup Success", receiver.url)
+
+    shown = person.page.get_by_label("New signing secret")
+    expect(shown).to_have_value(account.target().secrets[0].value)
+    person.page.get_by_role("button", name="I have kept it").click()
+    expect(shown).to_have_count(0)
+    person.page.reload()
+    expect(person.open_event("Backup Success").get_by_label("Target URL")).to_have_value(receiver.url)
+    assert "whsec_" not in person.page.content()
+
+
+def test_a_test_is_sent_and_its_answer_seen(account: Account, visit: Visit, receiver: Receiver) -> None:
+    account.set_target(FAILURE, receiver.url + SLACK_PATH)
+    person = visit(account.alias)
+    card = person.open_event("Backup Failure")
+
+    card.get_by_role("button", name="Send test").click()
+
+    expect(card.get_by_text(re.compile(r"^Delivered · status 200, \d+ ms"))).to_be_visible()
+    (post,) = receiver.posts
+    assert post.path == SLACK_PATH
+    assert "TEST-MESSAGE" in json.loads(post.body)["text"]
+    card.get_by_text("What was sent and answered").click()
+    expect(card.get_by_role("region", name="Body sent")).to_contain_text("TEST-MESSAGE")
+
+
+def test_a_test_that_fails_says_why(account: Account, visit: Visit) -> None:
+    account.set_target(FAILURE, "http://127.0.0.1:9/nobody")
+    card = visit(account.alias).open_event("Backup Failure")
+
+    card.get_by_role("button", name="Send test").click()
+
+    expect(card.get_by_text(re.compile(r"^Not delivered · .*connection refused"))).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("ftp://hooks.example.com", "must begin with https://"),
+        ("https://me:pw@hooks.example.com/", "user name and password"),
+    ],
+)
+def test_a_url_that_can_not_be_is_told_at_its_field(account: Account, visit: Visit, url: str, message: str) -> None:
+    card = visit(account.alias).open_event("Missing Backups")
+    field = card.get_by_label("Target URL")
+
+    field.fill(url)
+    card.get_by_role("button", name="Save", exact=True).click()
+
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description(re.compile(message))
+    expect(field).to_be_focused()
+    expect(field).to_have_value(url)
+    assert account.webhooks.of_account(account.alias) == []
+
+
+@contextmanager
+def guarded(template: Template, stack: Stack, served: Served) -> Iterator[str]:
+    """The page of a stack as it is on AWS: targets on the public internet only."""
+    environment = {"JWT_ISSUER": served.sign_in.url, "ALLOW_PRIVATE_TARGETS": "false"}
+    with page_running(template, stack, served.sign_in.url, environment=environment) as page:
+        yield page.url
+
+
+def test_a_url_that_leads_into_a_private_network_is_refused_with_the_reason(
+    account: Account, visit: Visit, template: Template, stack: Stack, served: Served
+) -> None:
+    with guarded(template, stack, served) as url:
+        card = visit(account.alias, url=url).open_event("Backup Failure")
+        field = card.get_by_label("Target URL")
+        field.fill("http://169.254.169.254/latest/meta-data")
+        card.get_by_role("button", name="Save", exact=True).click()
+
+        expect(field).to_have_accessible_description(re.compile("not on the public internet"))
+
+
+def test_format_delivery_headers_and_the_switch_are_saved(account: Account, visit: Visit, receiver: Receiver) -> None:
+    person = visit(account.alias)
+    card = person.open_event("Backup Failure")
+    card.get_by_label("Target URL").fill(receiver.url)
+    card.get_by_label("Format").select_option("detailed")
+    card.get_by_label("Delivery").select_option("retry")
+    card.get_by_label("On", exact=True).uncheck()
+    card.get_by_text("More:").click()
+    card.get_by_role("button", name="Add header").click()
+    card.get_by_label("Header name").fill("X-Team")
+    card.get_by_label("Header value").fill("s3cret")
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+
+    target = account.target()
+    assert (target.format, str(target.delivery), target.enabled) == ("detailed", "retry", False)
+    assert target.headers == {"X-Team": "s3cret"}
+    person.page.reload()
+    card = person.open_event("Backup Failure")
+    expect(card.get_by_text("Off: nothing is sent")).to_be_visible()
+    card.get_by_label("On", exact=True).check()
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    assert account.target().enabled
+    assert account.target().headers == {"X-Team": "s3cret"}
+    assert "s3cret" not in person.page.content()
+
+
+def test_targets_are_added_up_to_five_and_removed(account: Account, visit: Visit) -> None:
+    person = visit(account.alias)
+    card = person.open_event("Backup Success")
+    for number in range(5):
+        if number:
+            card.get_by_role("button", name="Add target").click()
+        card.get_by_label("Target URL").nth(number).fill(f"https://hooks.example/{number}")
+    expect(card.get_by_role("button", name="Add target")).to_be_hidden()
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    assert len(account.webhooks.of_account(account.alias)) == 5
+
+    first = card.get_by_role("group", name="Backup Success, target 1")
+    gone = first.get_by_label("Target URL").input_value()
+    first.get_by_role("button", name="Remove", exact=True).click()
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    left = {target.url for target in account.webhooks.of_account(account.alias)}
+    assert len(left) == 4
+    assert gone not in left
+
+
+def test_a_secret_is_rotated(account: Account, visit: Visit) -> None:
+    account.set_target(FAILURE, "https://hooks.example/x")
+    (old,) = account.target().secrets
+    person = visit(account.alias)
+    card = person.open_event("Backup Failure")
+    card.get_by_text("More:").click()
+    expect(card.get_by_text("1 secret in use")).to_be_visible()
+
+    card.get_by_role("button", name="Rotate secret").click()
+    person.page.get_by_role("dialog").get_by_role("button", name="Make a new secret").click()
+
+    expect(card.get_by_label("New signing secret")).to_have_value(re.compile("^whsec_"))
+    new, kept = account.target().secrets
+    assert card.get_by_label("New signing secret").input_value() == new.value
+    assert kept.value == old.value
+    assert kept.expires_at
+    assert timedelta(hours=23) < kept.expires_at - datetime.now(UTC) <= timedelta(hours=24)
+    expect(card.get_by_text("2 secrets in use")).to_be_visible()
+
+
+def test_a_failed_delivery_is_seen_and_sent_again(account: Account, visit: Visit, stack: Stack) -> None:
+    statuses = [503, 200]
+    with Receiver(lambda _: statuses.pop(0)) as receiver:
+        account.set_target(FAILURE, receiver.url + SLACK_PATH)
+        end = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+        messages.send(stack, finished(account.alias, backupFinishedDate=end, serverId="BROKEN-SERVER"))
+        person = visit(account.alias)
+        row = person.page.get_by_role("row").filter(has_text="answered 503")
+        for _ in range(30):
+            if row.count():
+                break
+            person.page.get_by_role("button", name="Refresh").click()
+            person.page.wait_for_timeout(500)
+        expect(row).to_contain_text("Failed")
+
+        row.get_by_role("button").click()
+        detail = person.page.get_by_role("region", name="Body sent")
+        expect(detail).to_contain_text("BROKEN-SERVER")
+        expect(person.page.get_by_role("region", name="Answer")).to_contain_text("ok")
+        person.page.get_by_role("button", name="Send again").click()
+
+        expect(person.page.get_by_role("status").filter(has_text="Delivered · status 200")).to_be_visible()
+        expect(person.page.get_by_role("row").filter(has_text="Backup Failure").first).to_contain_text("Delivered")
+    assert len(receiver.posts) == 2
+    assert len({post.headers["webhook-id"] for post in receiver.posts}) == 1
+    # The endpoint is well again, and the page says so.
+    person.page.reload()
+    expect(person.open_event("Backup Failure").get_by_text("Good", exact=True)).to_be_visible()
+
+
+def test_deliveries_are_filtered(account: Account, visit: Visit, stack: Stack, receiver: Receiver) -> None:
+    for event in (WebhookEvent.SUCCESS, WebhookEvent.PARTIAL_SUCCESS):
+        account.set_target(event, receiver.url)
+    end = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    for status in ("SUCCESS", "PARTIAL_SUCCESS"):
+        messages.send(stack, finished(account.alias, backupFinishedDate=end, restorePointCreationStatus=status))
+    person = visit(account.alias)
+    table = person.page.get_by_role("table", name="Recent deliveries")
+    for _ in range(30):
+        if table.is_visible() and table.get_by_text("Delivered").count() == 2:
+            break
+        person.page.get_by_role("button", name="Refresh").click()
+        person.page.wait_for_timeout(500)
+    expect(table.get_by_text("Backup Partial Success")).to_be_visible()
+
+    form = person.page.get_by_role("form", name="Filter deliveries")
+    form.get_by_label("Event").select_option(label="Backup Success")
+    expect(table.get_by_text("Backup Partial Success")).to_have_count(0)
+    expect(table.get_by_text("Backup Success")).to_be_visible()
+    form.get_by_label("State").select_option(label="Failed")
+    expect(person.page.get_by_text("No deliveries.")).to_be_visible()
+
+
+def test_who_was_overtaken_is_told_and_chooses(account: Account, visit: Visit) -> None:
+    person = visit(account.alias)
+    card = person.open_event("Backup Failure")
+    card.get_by_label("Target URL").fill("https://hooks.example/mine")
+    account.set_target(FAILURE, "https://hooks.example/theirs")
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_text("Somebody else has changed these targets.")).to_be_visible()
+    assert account.target().url == "https://hooks.example/theirs"
+
+    card.get_by_role("button", name=re.compile("^Load theirs")).click()
+
+    expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/theirs")
+
+
+def test_unsaved_changes_are_not_lost_in_passing(account: Account, visit: Visit) -> None:
+    person = visit(account.alias)
+    card = person.open_event("Backup Failure")
+    card.get_by_label("Target URL").fill("https://hooks.example/unsaved")
+    expect(card.get_by_text("Unsaved changes")).to_be_visible()
+
+    person.page.get_by_role("link", name="Servers").click()
+    person.page.get_by_role("dialog").get_by_role("button", name="Stay").click()
+    expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/unsaved")
+
+    asked: list[str] = []
+    person.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    person.page.evaluate("setTimeout(() => location.reload(), 0)")
+    person.page.wait_for_timeout(500)
+    assert asked == ["beforeunload"]
+
+    person.page.get_by_role("link", name="Servers").click()
+    person.page.get_by_role("dialog").get_by_role("button", name="Leave").click()
+    expect(person.page.get_by_role("heading", level=1)).to_contain_text("Servers")
+
+
+def test_a_target_that_was_switched_off_says_why_and_comes_back(account: Account, visit: Visit) -> None:
+    target = account.set_target(FAILURE, "https://hooks.example/gone")
+    failing = account.webhooks.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
+    assert failing
+    account.webhooks.switch_off(failing, "answered 410 Gone", datetime.now(UTC))
+    person = visit(account.alias)
+    card = person.open_event("Backup Failure")
+    expect(card.get_by_text("Switched off: answered 410 Gone")).to_be_visible()
+
+    card.get_by_label("On", exact=True).check()
+    card.get_by_role("button", name="Save", exact=True).click()
+
+    expect(card.get_by_text("Good", exact=True)).to_be_visible()
+    assert account.target().enabled
+
+
+def test_the_page_is_worked_with_the_keyboard_alone(account: Account, visit: Visit, receiver: Receiver) -> None:
+    person = visit(account.alias)
+    expect(person.open_event("Backup Failure").get_by_label("Target URL")).to_be_visible()
+    keyboard = person.page.keyboard
+    person.page.evaluate("document.activeElement.blur()")
+    keyboard.press("Tab")
+    expect(person.page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    keyboard.press("Enter")
+    keyboard.press("Tab")
+    expect(person.open_event("Backup Failure").get_by_label("Target URL")).to_be_focused()
+    keyboard.type(receiver.url)
+    keyboard.press("Enter")
+
+    expect(person.page.get_by_label("New signing secret")).to_be_focused()
+    assert account.target().url == receiver.url
