@@ -43,7 +43,7 @@ deploy: build ## Deploy to AWS: asks at first, samconfig.toml remembers
 	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(if $(shell grep -s ^region samconfig.toml),,--guided)
 
 bench: $(VENV) ## Benchmarks, as ratios and medians
-	@for benchmark in benchmarks/*.py; do $(PYTHON) $$benchmark; done
+	@for benchmark in benchmarks/*.py; do PYTHONPATH=. $(PYTHON) $$benchmark; done
 
 # The system's Chromium, or one of Playwright's own; without either the tests of the page are left out, and say so.
 browser: $(VENV)

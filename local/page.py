@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 
-from local.http_api import Authorizer, HttpApi
+from local.http_api import Authorizer, HttpApi, request_event
 from local.sign_in import AUDIENCE
 from local.stack import STACK_FILE, Stack
-from local.template import Template
+from local.template import HttpRoute, Template
 from local.worker import Worker
 
 # A browser asks for several things at once; each worker answers one request at a time.
@@ -36,5 +37,12 @@ def page_running(  # noqa: PLR0913, PLR0917 - where, and whom to trust
         ]
         api = running.enter_context(HttpApi(template.http_routes, workers, Authorizer(issuer, AUDIENCE), host, port))
         with ThreadPoolExecutor(_WORKERS) as warming:
-            list(warming.map(lambda _: api.answer("GET", "/openapi.json", {}, b""), workers))
+            list(warming.map(partial(_warm, template.http_routes), workers))
         yield api
+
+
+def _warm(routes: Sequence[HttpRoute], worker: Worker) -> None:
+    """Ask for the page and for an account's webhooks, as the first visitor would."""
+    for route in routes:
+        claims = {"account_alias": "WARM"} if route.authorized else None
+        worker.invoke(request_event(route, "GET", "/v2/webhooks/WARM" if claims else "/", {}, b"", claims))

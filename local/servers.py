@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from backup_webhooks.messages import BackupFinished, ServerPolicyChanged
 
 ACCOUNT = "TEST"
-_SKIPPED = 0.1
-_STATUSES = ("SUCCESS",) * 7 + ("PARTIAL_SUCCESS", "FAILED", "CANCELLED")
+# Of a month's backups; while one watches, more go wrong.
+_SKIPPED, _SKIPPED_WHILE_WATCHED = 0.02, 0.1
+_STATUSES = ("SUCCESS",) * 17 + ("PARTIAL_SUCCESS", "FAILED", "CANCELLED")
 
 
 @dataclass
@@ -51,10 +52,12 @@ class DemoServer:
         }
         return {name: value for name, value in message.items() if value is not None}
 
-    def backups_until(self, now: datetime, chance: random.Random) -> Iterator[dict[str, Any]]:
-        """The messages of the backups that were due by now; one in ten does not take place."""
+    def backups_until(
+        self, now: datetime, chance: random.Random, skipped: float = _SKIPPED_WHILE_WATCHED
+    ) -> Iterator[dict[str, Any]]:
+        """The messages of the backups that were due by now; of which that share does not take place."""
         while self.next_at is not None and self.next_at <= now:
-            if chance.random() < _SKIPPED:
+            if chance.random() < skipped:
                 self.next_at = self._after(self.next_at)
                 continue
             finished = min(self.next_at + timedelta(minutes=chance.randint(2, 20)), now)
@@ -68,7 +71,7 @@ class DemoServer:
         known = TrackedPolicy(str(self._common()["serverPolicyId"])).after(cast("ServerPolicyChanged", told))
         while moment < now:
             moment = min(moment + timedelta(hours=1), now)
-            for backup in self.backups_until(moment, chance):
+            for backup in self.backups_until(moment, chance, _SKIPPED):
                 known = known.after(cast("BackupFinished", parse_message(json.dumps(backup))))
             while known.missed(moment):
                 known = known.after_miss(moment - timedelta(days=1))

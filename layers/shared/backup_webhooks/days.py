@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Self
 
@@ -26,7 +26,13 @@ class DayResults:
 
     def __add__(self, other: Self) -> Self:
         """Both together."""
-        return type(self)(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+        # Written out: a chart of 5,000 servers adds 150,000 of them, and `astuple` would take a second for that.
+        return type(self)(
+            self.success + other.success,
+            self.partial_success + other.partial_success,
+            self.failed + other.failed,
+            self.missed + other.missed,
+        )
 
 
 MISSED = DayResults(missed=1)
