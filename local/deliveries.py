@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from backup_webhooks.moments import utc_now
@@ -83,7 +84,12 @@ def _replay_one(options: argparse.Namespace) -> int:
 
 
 def _replay_failed(options: argparse.Namespace) -> int:
-    return _say(replays(running()).undelivered_since(options.account, options.since).count)
+    of_account, count, cursor = partial(replays(running()).undelivered_since, options.account, options.since), 0, None
+    while True:
+        replayed = of_account(cursor)
+        count, cursor = count + replayed.count, replayed.cursor
+        if cursor is None:
+            return _say(count)
 
 
 def _replay_dead_letters(_: argparse.Namespace) -> int:

@@ -23,13 +23,13 @@ class Post:
     received_at: float
 
 
-type Answer = int | tuple[int, Mapping[str, str]] | None
+type Answer = int | tuple[int, Mapping[str, str]] | tuple[int, Mapping[str, str], bytes] | None
 
 
 class Receiver:
     """Keeps every POST in `posts`, in the order of arrival; answers as `on_post` says.
 
-    With a status, a status and headers, or None for 200.
+    With a status, or a status, headers and, if it is not `ok`, the body; None stands for 200.
     """
 
     def __init__(
@@ -47,13 +47,14 @@ class Receiver:
                 post = Post(self.path, headers, body, time.time())
                 receiver.posts.append(post)
                 answer = on_post(post) or 200
-                status, extra = (answer, {}) if isinstance(answer, int) else answer
+                status, extra, *rest = (answer, {}) if isinstance(answer, int) else answer
+                content = rest[0] if rest else b"ok"
                 self.send_response(status)
                 for name, value in extra.items():
                     self.send_header(name, value)
-                self.send_header("content-length", "2")
+                self.send_header("content-length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(b"ok")
+                self.wfile.write(content)
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

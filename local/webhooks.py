@@ -12,7 +12,7 @@ from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import utc_now
 from backup_webhooks.payloads import FORMATS
-from backup_webhooks.signing import OVERLAP
+from backup_webhooks.signing import OVERLAP, TooManySecrets
 from backup_webhooks.stores.configurations import ConfigurationsStore
 from backup_webhooks.stores.webhooks import Conflict, UnknownTarget, WebhooksStore
 from backup_webhooks.targets import DeliveryMode, Target, check_target
@@ -130,7 +130,7 @@ def _rotate(options: argparse.Namespace) -> int:
     except Conflict:
         print("Somebody else has rotated it in this very moment.", file=sys.stderr)
         return 1
-    except InvalidTarget as error:
+    except (InvalidTarget, TooManySecrets) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"signing secret, shown this once: {secret.value}")

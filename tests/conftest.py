@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.http_api import HttpApi
+from local.page import page_running
+from local.sign_in import SignIn
 from local.stack import Stack, embedded
 from local.template import Template, translate
 
@@ -16,6 +19,19 @@ def template() -> Template:
 
 
 @pytest.fixture(scope="session")
-def stack(template: Template) -> Iterator[Stack]:
-    with embedded(template) as stack:
+def sign_in() -> Iterator[SignIn]:
+    with SignIn() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def stack(template: Template, sign_in: SignIn) -> Iterator[Stack]:
+    with embedded(template, issuer=sign_in.url) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def served(template: Template, stack: Stack, sign_in: SignIn) -> Iterator[HttpApi]:
+    """The page and its API behind the gateway."""
+    with page_running(template, stack, sign_in.url) as api:
+        yield api

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, sync_playwright
 
 from local.clock import LocalClock
 from local.demo import functions_running
 from local.http_api import HttpApi
-from local.page import page_running
 from local.receiver import Receiver
 from local.sign_in import DemoUser, SignIn
 from local.stack import Stack
@@ -56,22 +55,11 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@dataclass(frozen=True)
-class Served:
-    """The page as it is served, and who signs people in."""
-
-    page: HttpApi
-    sign_in: SignIn
-
-
-@pytest.fixture(scope="session")
-def served(template: Template, stack: Stack) -> Iterator[Served]:
-    with (
-        SignIn() as sign_in,
-        functions_running(template, stack, LocalClock(), workers_a_queue=1),
-        page_running(template, stack, sign_in.url, environment={"JWT_ISSUER": sign_in.url}) as page,
-    ):
-        yield Served(page, sign_in)
+@pytest.fixture(scope="module")
+def whole_stack(template: Template, stack: Stack, served: HttpApi) -> Iterator[HttpApi]:
+    """The page, and behind it the functions that post and retry. They empty all queues, in no other tests' time."""
+    with functions_running(template, stack, LocalClock(), workers_a_queue=1):
+        yield served
 
 
 @dataclass
@@ -82,9 +70,20 @@ class Person:
     page: Page
     trouble: list[str] = field(default_factory=list)
 
-    def open_event(self, label: str) -> Any:
+    def open_event(self, label: str) -> Locator:
         """The card of the event with that label."""
         return self.page.get_by_role("region", name=label, exact=True)
+
+    def await_delivery(self, text: str, count: int = 1) -> Locator:
+        """The recent deliveries with that text, once there are so many; each look is the person's own Refresh."""
+        table = self.page.get_by_role("table", name="Recent deliveries")
+        rows = table.get_by_role("row").filter(has_text=text)
+        for _ in range(40):
+            if rows.count() >= count:
+                break
+            self.page.get_by_role("button", name="Refresh").click()
+            self.page.wait_for_timeout(500)
+        return rows
 
     def axe(self) -> list[str]:
         """What axe-core finds wrong with the page as it is shown now."""
@@ -100,7 +99,7 @@ type Visit = Callable[..., Person]
 
 
 @pytest.fixture
-def visit(browser: Browser, served: Served) -> Iterator[Visit]:
+def visit(browser: Browser, whole_stack: HttpApi, sign_in: SignIn) -> Iterator[Visit]:
     """Makes persons, signed in to that account (None: not signed in), whose browsers' consoles must stay quiet."""
     people: list[Person] = []
 
@@ -112,9 +111,9 @@ def visit(browser: Browser, served: Served) -> Iterator[Visit]:
         people.append(person)
         page.on("pageerror", lambda error: person.trouble.append(str(error)))
         page.on("console", lambda message: person.trouble.append(message.text) if message.type == "error" else None)
-        page.goto(f"{url or served.page.url}/{at}")
+        page.goto(f"{url or whole_stack.url}/{at}")
         if account is not None:
-            sign_in(person, served, account)
+            enter(person, sign_in, account)
         return person
 
     yield make
@@ -124,10 +123,10 @@ def visit(browser: Browser, served: Served) -> Iterator[Visit]:
     assert trouble == []
 
 
-def sign_in(person: Person, served: Served, account: str) -> None:
+def enter(person: Person, provider: SignIn, account: str) -> None:
     """As the only one of that account, through the provider's own page."""
     email = f"{uuid.uuid4().hex[:8]}@example.com"
-    served.sign_in.users.append(DemoUser(email, account, "of a test"))
+    provider.users.append(DemoUser(email, account, "of a test"))
     person.page.get_by_role("button", name="Sign in").click()
     person.page.get_by_role("link", name=email).click()
     person.page.get_by_role("button", name="Sign out").wait_for()

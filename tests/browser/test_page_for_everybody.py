@@ -141,8 +141,8 @@ class TestHostileText:
         account = Account(f"{HOSTILE}{uuid.uuid4().hex[:8]}", stack)
         fill(account, stack, HOSTILE)
 
-        def answer(_: object) -> tuple[int, dict[str, str]]:
-            return 500, {"x-body": HOSTILE}
+        def answer(_: object) -> tuple[int, dict[str, str], bytes]:
+            return 500, {"content-type": "text/html"}, f"<script>window.hacked=1</script>{HOSTILE}".encode()
 
         with Receiver(answer) as receiver:
             account.set_target(
@@ -160,14 +160,10 @@ class TestHostileText:
                 ),
             )
             person = visit(account.alias)
-            row = person.page.get_by_role("row").filter(has_text="answered 500")
-            for _ in range(30):
-                if row.count():
-                    break
-                person.page.get_by_role("button", name="Refresh").click()
-                person.page.wait_for_timeout(500)
+            row = person.await_delivery("answered 500")
             row.get_by_role("button").click()
             expect(person.page.get_by_role("region", name="Body sent")).to_contain_text(HOSTILE)
+            expect(person.page.get_by_role("region", name="Answer")).to_contain_text(HOSTILE)
         expect(person.page.get_by_text(f"Account {HOSTILE}")).to_be_visible()
         expect(person.open_event("Backup Failure").get_by_text(HOSTILE)).to_be_visible()
         person.page.get_by_role("link", name="Servers").click()

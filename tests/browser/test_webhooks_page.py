@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,11 +12,13 @@ from backup_webhooks.messages import WebhookEvent
 from playwright.sync_api import expect
 
 from local import messages
+from local.http_api import HttpApi
 from local.page import page_running
 from local.receiver import Receiver
+from local.sign_in import SignIn
 from local.stack import Stack
 from local.template import Template
-from tests.browser.conftest import PATIENCE_MS, Person, Served, Visit
+from tests.browser.conftest import PATIENCE_MS, Person, Visit
 from tests.integration.conftest import Account
 from tests.support.messages import finished
 
@@ -104,24 +105,24 @@ def test_a_url_that_can_not_be_is_told_at_its_field(account: Account, visit: Vis
     assert account.webhooks.of_account(account.alias) == []
 
 
-@contextmanager
-def guarded(template: Template, stack: Stack, served: Served) -> Iterator[str]:
+@pytest.fixture
+def guarded(template: Template, stack: Stack, sign_in: SignIn) -> Iterator[HttpApi]:
     """The page of a stack as it is on AWS: targets on the public internet only."""
-    environment = {"JWT_ISSUER": served.sign_in.url, "ALLOW_PRIVATE_TARGETS": "false"}
-    with page_running(template, stack, served.sign_in.url, environment=environment) as page:
-        yield page.url
+    with page_running(template, stack, sign_in.url, environment={"ALLOW_PRIVATE_TARGETS": "false"}) as api:
+        yield api
 
 
 def test_a_url_that_leads_into_a_private_network_is_refused_with_the_reason(
-    account: Account, visit: Visit, template: Template, stack: Stack, served: Served
+    account: Account, visit: Visit, guarded: HttpApi
 ) -> None:
-    with guarded(template, stack, served) as url:
-        card = visit(account.alias, url=url).open_event("Backup Failure")
-        field = card.get_by_label("Target URL")
-        field.fill("http://169.254.169.254/latest/meta-data")
-        card.get_by_role("button", name="Save", exact=True).click()
+    card = visit(account.alias, url=guarded.url).open_event("Backup Failure")
+    field = card.get_by_label("Target URL")
 
-        expect(field).to_have_accessible_description(re.compile("not on the public internet"))
+    field.fill("http://169.254.169.254/latest/meta-data")
+    card.get_by_role("button", name="Save", exact=True).click()
+
+    expect(field).to_have_accessible_description(re.compile("not on the public internet"))
+    assert account.webhooks.of_account(account.alias) == []
 
 
 def test_format_delivery_headers_and_the_switch_are_saved(account: Account, visit: Visit, receiver: Receiver) -> None:
@@ -201,12 +202,7 @@ def test_a_failed_delivery_is_seen_and_sent_again(account: Account, visit: Visit
         end = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
         messages.send(stack, finished(account.alias, backupFinishedDate=end, serverId="BROKEN-SERVER"))
         person = visit(account.alias)
-        row = person.page.get_by_role("row").filter(has_text="answered 503")
-        for _ in range(30):
-            if row.count():
-                break
-            person.page.get_by_role("button", name="Refresh").click()
-            person.page.wait_for_timeout(500)
+        row = person.await_delivery("answered 503")
         expect(row).to_contain_text("Failed")
 
         row.get_by_role("button").click()
@@ -231,12 +227,8 @@ def test_deliveries_are_filtered(account: Account, visit: Visit, stack: Stack, r
     for status in ("SUCCESS", "PARTIAL_SUCCESS"):
         messages.send(stack, finished(account.alias, backupFinishedDate=end, restorePointCreationStatus=status))
     person = visit(account.alias)
+    person.await_delivery("Delivered", count=2)
     table = person.page.get_by_role("table", name="Recent deliveries")
-    for _ in range(30):
-        if table.is_visible() and table.get_by_text("Delivered").count() == 2:
-            break
-        person.page.get_by_role("button", name="Refresh").click()
-        person.page.wait_for_timeout(500)
     expect(table.get_by_text("Backup Partial Success")).to_be_visible()
 
     form = person.page.get_by_role("form", name="Filter deliveries")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 from datetime import UTC, datetime
 
 import pytest
 from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.stores.configurations import Changed, ConfigurationsStore
+from backup_webhooks.stores.webhooks import Conflict
 from backup_webhooks.targets import DeliveryMode, Target
 
 from local.stack import Stack
@@ -165,6 +168,68 @@ def test_the_same_url_twice_is_refused(account: Account, store: ConfigurationsSt
 
     with pytest.raises(InvalidTarget, match="targetUris: the same targetUri is given twice"):
         store.change(account.alias, FAILURE, lambda _: [target, dataclasses.replace(target, format="detailed")])
+
+
+def test_the_answer_tells_of_this_change_and_not_of_one_that_came_right_after(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    """Its version, sent with the next change, must not stand for what nobody here has seen."""
+
+    def add_right_after(call: Call) -> Answer:
+        answer = call.forward()
+        if call.operation == "TransactWriteItems":
+            account.set_target(FAILURE, url(2))
+        return answer
+
+    dynamodb_proxy.behaviour = add_right_after
+    written = proxied.change(account.alias, FAILURE, lambda seen: seen.having(Target(account.alias, FAILURE, url(1))))
+    dynamodb_proxy.behaviour = lambda call: call.forward()
+
+    assert [target.url for target in written.targets] == [url(1)]
+    with pytest.raises(Changed):
+        proxied.change(account.alias, FAILURE, lambda _: [], written.version)
+
+
+def test_what_is_answered_is_what_is_stored(account: Account, store: ConfigurationsStore) -> None:
+    account.set_target(FAILURE, url(1), enabled=False)
+    account.set_target(FAILURE, url(2), headers={"x-a": "b"})
+    new = Target(account.alias, FAILURE, url(3))
+
+    written = store.change(
+        account.alias, FAILURE, lambda seen: [*(dataclasses.replace(one, enabled=True) for one in seen.targets), new]
+    )
+
+    assert written == store.load(account.alias, FAILURE)
+
+
+def test_a_change_that_is_throttled_is_no_conflict(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    reasons = [{"Code": "ThrottlingError"}, {"Code": "None"}]
+    cancelled = {"__type": "TransactionCanceledException", "Message": "…", "CancellationReasons": reasons}
+    dynamodb_proxy.behaviour = lambda call: (
+        (400, json.dumps(cancelled).encode()) if call.operation == "TransactWriteItems" else call.forward()
+    )
+
+    with pytest.raises(proxied.client.exceptions.TransactionCanceledException):
+        proxied.save(Target(account.alias, FAILURE, url(1)))
+
+
+def test_who_is_always_overtaken_is_told_and_has_changed_nothing(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    counter = itertools.count()
+
+    def always_first(call: Call) -> Answer:
+        if call.operation == "TransactWriteItems":
+            account.set_target(FAILURE, url(1), headers={"x-count": str(next(counter))})
+        return call.forward()
+
+    dynamodb_proxy.behaviour = always_first
+
+    with pytest.raises(Conflict):
+        proxied.save(Target(account.alias, FAILURE, url(2)))
+    assert account.target().url == url(1)
 
 
 def test_what_changes_nothing_is_no_change(account: Account, store: ConfigurationsStore) -> None:

@@ -13,6 +13,7 @@ from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import Moment
 from backup_webhooks.sender import Attempt
 from backup_webhooks.stores.deliveries import Claim, DeliveriesStore, DeliveryState
+from backup_webhooks.stores.paging import to_cursor
 from backup_webhooks.targets import Target
 
 from local.receiver import Receiver
@@ -204,10 +205,21 @@ def test_all_failed_since_are_replayed_at_once(
 
     answer = client.post(of_account(account.alias, "redeliveries"), {"since": ago(days=2, hours=1)})
 
-    assert (answer.status, answer.json) == (202, {"count": 3, "restSince": None})
+    assert (answer.status, answer.json) == (202, {"count": 3, "next": None})
     received = stack.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
     subjects = {json.loads(message["Body"])["delivery"]["subjectId"] for message in received}
     assert subjects == {"FAILED-0", "FAILED-1", "FAILED-2"}
+
+
+def test_a_delivery_about_an_id_in_any_script_is_found(
+    account: Account, add: Callable[..., None], client: Client
+) -> None:
+    add(WebhookEvent.FAILURE, ago(hours=1), "a\u00a0b#\u3000\U0001f5c4")
+    path = of_account(account.alias, "deliveries")
+
+    (listed,) = client.get(path).json["items"]
+
+    assert client.get(f"{path}/{listed['deliveryId']}").json == listed
 
 
 @pytest.mark.parametrize("delivery_id", ["x", "WyJub3QgYSBrZXkiXQ", "WyIyMDE4LTEyLTIwVDAxOjM5OjM4LjAwMFojIl0", "e30"])
@@ -230,6 +242,47 @@ def test_what_an_endpoint_answered_is_told_as_text(
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "<img src=x onerror=alert(1)>" in answer.json["items"][0]["body"]
+
+
+def test_all_failed_of_one_moment_are_replayed_though_they_are_more_than_a_page(
+    account: Account,
+    stack: Stack,
+    add: Callable[..., None],
+    new_queue: Callable[[], str],
+    client_of: Callable[..., Client],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A schedule's misses all have its time."""
+    monkeypatch.setattr("backup_webhooks.replays._AT_ONCE", 4)
+    for number in range(10):
+        add(WebhookEvent.FAILURE, ago(hours=1), f"p{number}")
+    queue = new_queue()
+    client = client_of(account.alias, RETRY_QUEUE_URL=queue)
+    body: dict[str, str] = {"since": ago(hours=2)}
+
+    counts = []
+    for _ in range(4):
+        answer = client.post(of_account(account.alias, "redeliveries"), body)
+        counts.append(answer.json["count"])
+        if answer.json["next"] is None:
+            break
+        body["cursor"] = answer.json["next"]
+
+    assert counts == [4, 4, 2]
+    sqs, subjects = stack.client("sqs"), set()
+    while received := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        subjects |= {json.loads(message["Body"])["delivery"]["subjectId"] for message in received}
+    assert len(subjects) == 10
+
+
+def test_what_is_asked_for_of_the_future_is_what_there_is(account: Account, log: Client) -> None:
+    page = log.get(of_account(account.alias, "deliveries"), until="2500-01-01T00:00:00Z").json
+    forged = to_cursor("2500-01-01T00:00:00.000Z")
+
+    assert len(page["items"]) == 10
+    assert log.get(of_account(account.alias, "deliveries"), cursor=forged).json["items"] == page["items"]
+    soon = (NOW + timedelta(minutes=5)).isoformat()
+    assert log.post(of_account(account.alias, "redeliveries"), {"since": soon}).json == {"count": 0, "next": None}
 
 
 @pytest.mark.parametrize("since", ["1970-01-01T00:00:00Z", "2999-12-31T00:00:00Z"])

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import schemathesis
+from backup_webhooks.delivery import Delivery, Redelivery
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import Moment
+from backup_webhooks.sender import Attempt
+from backup_webhooks.stores.deliveries import Claim, DeliveriesStore, DeliveryState
+from backup_webhooks.stores.paging import to_cursor
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -17,12 +26,13 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from local.http_api import HttpApi
-from local.page import page_running
 from local.sign_in import SignIn
 from local.stack import Stack
-from local.template import Template
+from tests.integration.conftest import Account
+from tests.support.policies import changed
 
 EXAMPLES = 12
+URL = "http://127.0.0.1:9/"
 LEAST_OPERATIONS = 18
 CHECKS = [
     not_a_server_error,
@@ -33,41 +43,82 @@ CHECKS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def sign_in() -> Iterator[SignIn]:
-    with SignIn() as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
-def api(template: Template, stack: Stack, sign_in: SignIn) -> Iterator[HttpApi]:
-    with page_running(template, stack, sign_in.url, environment={"JWT_ISSUER": sign_in.url}) as api:
-        yield api
+@pytest.fixture
+def ids(stack: Stack) -> dict[str, str]:
+    """An account with something of everything; called before each operation, as some of them remove it."""
+    dynamodb, outputs = stack.client("dynamodb"), stack.outputs
+    account, now = Account("FUZZ", stack), datetime.now(UTC)
+    target = account.set_target(WebhookEvent.FAILURE, URL)
+    store = DeliveriesStore(dynamodb, outputs["DeliveriesTableName"], timedelta(days=30))
+    delivery = Delivery(
+        account=account.alias,
+        event=WebhookEvent.FAILURE,
+        target_id=target.target_id,
+        occurred_at=Moment.of(now),
+        subject_id="rp-1",
+        body="{}",
+    )
+    claim = store.claim(Redelivery.first(delivery, now), target, now=now, until=now + timedelta(seconds=30))
+    assert isinstance(claim, Claim)
+    store.record(claim, Attempt(503, "answered 503", b"", 3), DeliveryState.FAILED, None)
+    policies = ServerPoliciesStore(dynamodb, outputs["ServerPoliciesTableName"])
+    policies.save(
+        policies.load("fuzz").after(changed("12-20 00:00", server_policy_id="fuzz", clc_account_alias="FUZZ"))
+    )
+    return {
+        "account": account.alias,
+        "event": str(WebhookEvent.FAILURE),
+        "target_id": target.target_id,
+        "delivery_id": to_cursor(delivery.sort_key),
+    }
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_each_operation_answers_as_its_document_says(
-    api: HttpApi, sign_in: SignIn, subtests: pytest.Subtests, mode: GenerationMode
+    served: HttpApi,
+    sign_in: SignIn,
+    stack: Stack,
+    ids: dict[str, str],
+    subtests: pytest.Subtests,
+    mode: GenerationMode,
 ) -> None:
-    document = schemathesis.openapi.from_url(f"{api.url}/openapi.json")
-    token = sign_in.access_token("FUZZ")
+    document = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
+    headers = {"authorization": f"Bearer {sign_in.access_token(ids['account'])}"}
     operations = [found.ok() for found in document.get_all_operations()]
     assert len(operations) >= LEAST_OPERATIONS
 
+    def call(case: schemathesis.Case) -> int:
+        # What there is, where the request is to be a good one.
+        known = ids if mode is GenerationMode.POSITIVE else {"account": ids["account"]}
+        case.path_parameters |= {name: known[name] for name in case.path_parameters if name in known}
+        Account(ids["account"], stack).set_target(WebhookEvent.FAILURE, URL)
+        if mode is GenerationMode.POSITIVE and case.path.endswith("/targetUris"):
+            case.query = {"targetUri": URL} if case.method == "DELETE" else {}
+            case.body = {"targetUri": URL, "headers": {}} if case.method == "POST" else case.body
+        return int(case.call_and_validate(headers=headers, checks=CHECKS).status_code)
+
     for operation in operations:
         with subtests.test(operation.label):
+            statuses = exercised(operation.as_strategy(generation_mode=mode), call)
+            if mode is GenerationMode.POSITIVE:
+                assert statuses & {200, 202, 204}, "no request was a good one"
 
-            @given(case=operation.as_strategy(generation_mode=mode))
-            @settings(
-                max_examples=EXAMPLES,
-                deadline=None,
-                derandomize=True,
-                database=None,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            )
-            def holds(case: schemathesis.Case) -> None:
-                case.path_parameters["account"] = "FUZZ"
-                case.call_and_validate(headers={"authorization": f"Bearer {token}"}, checks=CHECKS)
 
-            holds()
+def exercised(cases: SearchStrategy[schemathesis.Case], call: Callable[[schemathesis.Case], int]) -> set[int]:
+    """The statuses of what was answered to these cases."""
+    statuses: set[int] = set()
+
+    @given(case=cases)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def answer(case: schemathesis.Case) -> None:
+        statuses.add(call(case))
+
+    answer()
+    return statuses

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,9 +17,7 @@ import pytest
 import urllib3
 
 from local.http_api import HttpApi
-from local.page import page_running
 from local.sign_in import AUDIENCE, CLIENT_ID, DEMO_USERS, SignIn
-from local.stack import Stack
 from local.template import PROJECT, HttpRoute, Template
 from tests.integration.conftest import Account
 from tests.support.api import Client, of_account
@@ -28,26 +26,14 @@ PAGE = PROJECT / "functions" / "webhooks_api" / "page"
 PLAIN = urllib3.PoolManager(retries=False)
 
 
-@pytest.fixture(scope="module")
-def sign_in() -> Iterator[SignIn]:
-    with SignIn() as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
-def page(template: Template, stack: Stack, sign_in: SignIn) -> Iterator[HttpApi]:
-    with page_running(template, stack, sign_in.url, environment={"JWT_ISSUER": sign_in.url}) as api:
-        yield api
-
-
 def get(url: str, **headers: str) -> urllib3.BaseHTTPResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return PLAIN.request("GET", url, headers=named, decode_content=False, redirect=False)
 
 
 class TestPage:
-    def test_all_that_the_page_asks_for_is_there_and_comes_from_here(self, page: HttpApi) -> None:
-        index = get(page.url + "/")
+    def test_all_that_the_page_asks_for_is_there_and_comes_from_here(self, served: HttpApi) -> None:
+        index = get(served.url + "/")
         assert (index.status, index.headers["content-type"]) == (200, "text/html; charset=utf-8")
         asked_for = re.findall(r'(?:src|href)="([^"#]+)"', index.data.decode())
         for source in PAGE.glob("*.js"):
@@ -56,37 +42,39 @@ class TestPage:
 
         for path in set(asked_for):
             assert path.startswith("/"), "from another origin"
-            assert get(page.url + path).status == 200, path
+            assert get(served.url + path).status == 200, path
 
-    def test_the_first_load_is_under_100_kb(self, page: HttpApi) -> None:
-        sizes = {"/": len(get(page.url + "/", accept_encoding="gzip").data)}
+    def test_the_first_load_is_under_100_kb(self, served: HttpApi) -> None:
+        sizes = {"/": len(get(served.url + "/", accept_encoding="gzip").data)}
         for path in PAGE.iterdir():
             if path.name != "index.html":
-                answer = get(f"{page.url}/page/{path.name}", accept_encoding="gzip")
+                answer = get(f"{served.url}/page/{path.name}", accept_encoding="gzip")
                 assert answer.headers["content-encoding"] == "gzip"
                 assert gzip.decompress(answer.data) == path.read_bytes()
                 sizes[path.name] = len(answer.data)
 
         assert sum(sizes.values()) < 100_000, sizes
 
-    def test_what_a_browser_has_is_not_sent_again(self, page: HttpApi) -> None:
-        first = get(page.url + "/page/app.js")
+    def test_what_a_browser_has_is_not_sent_again(self, served: HttpApi) -> None:
+        first = get(served.url + "/page/app.js")
 
-        again = get(page.url + "/page/app.js", if_none_match=first.headers["etag"])
+        again = get(served.url + "/page/app.js", if_none_match=first.headers["etag"])
 
         assert (again.status, again.data) == (304, b"")
 
     @pytest.mark.parametrize(
         "path", ["/page/app.py", "/page/..%2Fapp.py", "/page/../app.py", "/page/", "/app.py", "/x"]
     )
-    def test_nothing_else_is_served(self, page: HttpApi, path: str) -> None:
-        assert get(page.url + path).status == 404
+    def test_nothing_else_is_served(self, served: HttpApi, path: str) -> None:
+        assert get(served.url + path).status == 404
 
     @pytest.mark.parametrize("path", ["/", "/page/app.js", "/config.json", "/openapi.json", "/x", "/v2/webhooks/A"])
-    def test_each_answer_has_the_headers_that_keep_strangers_code_out(self, page: HttpApi, path: str) -> None:
-        headers = get(page.url + path, authorization="").headers
-        if path.startswith("/v2"):
-            return  # refused by the gateway itself
+    def test_each_answer_has_the_headers_that_keep_strangers_code_out(
+        self, served: HttpApi, sign_in: SignIn, path: str
+    ) -> None:
+        answer = get(served.url + path, authorization=f"Bearer {sign_in.access_token('A')}")
+        assert (answer.status == 404) is (path == "/x")
+        headers = answer.headers
         policy = headers["content-security-policy"]
 
         assert "default-src 'none'" in policy
@@ -98,10 +86,11 @@ class TestPage:
         assert headers["strict-transport-security"].startswith("max-age=")
 
     def test_the_page_may_talk_to_its_own_origin_and_the_token_endpoint_alone(
-        self, page: HttpApi, sign_in: SignIn
+        self, served: HttpApi, sign_in: SignIn
     ) -> None:
         policy = dict(
-            directive.split(" ", 1) for directive in get(page.url + "/").headers["content-security-policy"].split("; ")
+            directive.split(" ", 1)
+            for directive in get(served.url + "/").headers["content-security-policy"].split("; ")
         )
 
         assert policy["connect-src"] == f"'self' {sign_in.url}"
@@ -160,14 +149,14 @@ class TestSignInOnAws:
 class TestGateway:
     """The local HTTP API takes the tokens that API Gateway's authorizer would."""
 
-    def status(self, page: HttpApi, token: str | None, path: str = "/v2/webhooks/TEST") -> int:
-        return get(page.url + path, **({"authorization": f"Bearer {token}"} if token else {})).status
+    def status(self, served: HttpApi, token: str | None, path: str = "/v2/webhooks/TEST") -> int:
+        return get(served.url + path, **({"authorization": f"Bearer {token}"} if token else {})).status
 
-    def test_a_token_opens_its_own_account(self, page: HttpApi, sign_in: SignIn) -> None:
-        assert self.status(page, sign_in.access_token("TEST")) == 200
-        assert self.status(page, sign_in.access_token("OTHR")) == 403
+    def test_a_token_opens_its_own_account(self, served: HttpApi, sign_in: SignIn) -> None:
+        assert self.status(served, sign_in.access_token("TEST")) == 200
+        assert self.status(served, sign_in.access_token("OTHR")) == 403
 
-    def test_what_is_no_valid_token_opens_nothing(self, page: HttpApi, sign_in: SignIn) -> None:
+    def test_what_is_no_valid_token_opens_nothing(self, served: HttpApi, sign_in: SignIn) -> None:
         good = sign_in.access_token("TEST")
         head, claims, signature = good.split(".")
         forged = json.dumps(
@@ -187,7 +176,7 @@ class TestGateway:
             sign_in.access_token("TEST", iss="http://others.example"),
             sign_in.access_token("TEST", nbf=int(time.time()) + 600),
         ):
-            assert self.status(page, token) == 401, token
+            assert self.status(served, token) == 401, token
 
     def test_the_templates_routes_are_the_ones_that_are_served(self, template: Template) -> None:
         assert template.http_routes == (

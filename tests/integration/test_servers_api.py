@@ -11,11 +11,13 @@ import pytest
 from backup_webhooks.messages import BackupFinished, BackupStarted, BackupStatus, ServerPolicyChanged
 from backup_webhooks.moments import Moment
 from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
+from backup_webhooks.stores.report_recipients import ReportRecipientsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 
 from local.stack import Stack
 from tests.integration.conftest import Account
 from tests.support.api import Client, of_account
+from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
 from tests.support.policies import LONG_AGO, changed
 
 NOW = datetime.now(UTC)
@@ -100,9 +102,9 @@ def test_a_server_stands_as_its_last_backup_ended(
 
 
 @pytest.mark.parametrize(
-    ("started_hours_ago", "missed", "state"), [(24.5, False, "late"), (26, False, "missed"), (26, True, "missed")]
+    ("started_hours_ago", "missed", "state"), [(24.5, False, "late"), (26, False, "late"), (26, True, "missed")]
 )
-def test_a_server_that_does_not_start_is_late_and_after_an_hour_missed(
+def test_a_server_that_does_not_start_is_late_until_its_miss_is_told(
     account: Account, add: Callable[..., str], client: Client, started_hours_ago: float, missed: bool, state: str
 ) -> None:
     add(
@@ -211,7 +213,25 @@ def test_servers_come_in_pages_and_are_found_by_how_they_begin(
     one = next(iter(ids))
     assert [item["serverPolicyId"] for item in client.get(path, serverId=f"S-{one}").json["items"]] == [one]
     assert client.get(path, serverId="T").json == {"items": [], "next": None}
+    first = client.get(path, limit=1).json["next"]
+    assert list(client.get(path, serverId="T", cursor=first).errors) == ["cursor"], "of another list"
     assert list(client.get(path, cursor="nonsense").errors) == ["cursor"]
+
+
+def test_pages_go_on_behind_names_in_any_script(account: Account, add: Callable[..., str], client: Client) -> None:
+    names = ["A\u00a0x", "A\u3000y", "\U0001f5c4" * 200]
+    for name in names:
+        add(lambda facts, name=name: [ended(facts | {"server_id": name}, ago(days=1), "SUCCESS")])
+
+    found, query = [], {"limit": "1"}
+    for _ in range(4):
+        page = client.get(of_account(account.alias, "serverPolicies"), **query).json
+        found += [item["serverId"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+
+    assert sorted(found) == sorted(names)
 
 
 class TestReportRecipients:
@@ -229,6 +249,42 @@ class TestReportRecipients:
         assert client.get(path).json == {"recipients": ["a@b.example", "c@d.example"]}
         assert client.put(path, {"recipients": []}).status == 204
         assert client.get(path).json == {"recipients": []}
+
+    def test_an_answer_that_was_lost_is_no_conflict(
+        self, account: Account, client_of: Callable[..., Client], dynamodb_proxy: FaultProxy
+    ) -> None:
+        lost = []
+
+        def lose_first(call: Call) -> Answer:
+            answer = call.forward()
+            if call.operation == "PutItem" and not lost:
+                lost.append(call)
+                return internal_server_error()
+            return answer
+
+        dynamodb_proxy.behaviour = lose_first
+        client = client_of(account.alias, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
+
+        path = of_account(account.alias, "reportRecipients")
+        assert client.put(path, {"recipients": ["a@b.example"]}, if_match='"0"').status == 204
+        assert lost
+        assert client.get(path).json == {"recipients": ["a@b.example"]}
+
+    def test_without_a_condition_the_last_one_wins(
+        self, account: Account, stack: Stack, client_of: Callable[..., Client], dynamodb_proxy: FaultProxy
+    ) -> None:
+        store = ReportRecipientsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+
+        def save_in_between(call: Call) -> Answer:
+            if call.operation == "PutItem" and len(dynamodb_proxy.calls) < 3:
+                store.save(account.alias, ["other@b.example"], None)
+            return call.forward()
+
+        dynamodb_proxy.behaviour = save_in_between
+        client = client_of(account.alias, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
+
+        assert client.put(of_account(account.alias, "reportRecipients"), {"recipients": ["a@b.example"]}).status == 204
+        assert store.load(account.alias).addresses == ["a@b.example"]
 
     @pytest.mark.parametrize(
         "address",

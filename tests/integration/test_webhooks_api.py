@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from backup_webhooks.address_guard import Address
+from backup_webhooks.api.services import services
 from backup_webhooks.messages import WebhookEvent
 from standardwebhooks import Webhook
 
@@ -124,9 +129,9 @@ class TestSecrets:
         path = configuration(account, "targetUris", target.target_id)
 
         assert "s3cret" not in client.get(of_account(account.alias)).text
-        client.patch(path, {"headers": {"authorization": None, "x-new": "1"}})
+        client.patch(path, {"headers": {"Authorization": None, "x-new": "1"}})
 
-        assert account.target().headers == {"authorization": "Bearer s3cret", "x-new": "1"}
+        assert account.target().headers == {"Authorization": "Bearer s3cret", "x-new": "1"}
         assert client.patch(path, {"headers": {"x-none": None}}).errors == {
             "headers['x-none']": "null keeps the value that is stored, and none is"
         }
@@ -143,6 +148,14 @@ class TestSecrets:
         assert newest == {"expiresAt": None}
         ends_in = datetime.fromisoformat(old["expiresAt"]) - datetime.now(UTC)
         assert timedelta(hours=1, minutes=59) < ends_in <= timedelta(hours=2)
+
+    def test_so_many_rotations_that_one_must_wait_are_a_conflict(self, account: Account, client: Client) -> None:
+        target = account.set_target(FAILURE, url())
+        path = configuration(account, "targetUris", target.target_id, "secret")
+
+        statuses = [client.post(path, {}).status for _ in range(10)]
+
+        assert statuses == [200] * 9 + [409]
 
     @pytest.mark.parametrize("overlap", [-1, 168.5, "24", None, True])
     def test_an_overlap_beyond_seven_days_or_that_is_no_number_is_refused(
@@ -177,6 +190,7 @@ class TestTwoPeople:
     @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE one", "DELETE all"])
     def test_each_change_can_be_made_on_condition(self, account: Account, client: Client, method: str) -> None:
         target = account.set_target(FAILURE, url())
+        before = account.configurations.load(account.alias, FAILURE)
         stale = {"if-match": '"0.0"'}
         one = configuration(account, "targetUris")
         answer = {
@@ -187,8 +201,7 @@ class TestTwoPeople:
         }[method]()
 
         assert answer.status == 412
-        assert account.target() == account.webhooks.of_account(account.alias)[0]
-        assert account.target().enabled
+        assert account.configurations.load(account.alias, FAILURE) == before
 
 
 class TestRefusals:
@@ -205,6 +218,7 @@ class TestRefusals:
             ({"targetUri": url(), "delivery": "twice"}, "delivery", "'once' or 'retry'"),
             ({"targetUri": url(), "enabled": "yes"}, "enabled", "boolean"),
             ({"targetUri": url(), "enable": True}, "enable", "not permitted"),
+            ({"targetUri": url(), "target_uri": url()}, "target_uri", "not permitted"),
             ({"targetUri": url(), "headers": {"Host": "x"}}, "headers['Host']", "not allowed"),
             ({"targetUri": url(), "headers": {"x-a": "é"}}, "headers['x-a']", "printable ASCII"),
             ({"targetUri": url(), "headers": {"x-a": 1}}, "headers.x-a", "valid string"),
@@ -223,18 +237,50 @@ class TestRefusals:
     def test_a_sixth_target_is_refused(self, account: Account, client: Client) -> None:
         six = [{"targetUri": url(number)} for number in range(6)]
 
-        assert client.put(configuration(account), {"targetUris": six}).errors == {
-            "targetUris": "at most 5 targets an event are allowed"
-        }
+        assert "at most 5" in client.put(configuration(account), {"targetUris": six}).errors["targetUris"]
         assert client.put(configuration(account), {"targetUris": six[:5]}).status == 204
         assert "targetUris" in client.post(configuration(account, "targetUris"), six[5]).errors
 
-    @pytest.mark.parametrize("body", [b"", b"{", b'{"targetUris":[NaN]}', b"\xff\xfe", b"[" * 100_000, b"null", b"[]"])
+    @pytest.mark.parametrize("body", [b"", b"{", b'{"targetUris":[NaN]}', b"\xff\xfe", b"[" * 60_000, b"null", b"[]"])
     def test_a_body_that_is_no_such_json_is_refused(self, account: Account, client: Client, body: bytes) -> None:
         answer = client.request("PUT", configuration(account), body)
 
         assert answer.status == 422
         assert answer.errors
+
+    @pytest.mark.parametrize(
+        "body", [{"targetUris": [{}] * 20_000}, {"targetUris": [{"targetUri": url(), "headers": {"x": "y" * 70_000}}]}]
+    )
+    def test_a_body_that_is_too_large_is_refused(self, account: Account, client: Client, body: Any) -> None:
+        answer = client.put(configuration(account), body)
+
+        assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
+
+    def test_of_many_errors_the_first_are_named(self, account: Account, client: Client) -> None:
+        answer = client.put(configuration(account), {"targetUris": [], **{f"x{number}": 1 for number in range(500)}})
+
+        assert len(answer.errors) == 20
+
+    def test_hosts_are_looked_up_once_at_the_same_time_and_only_those_that_are_new(
+        self, account: Account, client_of: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        account.set_target(FAILURE, "https://stored.example/")
+        client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")
+        together = threading.Barrier(4, timeout=10)
+        asked = []
+
+        def resolve(host: str, port: int) -> list[Address]:
+            asked.append(host)
+            together.wait()
+            return [(socket.AF_INET, "93.184.216.34")]
+
+        hosts = replace(services().hosts, resolver=resolve)
+        monkeypatch.setattr("backup_webhooks.api.target_edits.services", lambda: replace(services(), hosts=hosts))
+        new = [f"https://new{number}.example/" for number in range(4)]
+        body = {"targetUris": [{"targetUri": uri} for uri in ("https://stored.example/", *new)]}
+
+        assert client.put(configuration(account), body).status == 204
+        assert sorted(asked) == [f"new{number}.example" for number in range(4)]
 
     def test_a_body_of_another_type_is_refused(self, account: Account, client: Client) -> None:
         assert client.request("PUT", configuration(account), b"<x/>", {"content-type": "text/xml"}).status == 415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -42,6 +43,34 @@ def test_an_end_that_is_told_again_after_its_time_does_not_count_again() -> None
     later = [finished(f"12-{day} 01:00", f"12-{day} 01:10") for day in (10, 11, 12)]
 
     assert tracked(first, *later, first).days[date(2018, 12, 1)] == DayResults(success=1)
+
+
+def test_an_end_that_is_told_again_behind_an_old_policy_does_not_count_again() -> None:
+    """The policy's message, late, makes the history begin earlier, where that end is no longer."""
+    ends = [finished(f"11-{day} 01:00", f"11-{day} 01:10") for day in ("09", "10", "18")]
+    policy = tracked(*ends, changed("11-02 00:00"), ends[0])
+
+    assert sum(results.success for results in policy.days.values()) == 3
+
+
+def test_whatever_the_order_no_end_counts_twice() -> None:
+    seed = random.randrange(2**32)  # noqa: S311
+    print("seed", seed)
+    chance = random.Random(seed)  # noqa: S311
+    for _ in range(300):
+        ends = [finished(f"11-{day:02} 01:00", f"11-{day:02} 01:10") for day in chance.sample(range(1, 29), 6)]
+        told = [*ends, *chance.choices(ends, k=6), changed(f"11-{chance.randint(1, 28):02} 00:00")]
+        chance.shuffle(told)
+
+        assert sum(results.success for results in tracked(*told).days.values()) <= len(ends)
+
+
+def test_ends_that_come_in_order_all_count() -> None:
+    ends = [
+        finished(f"{month}-{day:02} 01:00", f"{month}-{day:02} 01:10") for month in (11, 12) for day in range(1, 29)
+    ]
+
+    assert sum(results.success for results in tracked(changed("10-30 00:00"), *ends).days.values()) == 35
 
 
 def test_a_day_is_one_of_utc() -> None:

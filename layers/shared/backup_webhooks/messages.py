@@ -18,10 +18,10 @@ from backup_webhooks.moments import Moment, iso_milliseconds
 
 # Printable in any script; a control character (NUL first of all) breaks keys, logs and receivers, and SQS takes no
 # U+FFFE and U+FFFF.
-_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+\Z"
-AccountAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE)]
-Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
-Name = Annotated[str, Meta(min_length=1, max_length=500, pattern=_PRINTABLE)]
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+\Z"
+AccountAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
+Name = Annotated[str, Meta(min_length=1, max_length=500, pattern=PRINTABLE)]
 
 
 class InvalidMessage(ValueError):

@@ -6,16 +6,16 @@ target that was removed or switched off is not called.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from backup_webhooks.delivery import Redelivery
 from backup_webhooks.moments import Clock, Moment, utc_now
 from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.stores.deliveries import UNDELIVERED
 from backup_webhooks.stores.delivery_log import DeliveryLog, Logged
+
+_AT_ONCE = 1000
 
 
 class UnknownDelivery(LookupError):
@@ -24,13 +24,10 @@ class UnknownDelivery(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many are to be attempted anew. `rest_since`: from which event's time on there are more; None where none are.
-
-    Of deliveries of that very millisecond some may be asked for twice, which changes nothing.
-    """
+    """How many are to be attempted anew. `cursor`: where to go on; None where nothing is left."""
 
     count: int
-    rest_since: datetime | None = None
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +46,15 @@ class Replays:
         now = self.clock()
         self.retry_queue.send(_next_attempt(logged, now), now)
 
-    def undelivered_since(self, account: str, since: datetime, at_most: int | None = None) -> Replayed:
-        """The account's deliveries of events since then that failed and are not to be retried, the oldest first."""
-        now = self.clock()
-        undelivered = self._undelivered(account, since, now)
-        count = self.retry_queue.send_all((_next_attempt(logged, now) for logged in islice(undelivered, at_most)), now)
-        following = next(undelivered, None) if count == at_most else None
-        return Replayed(count, following.delivery.occurred_at if following else None)
+    def undelivered_since(self, account: str, since: datetime, cursor: str | None = None) -> Replayed:
+        """The account's deliveries of events since then that failed and are not to be retried, the latest first.
 
-    def _undelivered(self, account: str, since: datetime, now: datetime) -> Iterator[Logged]:
-        for logged in self.log.of_account(account, since, now):
-            if logged.standing.state in UNDELIVERED:
-                yield logged
+        As many as a page of the log shows of them: the rest is asked for with the cursor. Raises `InvalidCursor`.
+        """
+        now = self.clock()
+        page = self.log.page(account, since=since, until=now, limit=_AT_ONCE, cursor=cursor, states=UNDELIVERED)
+        count = self.retry_queue.send_all((_next_attempt(logged, now) for logged in page.entries), now)
+        return Replayed(count, page.cursor)
 
 
 def _next_attempt(logged: Logged, now: datetime) -> Redelivery:

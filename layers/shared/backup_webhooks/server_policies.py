@@ -127,8 +127,9 @@ class TrackedPolicy:
 
     `policy` is None while only backups of it were heard of; `heard_of` is then what the first of them said, and None
     otherwise. `expected_at` is the next scheduled start that no backup has answered yet, `last_missed_at` the newest
-    that was told as missed. `days`: the results of late. `revision` counts the changes, so that two writers can't
-    undo each other's.
+    that was told as missed. `days`: the results of late; `forgotten_until` the latest end that has left the history,
+    up to which nobody can say whether an end that comes was counted before, and so none is. `revision` counts the
+    changes, so that two writers can't undo each other's.
     """
 
     server_policy_id: str
@@ -137,6 +138,7 @@ class TrackedPolicy:
     expected_at: datetime | None = None
     last_missed_at: datetime | None = None
     days: Days = field(default_factory=dict)
+    forgotten_until: datetime | None = None
     heard_of: ServerBackup | None = None
     revision: int = 0
 
@@ -169,10 +171,14 @@ class TrackedPolicy:
         history = self.history.with_start(message.backup_started_date)
         status = message.restore_point_creation_status
         settled = self._settled(self.policy, history.with_finish(finished_at, str(status)))
-        # One that is told so late that nobody knows any more whether it was told before is not counted.
-        if finished_at in self.history.finishes or finished_at not in settled.history.finishes:
+        if finished_at in self.history.finishes or (self.forgotten_until and finished_at <= self.forgotten_until):
             return settled
-        return replace(settled, days=counted(self.days, finished_at, OF_STATUS[status]))
+        forgotten = finished_at not in settled.history.finishes
+        return replace(
+            settled,
+            days=counted(self.days, finished_at, OF_STATUS[status]),
+            forgotten_until=_latest(settled.forgotten_until, finished_at if forgotten else None),
+        )
 
     def _changed(self, policy: ServerPolicy) -> Self:
         if self.policy and policy.changed_at <= self.policy.changed_at:
@@ -186,7 +192,14 @@ class TrackedPolicy:
         return self._expecting(policy, expectation(policy.schedule if policy else None, history))
 
     def _expecting(self, policy: ServerPolicy | None, expected: Expectation) -> Self:
-        return replace(self, policy=policy, history=expected.history, expected_at=expected.expected_at)
+        forgotten = set(self.history.finishes).difference(expected.history.finishes)
+        return replace(
+            self,
+            policy=policy,
+            history=expected.history,
+            expected_at=expected.expected_at,
+            forgotten_until=_latest(self.forgotten_until, *forgotten),
+        )
 
     @property
     def deadline(self) -> datetime | None:
@@ -219,3 +232,7 @@ class TrackedPolicy:
             storage_region=self.policy.storage_region,
             expected_date=Moment.of(self.expected_at),
         )
+
+
+def _latest(*moments: datetime | None) -> datetime | None:
+    return max((moment for moment in moments if moment), default=None)

@@ -17,7 +17,7 @@ class ServerState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     LATE = "late"
-    """The scheduled start has passed, the hour that a server has for it has not."""
+    """The scheduled start has passed, and that it was missed is not told: its hour goes on, or starts may be unread."""
     MISSED = "missed"
     INACTIVE = "inactive"
     UNKNOWN = "unknown"
@@ -33,10 +33,13 @@ _OF_STATUS = {
 
 
 def server_state(tracked: TrackedPolicy, now: datetime) -> ServerState:
-    """How it stands now: what is missing comes before how the last backup ended."""
+    """How it stands now: what is missing comes before how the last backup ended.
+
+    That a backup was missed is missed_backups' verdict, never the clock's: a start may still wait in the queue.
+    """
     if tracked.policy and not tracked.schedule:
         return ServerState.INACTIVE
-    if tracked.missed(now) or _last_was_missed(tracked):
+    if _last_was_missed(tracked):
         return ServerState.MISSED
     if tracked.expected_at and tracked.expected_at < now:
         return ServerState.LATE

@@ -24,6 +24,10 @@ LONGEST_OVERLAP = timedelta(days=7)
 MOST_SECRETS = 10
 
 
+class TooManySecrets(Exception):
+    """So many rotations overlap that another must wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class SigningSecret:
     """`whsec_` and the key in base64. `expires_at`: when it ceases to sign, aware, in UTC; None: not planned."""
@@ -58,7 +62,10 @@ def signature(signing_secrets: Sequence[SigningSecret], webhook_id: str, timesta
 def rotated(
     signing_secrets: Sequence[SigningSecret], new: SigningSecret, now: datetime, overlap: timedelta
 ) -> tuple[SigningSecret, ...]:
-    """The new secret and, for as long as they overlap, those that are current now. `InvalidTarget` names `overlap`."""
+    """The new secret and, for as long as they overlap, those that are current now.
+
+    Raises `InvalidTarget` for an overlap beyond 0 to 7 days, and `TooManySecrets`.
+    """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise InvalidTarget("overlap", f"0 to {LONGEST_OVERLAP.days} days are allowed")
     end = now + overlap
@@ -69,5 +76,5 @@ def rotated(
     # An overlap of nothing ends them in this very moment.
     kept = (new, *current(old, now))
     if len(kept) > MOST_SECRETS:
-        raise InvalidTarget("secrets", f"at most {MOST_SECRETS} can be current at once; wait until an older one ends")
+        raise TooManySecrets(f"at most {MOST_SECRETS} secrets can be current at once; wait until an older one ends")
     return kept

@@ -41,9 +41,12 @@ READS: dict[int, Any] = (
     | _refusal(HTTPStatus.UNAUTHORIZED)
     | _refusal(HTTPStatus.TOO_MANY_REQUESTS)
 )
-ACTS: dict[int, Any] = READS | _problems(HTTPStatus.CONFLICT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+ACTS: dict[int, Any] = READS | _problems(
+    HTTPStatus.CONFLICT, HTTPStatus.CONTENT_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+)
 WRITES: dict[int, Any] = (
     {204: {"description": "Done", "content": {}}}
     | READS
-    | _problems(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    | _problems(HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
+    | _problems(HTTPStatus.CONTENT_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from backup_webhooks.api.models import Model, MomentIn, Time
+from backup_webhooks.api.models import Input, Model, MomentIn, Time
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.stores.deliveries import DeliveryState
 from backup_webhooks.stores.delivery_log import Logged
@@ -67,14 +67,15 @@ class DeliveriesOut(Model):
     searched_back_to: Time
 
 
-class Since(Model):
-    """From which event's time on."""
+class RedeliveriesIn(Input):
+    """From which event's time on; and the `next` of the answer before, where there was one."""
 
     since: Annotated[MomentIn, Field(examples=["2026-11-24T00:00:00Z"])]
+    cursor: Annotated[str, Field(max_length=4000)] | None = None
 
 
 class RedeliveriesOut(Model):
-    """How many are to be attempted anew. `restSince`: from where to ask for the rest; null where there is none."""
+    """How many are to be attempted anew. `next`: the cursor to ask for the rest with; null where there is none."""
 
     count: int
-    rest_since: Time | None
+    next: str | None

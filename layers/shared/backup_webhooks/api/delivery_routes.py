@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import ACTS, READS
-from backup_webhooks.api.delivery_models import DeliveriesOut, DeliveryOut, RedeliveriesOut, Since
+from backup_webhooks.api.delivery_models import DeliveriesOut, DeliveryOut, RedeliveriesIn, RedeliveriesOut
 from backup_webhooks.api.models import MomentIn
 from backup_webhooks.api.services import services
 from backup_webhooks.messages import WebhookEvent
@@ -25,7 +25,6 @@ from backup_webhooks.stores.paging import InvalidCursor, from_cursor, to_cursor
 _SHOWN = timedelta(days=30)
 # A server's clock may be ahead.
 _AHEAD = timedelta(days=1)
-_MOST_REDELIVERIES = 1000
 
 router = Router()
 
@@ -45,11 +44,11 @@ def deliveries(  # noqa: PLR0913, PLR0917 - what a list is filtered by
     page = services().deliveries.page(
         account,
         since=_kept(since or now - _SHOWN, now),
-        until=until or now + _AHEAD,
+        until=min(until or now + _AHEAD, now + _AHEAD),
         limit=limit,
         cursor=cursor,
         event=event,
-        state=state,
+        states=[state] if state else [],
     )
     return DeliveriesOut(
         items=[_out(logged) for logged in page.entries], next=page.cursor, searched_back_to=page.searched_back_to
@@ -80,11 +79,11 @@ def redeliver(account: Account, delivery_id: str) -> Response[None]:
     summary="Attempt all failed deliveries anew",
     responses=ACTS | {202: {"description": "They will be attempted at once"}},
 )
-def redeliver_failed(account: Account, since: Since) -> Response[RedeliveriesOut]:
-    """Those of events since then that failed and are not to be retried, the oldest first, 1,000 a request."""
-    oldest = _kept(since.since, utc_now())
-    replayed = services().replays.undelivered_since(account, oldest, at_most=_MOST_REDELIVERIES)
-    body = RedeliveriesOut(count=replayed.count, rest_since=replayed.rest_since)
+def redeliver_failed(account: Account, wanted: RedeliveriesIn) -> Response[RedeliveriesOut]:
+    """Those of events since then that failed and are not to be retried, the latest first: a page of them a request."""
+    oldest = _kept(wanted.since, utc_now())
+    replayed = services().replays.undelivered_since(account, oldest, wanted.cursor)
+    body = RedeliveriesOut(count=replayed.count, next=replayed.cursor)
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, body)
 
 

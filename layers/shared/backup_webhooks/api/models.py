@@ -26,9 +26,15 @@ def expected_version(if_match: str | None) -> str | None:
 
 
 class Model(BaseModel):
-    """Base of all of them. What is not named is refused, lest a misspelt setting be ignored in silence."""
+    """Base of what goes out."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid")
+
+
+class Input(BaseModel):
+    """Base of what comes in. What is not named is refused, lest a misspelt setting be ignored in silence."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
 
 class FieldError(Model):

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from backup_webhooks.api.models import FieldError, Problem
 from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.replays import UnknownDelivery
+from backup_webhooks.signing import TooManySecrets
 from backup_webhooks.stores.configurations import Changed
 from backup_webhooks.stores.paging import InvalidCursor
 from backup_webhooks.stores.webhooks import Conflict, UnknownTarget
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/problem+json"
 _LONGEST_REASON = 300
+# The first of them are as good as all, and an answer has bounds too.
+_MOST_ERRORS = 20
 
 logger = Logger(child=True)
 
@@ -61,7 +64,7 @@ def _invalid_request(error: RequestValidationError) -> Response[str]:
             field=_path(failure["loc"][1:]),
             reason=textwrap.shorten(str(failure["msg"]).removeprefix("Value error, "), _LONGEST_REASON),
         )
-        for failure in failures
+        for failure in failures[:_MOST_ERRORS]
     ]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors)
 
@@ -102,6 +105,10 @@ def _conflict(_: Conflict) -> Response[str]:
     return problem(HTTPStatus.CONFLICT, "Somebody else has changed this in the same moment: try again.")
 
 
+def _too_many_secrets(error: TooManySecrets) -> Response[str]:
+    return problem(HTTPStatus.CONFLICT, str(error))
+
+
 def _service_error(error: ServiceError) -> Response[str]:
     return problem(HTTPStatus(error.status_code), str(error.msg))
 
@@ -128,6 +135,7 @@ _ANSWERS: dict[type[Exception], Any] = {
     UnknownDelivery: _not_found,
     Changed: _changed,
     Conflict: _conflict,
+    TooManySecrets: _too_many_secrets,
     ServiceError: _service_error,
     ClientError: _unavailable,
     BotoCoreError: _unavailable,

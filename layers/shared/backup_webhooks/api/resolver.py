@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import RequestEntityTooLargeError
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from backup_webhooks import __version__
@@ -30,6 +31,8 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+# The largest configuration that there can be has some 40.
+_LARGEST_BODY = 64 * 1024
 
 
 class WebhooksApi:
@@ -66,6 +69,8 @@ class WebhooksApi:
 
 def _strict_json(body: str) -> Any:
     """JSON as its standard has it, without NaN. Raises what Powertools knows as an error of the request."""
+    if len(body) > _LARGEST_BODY:
+        raise RequestEntityTooLargeError(f"At most {_LARGEST_BODY // 1024} KiB are taken.")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError) as error:

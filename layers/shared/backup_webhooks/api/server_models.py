@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from backup_webhooks.api.models import Model, Time
+from backup_webhooks.api.models import Input, Model, Time
 from backup_webhooks.days import DayResults
 from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.server_states import ServerState
@@ -93,7 +93,7 @@ _LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _ADDRESS = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*$"
 
 
-class Recipients(Model):
+class Recipients(Input):
     """The e-mail addresses that get the account's daily report."""
 
     recipients: Annotated[list[Annotated[str, Field(max_length=254, pattern=_ADDRESS)]], Field(max_length=20)]

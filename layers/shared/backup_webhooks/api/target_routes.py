@@ -9,8 +9,8 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import ACTS
 from backup_webhooks.api.services import services
+from backup_webhooks.api.target_edits import known_target
 from backup_webhooks.api.webhook_models import NewSecret, Overlap, Secret, TestOutcome
-from backup_webhooks.api.webhook_routes import known_target
 from backup_webhooks.delivery import Delivery
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import utc_now

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StrictBool, model_validator
 
-from backup_webhooks.api.models import Link, Model, Time
+from backup_webhooks.api.models import Input, Link, Model, Time
 from backup_webhooks.custom_headers import MOST_HEADERS
 from backup_webhooks.health import Health
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.signing import SigningSecret, current
-from backup_webhooks.targets import MAX_URL_LENGTH, DeliveryMode, Target
+from backup_webhooks.targets import MAX_URL_LENGTH, MOST_TARGETS, DeliveryMode, Target
 
 
 class Secret(Model):
@@ -119,7 +119,7 @@ class WebhooksOut(Model):
     links: list[Link]
 
 
-class TargetSettings(Model):
+class TargetSettings(Input):
     """What can be set of a target; what is left out stays as it is, or is the default of a new one.
 
     `headers`: all custom headers; null as a value keeps the stored one.
@@ -147,14 +147,14 @@ class TargetIn(TargetSettings):
 _TOLD_ONLY = {"targetId", "secrets", "health", "secret", "links"}
 
 
-class ConfigurationIn(Model):
+class ConfigurationIn(Input):
     """An event's targets as they are to be, all of them."""
 
     recursive: Annotated[bool, Field(strict=True, json_schema_extra={"const": False})] = False
-    target_uris: list[TargetIn]
+    target_uris: Annotated[list[TargetIn], Field(max_length=MOST_TARGETS)]
 
 
-class Overlap(Model):
+class Overlap(Input):
     """For how long the old signing secrets sign beside the new one."""
 
     overlap_hours: Annotated[float, Field(ge=0, le=168, strict=True, allow_inf_nan=False)] = 24

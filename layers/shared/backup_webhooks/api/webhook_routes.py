@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import READS, WRITES
 from backup_webhooks.api.models import IfMatch, Link, expected_version
 from backup_webhooks.api.services import services
+from backup_webhooks.api.target_edits import check_new_hosts, edited, known_target, with_settings
 from backup_webhooks.api.webhook_models import (
     ConfigurationIn,
     ConfigurationOut,
@@ -25,13 +25,11 @@ from backup_webhooks.api.webhook_models import (
     WebhookOut,
     WebhooksOut,
 )
-from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import utc_now
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.stores.configurations import Configuration
-from backup_webhooks.stores.webhooks import UnknownTarget
-from backup_webhooks.targets import MOST_TARGETS, Target, check_target
+from backup_webhooks.targets import MOST_TARGETS, Target
 
 Prefer = Annotated[
     str | None, Header(description="return=representation: the answer is 200 with what is stored then, new secrets too")
@@ -85,10 +83,11 @@ def put_configuration(
 ) -> Response[WebhookOut | None]:
     """Put these targets in the place of all that are there. Settings that are left out stay as they are."""
 
-    def edit(seen: Configuration) -> Sequence[Target]:
-        return [_edited(seen, one, f"targetUris[{position}].") for position, one in enumerate(wanted.target_uris)]
-
-    return _change(account, event, edit, if_match, prefer)
+    fields = {f"targetUris[{position}].": one for position, one in enumerate(wanted.target_uris)}
+    check_new_hosts(services().configurations.load(account, event), fields)
+    return _change(
+        account, event, lambda seen: [edited(seen, one, field) for field, one in fields.items()], if_match, prefer
+    )
 
 
 @router.delete("/v2/webhooks/<account>/<event>/configuration", summary="Remove an event's targets", responses=WRITES)
@@ -104,7 +103,8 @@ def add_target(
     account: Account, event: WebhookEvent, wanted: TargetIn, if_match: IfMatch = None, prefer: Prefer = None
 ) -> Response[WebhookOut | None]:
     """Add it to those that are there, or change the settings of the one with that URL."""
-    return _change(account, event, lambda seen: seen.having(_edited(seen, wanted)), if_match, prefer)
+    check_new_hosts(services().configurations.load(account, event), {"": wanted})
+    return _change(account, event, lambda seen: seen.having(edited(seen, wanted)), if_match, prefer)
 
 
 @router.delete("/v2/webhooks/<account>/<event>/configuration/targetUris", summary="Remove a target", responses=WRITES)
@@ -139,48 +139,10 @@ def patch_target(  # noqa: PLR0913, PLR0917 - what a request has
     return _change(
         account,
         event,
-        lambda seen: seen.having(_with_settings(known_target(seen, target_id), settings)),
+        lambda seen: seen.having(with_settings(known_target(seen, target_id), settings)),
         if_match,
         prefer,
     )
-
-
-def known_target(configuration: Configuration, target_id: str) -> Target:
-    """The event's target with that id. Raises `UnknownTarget`."""
-    if target := configuration.find(target_id):
-        return target
-    raise UnknownTarget(target_id)
-
-
-def _edited(seen: Configuration, wanted: TargetIn, prefix: str = "") -> Target:
-    """The target as it is to be. `InvalidTarget` names the field behind the prefix."""
-    target = Target(seen.account, seen.event, wanted.target_uri)
-    known = seen.find(target.target_id)
-    try:
-        target = _with_settings(known or target, wanted)
-        check_target(target)
-        if known is None:
-            services().hosts.check(target.url)
-    except InvalidTarget as error:
-        raise InvalidTarget(prefix + error.field, error.reason) from None
-    return target
-
-
-def _with_settings(target: Target, settings: TargetSettings) -> Target:
-    given: dict[str, Any] = {
-        name: value for name in ("format", "delivery", "enabled") if (value := getattr(settings, name)) is not None
-    }
-    if settings.headers is not None:
-        given["headers"] = {name: _header(target, name, value) for name, value in settings.headers.items()}
-    return replace(target, **given)
-
-
-def _header(target: Target, name: str, value: str | None) -> str:
-    if value is not None:
-        return value
-    if name not in target.headers:
-        raise InvalidTarget(f"headers[{name[:100]!a}]", "null keeps the value that is stored, and none is")
-    return target.headers[name]
 
 
 def _change(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backup_webhooks.errors import InvalidTarget
+from backup_webhooks.health import Health
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.signing import SigningSecret, new_secret
 from backup_webhooks.stores.items import from_item, to_item
@@ -18,6 +21,7 @@ from backup_webhooks.stores.target_items import (
     target_of,
     update_options,
 )
+from backup_webhooks.stores.webhooks import Conflict
 from backup_webhooks.targets import MOST_TARGETS, Target, check_target
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReas
 _SWITCHED_OFF = "switchedOffAt, switchedOffReason"
 # A target's health may be written in the same moment, which fails a transaction too.
 _TRIES = 5
+_PAUSE_SECONDS = 0.02
 
 
 class Changed(Exception):
@@ -89,17 +94,18 @@ class ConfigurationsStore:
 
         `edit` may be called several times. A target that is new has a signing secret, its own or a new one; secrets
         and health of the others stay, but a target that is switched on again begins anew. Raises `Changed` where the
-        version is not the expected one, or where others kept coming first; `InvalidTarget`; and what `edit` raises.
+        version is not the expected one; `Conflict` where others kept coming first; `InvalidTarget`; and what `edit`
+        raises.
         """
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             seen = self.load(account, event)
             if expected_version not in (None, seen.version):
                 raise Changed(event)
-            wanted = [target if target.secrets else replace(target, secrets=(new_secret(),)) for target in edit(seen)]
-            _check(seen, wanted)
+            wanted = _wanted(seen, edit(seen))
             if self._replace(seen, wanted):
-                return self.load(account, event)
-        raise Changed(event)
+                return wanted
+            time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))  # noqa: S311
+        raise Conflict(event)
 
     def save(self, target: Target) -> SigningSecret | None:
         """Store the target's settings, over those of one with the same URL for the same event.
@@ -110,7 +116,7 @@ class ConfigurationsStore:
         target = replace(target, secrets=(new_secret(),))
         stored = self.change(target.account, target.event, lambda seen: seen.having(target)).find(target.target_id)
         # By its value, not by what was there before: an answer that was lost makes us write twice.
-        return target.secrets[0] if stored and stored.secrets[:1] == target.secrets else None
+        return target.secrets[0] if stored and stored.secrets == target.secrets else None
 
     def remove(self, target: Target) -> None:
         """Remove the target, its secrets and its health. Nothing happens where it is gone already."""
@@ -126,30 +132,56 @@ class ConfigurationsStore:
         )
         return [from_item(item) for page in pages for item in page["Items"]]
 
-    def _replace(self, seen: Configuration, wanted: Sequence[Target]) -> bool:
-        """Whether it was done; not if anything that was seen has changed."""
-        changes = list(_changes(seen, wanted))
-        if not changes:
+    def _replace(self, seen: Configuration, wanted: Configuration) -> bool:
+        """Whether it was done; not if anything that was seen has changed, or is being changed."""
+        if wanted == seen:
             return True
+        changes = _changes(seen, wanted)
         revision: dict[str, Any] = {
             "Key": to_item({"account": seen.account, "target": f"{seen.event}#"}),
             "ConditionExpression": "revision = :seen" if seen.revision else "attribute_not_exists(revision)",
             "UpdateExpression": "SET revision = :next",
             "ExpressionAttributeValues": to_item(
-                {":next": seen.revision + 1} | ({":seen": seen.revision} if seen.revision else {})
+                {":next": wanted.revision} | ({":seen": seen.revision} if seen.revision else {})
             ),
         }
         writes: Any = [{kind: {"TableName": self.table} | write} for kind, write in [("Update", revision), *changes]]
         try:
             self.client.transact_write_items(TransactItems=writes)
-        except self.client.exceptions.TransactionCanceledException:
+        except self.client.exceptions.TransactionCanceledException as error:
+            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+            if not reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
+                raise
             return False
         return True
 
 
-def _changes(seen: Configuration, wanted: Sequence[Target]) -> Iterable[tuple[str, dict[str, Any]]]:
+def _wanted(seen: Configuration, targets: Sequence[Target]) -> Configuration:
+    """What there will be: these targets, with what we keep of those that are there. Raises `InvalidTarget`."""
+    for target in targets:
+        check_target(target)
+        assert (target.account, target.event) == (seen.account, seen.event)  # noqa: S101
+    if len(targets) > MOST_TARGETS:
+        raise InvalidTarget("targetUris", f"at most {MOST_TARGETS} targets an event are allowed")
+    if len({target.target_id for target in targets}) < len(targets):
+        raise InvalidTarget("targetUris", "the same targetUri is given twice")
+    kept = [_kept(seen.find(target.target_id), target) for target in targets]
+    kept.sort(key=lambda target: target.target_id)
+    changed = kept != list(seen.targets)
+    return replace(seen, targets=kept, revision=seen.revision + changed)
+
+
+def _kept(known: Target | None, target: Target) -> Target:
+    if known is None:
+        return target if target.secrets else replace(target, secrets=(new_secret(),))
+    # Switched on again: what led to its being switched off is no longer held against it.
+    health = Health() if target.enabled and not known.enabled else known.health
+    return replace(target, secrets=known.secrets, health=health)
+
+
+def _changes(seen: Configuration, wanted: Configuration) -> Iterable[tuple[str, dict[str, Any]]]:
     """What leads from one to the other: each a kind of write, and its parameters."""
-    for target in wanted:
+    for target in wanted.targets:
         known = seen.find(target.target_id)
         if known is None:
             fields = settings_of(target) | {"secrets": secret_items(target.secrets)}
@@ -159,15 +191,13 @@ def _changes(seen: Configuration, wanted: Sequence[Target]) -> Iterable[tuple[st
             )
         elif settings_of(known) != settings_of(target):
             yield "Update", _update(known, target)
-    kept = {target.target_id for target in wanted}
     for target in seen.targets:
-        if target.target_id not in kept:
+        if wanted.find(target.target_id) is None:
             yield "Delete", {"Key": key_of(target)}
 
 
 def _update(known: Target, target: Target) -> dict[str, Any]:
-    # Switched on again: what led to its being switched off is no longer held against it.
-    update = f"{_SETTINGS} REMOVE {_FAILING}, {_SWITCHED_OFF}" if target.enabled and not known.enabled else _SETTINGS
+    update = _SETTINGS if target.health == known.health else f"{_SETTINGS} REMOVE {_FAILING}, {_SWITCHED_OFF}"
     condition = "#enabled = :seen"
     values = {f":{name}": value for name, value in settings_of(target).items()} | {":seen": known.enabled}
     return {
@@ -175,16 +205,6 @@ def _update(known: Target, target: Target) -> dict[str, Any]:
         "ConditionExpression": condition,
         "UpdateExpression": update,
     } | update_options(update + condition, values)
-
-
-def _check(seen: Configuration, wanted: Sequence[Target]) -> None:
-    for target in wanted:
-        check_target(target)
-    if len(wanted) > MOST_TARGETS:
-        raise InvalidTarget("targetUris", f"at most {MOST_TARGETS} targets an event are allowed")
-    if len({target.target_id for target in wanted}) < len(wanted):
-        raise InvalidTarget("targetUris", "the same targetUri is given twice")
-    assert all((target.account, target.event) == (seen.account, seen.event) for target in wanted)  # noqa: S101
 
 
 def _of_account(account: str, prefix: str = "") -> dict[str, Any]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from operator import or_
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from backup_webhooks.delivery import Delivery
@@ -70,6 +73,8 @@ class DeliveryLog:
     def of_account(self, account: str, since: datetime, until: datetime) -> Iterator[Logged]:
         """The account's deliveries of events from `since` to `until`, in the order of the events."""
         since, until = since.astimezone(UTC), until.astimezone(UTC)
+        if since > until:
+            return
         paginator = self.client.get_paginator("query")
         for day in range((until.date() - since.date()).days + 1):
             query = self._query(
@@ -87,20 +92,24 @@ class DeliveryLog:
         limit: int,
         cursor: str | None = None,
         event: WebhookEvent | None = None,
-        state: DeliveryState | None = None,
+        states: Sequence[DeliveryState] = (),
     ) -> LogPage:
-        """The account's deliveries of events from `since` to `until`, the latest first. Raises `InvalidCursor`."""
-        wanted = {name: str(value) for name, value in {"event": event, "state": state}.items() if value}
+        """The account's deliveries of events from `since` to `until`, the latest first. Raises `InvalidCursor`.
+
+        `event`, `states`: of that event, in one of these states; all where none is given.
+        """
+        wanted = {"event": [str(event)] if event else [], "state": list(map(str, states))}
         # One more than is shown, to know whether there is more.
         found: list[dict[str, Any]] = []
-        before = _bound(cursor) if cursor else iso_milliseconds(until) + _BEHIND
+        latest = iso_milliseconds(until) + _BEHIND
+        before = min(_bound(cursor), latest) if cursor else latest
         day, examined = _day_of(before), 0
         for _ in range(_MOST_QUERIES):
             if before < iso_milliseconds(since):
                 return _page(found, limit, None, since)
             if examined >= _MOST_EXAMINED or len(found) > limit:
                 break
-            at_once = _EXAMINED_A_QUERY if wanted else limit + 2 - len(found)
+            at_once = _EXAMINED_A_QUERY if any(wanted.values()) else limit + 2 - len(found)
             query = self._query(account, day, iso_milliseconds(since), before, wanted)
             answer = self.client.query(**query, ScanIndexForward=False, Limit=at_once)
             # What stands at the bound itself was on the page before.
@@ -114,19 +123,22 @@ class DeliveryLog:
         return _page(found, limit, before, since)
 
     def _query(
-        self, account: str, day: date, first: str, last: str, wanted: Mapping[str, str] | None = None
+        self, account: str, day: date, first: str, last: str, wanted: Mapping[str, Sequence[str]] = MappingProxyType({})
     ) -> dict[str, Any]:
+        filters = {
+            name: {f":{name}{position}": value for position, value in enumerate(values)}
+            for name, values in wanted.items()
+            if values
+        }
+        values = {":accountDay": _partition(account, day), ":first": first, ":last": last}
         query = {
             "TableName": self.table,
             "KeyConditionExpression": "accountDay = :accountDay AND delivery BETWEEN :first AND :last",
-            "ExpressionAttributeValues": to_item(
-                {":accountDay": _partition(account, day), ":first": first, ":last": last}
-                | {f":{name}": value for name, value in (wanted or {}).items()}
-            ),
+            "ExpressionAttributeValues": to_item(reduce(or_, filters.values(), values)),
         }
-        if wanted:
-            query["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in wanted)
-            query["ExpressionAttributeNames"] = {f"#{name}": name for name in wanted}
+        if filters:
+            query["FilterExpression"] = " AND ".join(f"#{name} IN ({', '.join(of)})" for name, of in filters.items())
+            query["ExpressionAttributeNames"] = {f"#{name}": name for name in filters}
         return query
 
 

@@ -6,9 +6,12 @@ A cursor holds the rest of a key, never its account: whoever made one up would s
 from __future__ import annotations
 
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from backup_webhooks.messages import PRINTABLE
 
 
 class InvalidCursor(ValueError):
@@ -25,7 +28,8 @@ class Page[Item]:
 
 def to_cursor(*parts: str) -> str:
     """The parts as text that can stand in a URL."""
-    return urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode().rstrip("=")
+    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def from_cursor(cursor: str, length: int) -> Sequence[str]:
@@ -42,4 +46,4 @@ def from_cursor(cursor: str, length: int) -> Sequence[str]:
 
 def _may_be_key(part: object) -> bool:
     # A lone surrogate can't be sent.
-    return isinstance(part, str) and 0 < len(part.encode(errors="replace")) <= 1024 and part.isprintable()  # noqa: PLR2004
+    return isinstance(part, str) and len(part.encode(errors="replace")) <= 1024 and bool(re.match(PRINTABLE, part))  # noqa: PLR2004

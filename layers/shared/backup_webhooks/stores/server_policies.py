@@ -18,7 +18,7 @@ from backup_webhooks.missed import TOLERANCE, History
 from backup_webhooks.moments import iso_milliseconds
 from backup_webhooks.server_policies import ServerBackup, ServerPolicy, TrackedPolicy
 from backup_webhooks.stores.items import from_item, to_item
-from backup_webhooks.stores.paging import Page, from_cursor, to_cursor
+from backup_webhooks.stores.paging import InvalidCursor, Page, from_cursor, to_cursor
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -96,6 +96,8 @@ class ServerPoliciesStore:
             query["ExpressionAttributeValues"] |= to_item({":prefix": server_prefix})
         if cursor:
             server_id, server_policy_id = from_cursor(cursor, 2)
+            if not server_id.startswith(server_prefix):
+                raise InvalidCursor(cursor)
             start = {"account": account, "serverId": server_id, "serverPolicyId": server_policy_id}
             query["ExclusiveStartKey"] = to_item(start)
         answer = self.client.query(TableName=self.table, Limit=limit, **query)
@@ -172,8 +174,7 @@ def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
         values["expectedAt"] = tracked.expected_at
         values["deadline"] = tracked.expected_at + TOLERANCE
         values["dueShard"] = shard_of(tracked.server_policy_id)
-    if tracked.last_missed_at:
-        values["lastMissedAt"] = tracked.last_missed_at
+    values |= {"lastMissedAt": tracked.last_missed_at, "forgottenUntil": tracked.forgotten_until}
     values |= {"serverPolicyId": tracked.server_policy_id, "revision": tracked.revision}
     return {name: _to_text(value) for name, value in values.items() if value is not None}
 
@@ -192,6 +193,7 @@ def _tracked(item: dict[str, Any]) -> TrackedPolicy:
         history=History(**_values(item, _HISTORY_ATTRIBUTES)),
         expected_at=_from_text(item["expectedAt"]) if "expectedAt" in item else None,
         last_missed_at=_from_text(item.get("lastMissedAt")),
+        forgotten_until=_from_text(item.get("forgottenUntil")),
         days=_days(item),
         heard_of=heard_of,
         revision=int(item["revision"]),

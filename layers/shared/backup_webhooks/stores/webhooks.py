@@ -59,7 +59,7 @@ class WebhooksStore:
     def rotate_secret(self, target: Target, now: datetime, overlap: timedelta) -> SigningSecret:
         """Give the target a new signing secret, to be shown this once; the old ones sign too for the overlap.
 
-        Raises `InvalidTarget` for an overlap beyond 0 to 7 days, `UnknownTarget`, and `Conflict`.
+        Raises `InvalidTarget` for an overlap beyond 0 to 7 days, `TooManySecrets`, `UnknownTarget`, and `Conflict`.
         """
         item = self.client.get_item(TableName=self.table, Key=key_of(target), ConsistentRead=True).get("Item")
         if item is None:
