@@ -39,7 +39,10 @@ def launch(playwright: Playwright) -> Browser:
     """Chromium: the system's, or the one that `playwright install chromium` has fetched."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
-    return playwright.chromium.launch(executable_path=found, args=FLAGS)
+    # Playwright would switch the cache behind Back off, by which a signed-out page might be seen again.
+    return playwright.chromium.launch(
+        executable_path=found, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
+    )
 
 
 @pytest.fixture(scope="session")

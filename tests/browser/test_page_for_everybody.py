@@ -12,7 +12,7 @@ from backup_webhooks.messages import BackupFinished, BackupStatus, WebhookEvent
 from backup_webhooks.moments import Moment
 from backup_webhooks.recorder import Recorder
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from local import messages
 from local.receiver import Receiver
@@ -99,6 +99,35 @@ class TestSignIn:
         expect(person.page.get_by_role("alert")).to_contain_text("not started from this tab")
         expect(person.page.get_by_role("navigation")).to_be_hidden()
 
+    def test_a_renewal_that_comes_late_signs_nobody_in_again(self, account: Account, visit: Visit) -> None:
+        person = visit(account.alias)
+        expire = (
+            "s => sessionStorage.setItem(s, JSON.stringify({...JSON.parse(sessionStorage.getItem(s)), expiresAt: 0}))"
+        )
+        person.page.evaluate(expire, "simple-backup.session")
+        config = person.page.evaluate("fetch('/config.json').then(answer => answer.json())")
+        config["signIn"]["endSessionEndpoint"] = None
+        person.page.route("**/config.json", lambda route: route.fulfill(json=config))
+        held: list[Route] = []
+        person.page.route("**/token", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
+        person.page.reload()
+        person.page.get_by_role("button", name="Sign out").click()
+        expect(person.page.get_by_text("You have signed out.")).to_be_visible()
+
+        assert held
+        with person.page.expect_response("**/token"):
+            held[0].continue_()
+        person.page.wait_for_timeout(200)
+
+        assert person.page.evaluate("sessionStorage.getItem('simple-backup.session')") is None
+
+    def test_an_old_answer_of_the_provider_does_not_end_a_session(self, account: Account, visit: Visit) -> None:
+        person = visit(account.alias)
+
+        person.page.goto(person.page.url.partition("#")[0] + "?code=old&state=old")
+
+        expect(person.page.get_by_role("button", name="Sign out")).to_be_visible()
+
     def test_an_operator_chooses_the_account(self, account: Account, visit: Visit) -> None:
         account.set_target(WebhookEvent.FAILURE, "https://hooks.example/of-the-customer")
         person = visit("*")
@@ -126,13 +155,20 @@ class TestSignIn:
 
         ended = person.page.get_by_role("alert").filter(has_text="Your unsaved changes stay here")
         expect(ended).to_be_visible()
+        assert person.axe() == []
         expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/typed")
-        person.page.unroute_all()
+        person.page.unroute("**/token")
         ended.get_by_role("button", name="Sign in").click()
+        # The first load after it fails: nothing is lost by that either.
+        person.page.unroute("**/v2/**")
+        person.page.route("**/v2/webhooks/*", lambda route: route.fulfill(status=503, json={"detail": "try again"}))
         person.page.get_by_role("link", name=re.compile("@example.com$")).last.click()
+        expect(person.page.get_by_text("The webhooks could not be loaded.")).to_be_visible()
+        person.page.unroute("**/v2/webhooks/*")
+        person.page.reload()
         expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/typed")
         card.get_by_role("button", name="Save", exact=True).click()
-        expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+        expect(card.get_by_text("Saved", exact=True)).to_be_visible()
 
 
 class TestHostileText:

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from backup_webhooks.delivery import Delivery, Redelivery
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import Moment
+from backup_webhooks.stores.deliveries import DeliveriesStore
 from playwright.sync_api import expect
 
 from local import messages
@@ -31,7 +34,7 @@ def save(person: Person, label: str, url: str) -> None:
     card = person.open_event(label)
     card.get_by_label("Target URL").fill(url)
     card.get_by_role("button", name="Save", exact=True).click()
-    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    expect(card.get_by_text("Saved", exact=True)).to_be_visible()
 
 
 def test_a_url_is_set_saved_and_still_there_after_a_reload(account: Account, visit: Visit, receiver: Receiver) -> None:
@@ -137,7 +140,7 @@ def test_format_delivery_headers_and_the_switch_are_saved(account: Account, visi
     card.get_by_label("Header name").fill("X-Team")
     card.get_by_label("Header value").fill("s3cret")
     card.get_by_role("button", name="Save", exact=True).click()
-    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    expect(card.get_by_text("Saved", exact=True)).to_be_visible()
 
     target = account.target()
     assert (target.format, str(target.delivery), target.enabled) == ("detailed", "retry", False)
@@ -147,7 +150,7 @@ def test_format_delivery_headers_and_the_switch_are_saved(account: Account, visi
     expect(card.get_by_text("Off: nothing is sent")).to_be_visible()
     card.get_by_label("On", exact=True).check()
     card.get_by_role("button", name="Save", exact=True).click()
-    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    expect(card.get_by_text("Saved", exact=True)).to_be_visible()
     assert account.target().enabled
     assert account.target().headers == {"X-Team": "s3cret"}
     assert "s3cret" not in person.page.content()
@@ -162,14 +165,14 @@ def test_targets_are_added_up_to_five_and_removed(account: Account, visit: Visit
         card.get_by_label("Target URL").nth(number).fill(f"https://hooks.example/{number}")
     expect(card.get_by_role("button", name="Add target")).to_be_hidden()
     card.get_by_role("button", name="Save", exact=True).click()
-    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    expect(card.get_by_text("Saved", exact=True)).to_be_visible()
     assert len(account.webhooks.of_account(account.alias)) == 5
 
     first = card.get_by_role("group", name="Backup Success, target 1")
     gone = first.get_by_label("Target URL").input_value()
     first.get_by_role("button", name="Remove", exact=True).click()
     card.get_by_role("button", name="Save", exact=True).click()
-    expect(card.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    expect(card.get_by_text("Saved", exact=True)).to_be_visible()
     left = {target.url for target in account.webhooks.of_account(account.alias)}
     assert len(left) == 4
     assert gone not in left
@@ -193,6 +196,90 @@ def test_a_secret_is_rotated(account: Account, visit: Visit) -> None:
     assert kept.expires_at
     assert timedelta(hours=23) < kept.expires_at - datetime.now(UTC) <= timedelta(hours=24)
     expect(card.get_by_text("2 secrets in use")).to_be_visible()
+    expect(card.get_by_text("More: 0 custom headers, 2 signing secrets")).to_be_visible()
+    assert person.axe() == []
+    # Discarding other changes brings back no older secret, and takes this one from nobody.
+    card.get_by_label("Format").select_option("detailed")
+    card.get_by_role("button", name="Discard changes").click()
+    expect(card.get_by_label("New signing secret")).to_have_value(new.value)
+
+
+def test_a_discarded_change_brings_back_no_secret_that_was_kept(
+    account: Account, visit: Visit, receiver: Receiver
+) -> None:
+    person = visit(account.alias)
+    save(person, "Backup Failure", receiver.url)
+    card = person.open_event("Backup Failure")
+    card.get_by_role("button", name="I have kept it").click()
+
+    card.get_by_label("Format").select_option("detailed")
+    expect(card.get_by_role("button", name="Send test")).to_be_disabled()
+    card.get_by_role("button", name="Discard changes").click()
+
+    expect(card.get_by_label("New signing secret")).to_have_count(0)
+    expect(card.get_by_role("button", name="Send test")).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["X-A", "x-a"], "Given twice"), (["X A"], "A name is"), (["Host"], "not allowed"), (["x'y"], None)],
+)
+def test_what_is_wrong_with_a_header_is_told_at_it(
+    account: Account, visit: Visit, names: list[str], message: str | None
+) -> None:
+    card = visit(account.alias).open_event("Backup Failure")
+    card.get_by_label("Target URL").fill("https://hooks.example/headers")
+    card.get_by_text("More:").click()
+    for position, name in enumerate(names):
+        card.get_by_role("button", name="Add header").click()
+        card.get_by_label("Header name").nth(position).fill(name)
+        card.get_by_label("Header value").nth(position).fill(f"value {position}")
+    card.get_by_role("button", name="Save", exact=True).click()
+
+    if message is None:
+        expect(card.get_by_text("Saved", exact=True)).to_be_visible()
+        assert account.target().headers == {"x'y": "value 0"}
+        return
+    last = card.get_by_role("group", name="New header").last
+    expect(last.locator("[aria-invalid=true]")).to_have_accessible_description(re.compile(message))
+    expect(last.locator("[aria-invalid=true]")).to_be_focused()
+    assert account.webhooks.of_account(account.alias) == []
+
+
+def test_a_url_that_is_typed_twice_is_told_at_the_second(account: Account, visit: Visit) -> None:
+    card = visit(account.alias).open_event("Backup Failure")
+    card.get_by_role("button", name="Add target").click()
+    for position in range(2):
+        card.get_by_label("Target URL").nth(position).fill("https://hooks.example/same")
+    card.get_by_role("button", name="Save", exact=True).click()
+
+    expect(card.get_by_label("Target URL").nth(1)).to_have_accessible_description(re.compile("set above already"))
+    assert account.webhooks.of_account(account.alias) == []
+
+
+def test_a_delivery_that_was_never_attempted_is_shown_too(account: Account, visit: Visit, stack: Stack) -> None:
+    target = account.set_target(FAILURE, "https://hooks.example/removed")
+    store = DeliveriesStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], timedelta(days=30))
+    now = datetime.now(UTC)
+    delivery = Delivery(
+        account=account.alias,
+        event=FAILURE,
+        target_id=target.target_id,
+        occurred_at=Moment.of(now - timedelta(minutes=1)),
+        subject_id="rp",
+        body="{}",
+    )
+    store.abandon(Redelivery.first(delivery, now), "not attempted: the target was removed", now)
+    person = visit(account.alias)
+
+    row = person.page.get_by_role("row").filter(has_text="not attempted: the target was removed")
+    row.get_by_role("button").click()
+
+    expect(person.page.get_by_text("not called yet")).to_be_visible()
+    assert person.axe() == []
+    account.configurations.remove(target)
+    person.page.get_by_role("button", name="Send again").click()
+    expect(person.page.get_by_text("The target was removed: it is not called.")).to_be_visible()
 
 
 def test_a_failed_delivery_is_seen_and_sent_again(account: Account, visit: Visit, stack: Stack) -> None:
@@ -248,9 +335,32 @@ def test_who_was_overtaken_is_told_and_chooses(account: Account, visit: Visit) -
     expect(card.get_by_text("Somebody else has changed these targets.")).to_be_visible()
     assert account.target().url == "https://hooks.example/theirs"
 
+    assert person.axe() == []
     card.get_by_role("button", name=re.compile("^Load theirs")).click()
 
     expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/theirs")
+
+
+def test_who_was_overtaken_may_save_his_own_over_it_and_loses_no_header_in_silence(
+    account: Account, visit: Visit
+) -> None:
+    mine = account.set_target(FAILURE, "https://hooks.example/mine", headers={"X-Key": "s3cret"})
+    person = visit(account.alias)
+    card = person.open_event("Backup Failure")
+    card.get_by_label("Format").select_option("detailed")
+    account.configurations.remove(mine)
+    account.set_target(FAILURE, "https://hooks.example/theirs")
+    card.get_by_role("button", name="Save", exact=True).click()
+    card.get_by_role("button", name="Save mine over theirs").click()
+
+    value = card.get_by_label("Header value")
+    expect(value).to_be_focused()
+    expect(value).to_have_accessible_description(re.compile("Type"))
+    assert account.target().url == "https://hooks.example/theirs"
+    value.fill("s3cret again")
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_text("Saved", exact=True)).to_be_visible()
+    assert account.target().headers == {"X-Key": "s3cret again"}
 
 
 def test_unsaved_changes_are_not_lost_in_passing(account: Account, visit: Visit) -> None:
@@ -263,11 +373,10 @@ def test_unsaved_changes_are_not_lost_in_passing(account: Account, visit: Visit)
     person.page.get_by_role("dialog").get_by_role("button", name="Stay").click()
     expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/unsaved")
 
-    asked: list[str] = []
-    person.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-    person.page.evaluate("setTimeout(() => location.reload(), 0)")
-    person.page.wait_for_timeout(500)
-    assert asked == ["beforeunload"]
+    with person.page.expect_event("dialog") as asked:
+        person.page.once("dialog", lambda dialog: dialog.dismiss())
+        person.page.evaluate("setTimeout(() => location.reload(), 0)")
+    assert asked.value.type == "beforeunload"
 
     person.page.get_by_role("link", name="Servers").click()
     person.page.get_by_role("dialog").get_by_role("button", name="Leave").click()

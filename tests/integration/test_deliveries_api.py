@@ -197,6 +197,20 @@ def test_a_failed_delivery_is_replayed_and_its_outcome_seen(
     assert again["webhookId"] == failed["webhookId"]
 
 
+@pytest.mark.parametrize(("settings", "detail"), [({"enabled": False}, "is switched off"), (None, "was removed")])
+def test_a_target_that_would_not_be_called_is_a_conflict(
+    account: Account, add: Callable[..., None], client: Client, settings: dict[str, bool] | None, detail: str
+) -> None:
+    add(WebhookEvent.FAILURE, ago(hours=1), "p")
+    if settings:
+        account.set_target(WebhookEvent.FAILURE, f"https://hooks.example/{WebhookEvent.FAILURE}", **settings)
+    (failed,) = client.get(of_account(account.alias, "deliveries")).json["items"]
+
+    answer = client.post(of_account(account.alias, "deliveries", failed["deliveryId"], "redelivery"))
+
+    assert (answer.status, detail in answer.json["detail"]) == (409, True)
+
+
 def test_all_failed_since_are_replayed_at_once(
     account: Account, stack: Stack, log: Client, new_queue: Callable[[], str], client_of: Callable[..., Client]
 ) -> None:

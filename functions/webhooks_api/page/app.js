@@ -54,7 +54,9 @@ function openView({ moveFocus = false } = {}) {
     document.getElementById('account')?.focus();
     return;
   }
-  view = VIEWS[path]({ account, signal: closing.signal, stash: takeStash() });
+  view = VIEWS[path]({
+    account, signal: closing.signal, stash: readStash(), onRestored: () => sessionStorage.removeItem(STASH_KEY),
+  });
   show(view.title, view.node);
   if (moveFocus) {
     window.scrollTo(0, 0);
@@ -97,7 +99,11 @@ const mayLose = () => ask({
 });
 
 async function followHash() {
-  if (!currentSession() || location.hash === shown?.hash) return;
+  if (!shown || location.hash === shown.hash) return;
+  if (!currentSession() || document.querySelector('dialog[open]')) {
+    history.replaceState(null, '', shown.hash || location.pathname); // What is asked there comes first.
+    return;
+  }
   const wanted = location.hash;
   if (view?.isUnsettled()) {
     history.replaceState(null, '', shown.hash || location.pathname);
@@ -139,6 +145,7 @@ async function leave() {
   leaving = true;
   closeView();
   sessionStorage.removeItem(ACCOUNT_KEY);
+  sessionStorage.removeItem(STASH_KEY);
   const left = await signOut().catch(() => false);
   leaving = left;
   if (left) return;
@@ -167,11 +174,9 @@ function sessionEnded() {
     button('Sign in', again, { class: 'primary' }), trouble));
 }
 
-function takeStash() {
+function readStash() {
   const kept = JSON.parse(sessionStorage.getItem(STASH_KEY));
-  if (!kept || shown.path !== '#/webhooks') return null;
-  sessionStorage.removeItem(STASH_KEY);
-  return kept.account === shown.account && kept.who === shown.who ? kept.events : null;
+  return kept?.account === shown.account && kept.who === shown.who ? kept.events : null;
 }
 
 async function start() {

@@ -46,7 +46,8 @@ class DeliveryRows {
     this.delivery = delivery;
     this.disclosure.replaceChildren(h('span', { class: 'visually-hidden' }, 'Details of '), clock(delivery.occurredAt));
     const cells = [
-      this.disclosure, EVENT_LABELS[delivery.event] ?? delivery.event, stateOf(delivery), shortUrl(delivery.targetUri),
+      this.disclosure, EVENT_LABELS[delivery.event] ?? delivery.event, stateOf(delivery),
+      delivery.targetUri === null ? NOTHING : shortUrl(delivery.targetUri),
       delivery.status ?? NOTHING, delivery.milliseconds === null ? NOTHING : `${delivery.milliseconds} ms`, delivery.reason ?? NOTHING,
     ];
     const keepFocus = document.activeElement === this.disclosure;
@@ -64,7 +65,7 @@ class DeliveryRows {
   showDetail() {
     const { delivery } = this;
     const facts = [
-      ['Target', delivery.targetUri], ['Event at', utcTime(delivery.occurredAt)], ['About', delivery.subjectId],
+      ['Target', delivery.targetUri ?? 'not called yet'], ['Event at', utcTime(delivery.occurredAt)], ['About', delivery.subjectId],
       ['webhook-id', delivery.webhookId], ['Attempts', String(delivery.attempts)],
       delivery.attemptedAt && ['Last attempt', clock(delivery.attemptedAt)],
       delivery.retryAt && ['Next retry', clock(delivery.retryAt)],
@@ -84,11 +85,12 @@ class DeliveryRows {
     setAvailable(this.againButton, false);
     this.outcome.replaceChildren('Sending…');
     try {
-      const before = this.delivery.attempts;
+      // As it is now: a retry may have been made since the list was read.
+      const { attempts: before } = await readDelivery(this.account, this.delivery.deliveryId, this.signal);
       await sendAgain(this.account, this.delivery.deliveryId);
       const answered = await this.follow(before);
       this.outcome.replaceChildren(answered
-        ? stateOf(answered, answerText(answered), answered.reason) : 'Still in progress. Refresh to look again.');
+        ? stateOf(answered, answerText(answered), answered.reason) : 'Nothing has come of it yet. Refresh to look again.');
     } catch (error) {
       if (!this.signal.aborted) this.outcome.replaceChildren(stateMark('bad', `Not sent again: ${error.message}`));
     }
@@ -140,7 +142,8 @@ class Deliveries extends PagedPanel {
     const { since, until } = this.wanted();
     const isBackwards = since && until && since >= until;
     this.until.complain(isBackwards ? 'This must be later than From.' : null);
-    if (!isBackwards) await super.refresh();
+    if (isBackwards) this.moreButton.hidden = true;
+    else await super.refresh();
   }
 
   ask(cursor) {

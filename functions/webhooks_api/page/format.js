@@ -14,11 +14,14 @@ function format(date, options, zone) {
   return formats.get(key).format(date);
 }
 
+/** The year, where it is not the present one. */
+const year = (iso) => (iso.slice(0, 4) === String(new Date().getUTCFullYear()) ? {} : { year: 'numeric' });
+
 /** `Nov 24, 03:12` in the reader's zone. */
-export const shortTime = (iso) => format(new Date(iso), TIME, READERS_ZONE);
+export const shortTime = (iso) => format(new Date(iso), { ...TIME, ...year(iso) }, READERS_ZONE);
 
 /** `Nov 24, 03:12:07` in the reader's zone. */
-export const exactTime = (iso) => format(new Date(iso), SECONDS, READERS_ZONE);
+export const exactTime = (iso) => format(new Date(iso), { ...SECONDS, ...year(iso) }, READERS_ZONE);
 
 /** `2026-11-24 01:00:00 UTC`. */
 export const utcTime = (iso) => `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
@@ -39,7 +42,7 @@ export function timeOnBothClocks(iso, zone) {
   return { there, zone: known, here: here === there ? null : here };
 }
 
-const shortIn = (iso, zone) => format(new Date(iso), { weekday: 'short', ...TIME }, zone);
+const shortIn = (iso, zone) => format(new Date(iso), { weekday: 'short', ...TIME, ...year(iso) }, zone);
 
 function isZone(zone) {
   try {

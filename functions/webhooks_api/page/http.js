@@ -29,8 +29,9 @@ const WORDS_BY_STATUS = {
  */
 export async function fetchJson(url, { timeoutMs = USUAL_TIMEOUT_MS, signal, ...options } = {}) {
   const deadline = AbortSignal.timeout(timeoutMs);
+  const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
   try {
-    const response = await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, deadline]) : deadline });
+    const response = await fetch(url, { ...options, signal: either });
     return understand(response, await response.text());
   } catch (error) {
     if (error instanceof ApiError || signal?.aborted) throw error;

@@ -1,4 +1,4 @@
-import { button, failureNote, h, isAvailable, loadingNote, setAvailable } from './dom.js';
+import { button, failureNote, focusOn, h, isAvailable, loadingNote, setAvailable } from './dom.js';
 
 /** A panel with a list that is read page by page. A list says how to `ask`, `show` and `clear`, and what it is `called`. */
 export class PagedPanel {
@@ -8,13 +8,18 @@ export class PagedPanel {
     this.place = h('div', {});
     this.reach = h('p', { class: 'hint', role: 'status' });
     this.moreButton = button('Load more', () => this.loadMore(), { hidden: true });
-    this.foot = h('div', { class: 'list-foot' }, this.reach, this.moreButton);
+    this.trouble = h('div', {}); // of a further page, where its button is
+    this.foot = h('div', {}, this.trouble, h('div', { class: 'list-foot' }, this.reach, this.moreButton));
   }
 
   /** Reads the first page anew. */
   async refresh() {
     if (this.signal.aborted) return;
+    // What is asked now has another next page.
+    this.moreButton.hidden = true;
     this.reach.textContent = '';
+    // The button that was pressed is about to go.
+    if (this.place.contains(document.activeElement)) focusOn(this.node.querySelector('h2'));
     this.place.replaceChildren(loadingNote(`Loading the ${this.called}…`));
     this.list.classList.add('stale');
     await this.read(null, () => this.refresh());
@@ -33,6 +38,7 @@ export class PagedPanel {
     const question = this.question = Symbol('question');
     const isOutdated = () => this.signal.aborted || question !== this.question;
     this.node.setAttribute('aria-busy', 'true');
+    this.trouble.replaceChildren();
     try {
       const page = await this.ask(cursor);
       if (isOutdated()) return null;
@@ -44,7 +50,7 @@ export class PagedPanel {
     } catch (error) {
       if (isOutdated()) return null;
       if (!cursor) this.clear();
-      this.place.replaceChildren(failureNote(`The ${this.called} could not be loaded. ${error.message}`, again));
+      (cursor ? this.trouble : this.place).replaceChildren(failureNote(`The ${this.called} could not be loaded. ${error.message}`, again));
       return null;
     } finally {
       if (!isOutdated()) this.node.setAttribute('aria-busy', 'false');

@@ -4,6 +4,8 @@ import { counted, shortTime } from './format.js';
 
 const USUAL_OVERLAP_HOURS = 24;
 const MOST_OVERLAP_HOURS = 168;
+// RFC 9110: a token.
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/;
 
 /**
  * A new signing secret, shown this once.
@@ -33,7 +35,7 @@ export function secretBox(secret, onKept) {
 /** The signing secrets of a stored target: how many are current, and a new one. */
 export class SigningSecrets {
   /**
-   * @param {{account: string, event: string, onSecret: (secret: string) => void}} context
+   * @param {{account: string, event: string, onSecret: (secret: string, secrets: {expiresAt: ?string}[]) => void}} context
    */
   constructor(context) {
     this.context = context;
@@ -88,7 +90,7 @@ export class SigningSecrets {
       const { secret, secrets } = await rotateSecret(account, event, this.target.targetId, hours);
       this.show({ ...this.target, secrets });
       this.outcome.textContent = 'A new secret has been made.';
-      onSecret(secret);
+      onSecret(secret, secrets);
     } catch (error) {
       const about = error.errors?.[0]?.reason;
       this.outcome.textContent = `No new secret: ${about ?? error.message}`;
@@ -163,10 +165,26 @@ export class CustomHeaders {
     for (const { name, value } of this.rows) [name, value].forEach((part) => part.complain(null));
   }
 
-  /** The first header that has a value but no name, after saying so. */
-  nameless() {
-    const row = this.rows.find(({ name, value }) => !name.control.value.trim() && value.control.value);
-    row?.name.complain('Type a name.');
-    return row?.name.control;
+  /**
+   * What can be told without asking the service.
+   * @param {boolean} isNewTarget stored values are another target's, and don't follow
+   * @returns {?HTMLElement} the first control to be mended, after saying how
+   */
+  firstGap(isNewTarget) {
+    const seen = new Set();
+    for (const { name, value, isStored } of this.rows) {
+      const key = name.control.value.trim().toLowerCase();
+      const isEmpty = value.control.value === '';
+      if (!key && isEmpty) continue;
+      const complain = (part, reason) => {
+        part.complain(reason);
+        return part.control;
+      };
+      if (!HEADER_NAME.test(key)) return complain(name, 'A name is 1 to 100 letters, digits and !#$%&\'*+-.^_`|~');
+      if (seen.has(key)) return complain(name, 'Given twice; upper and lower case make no difference.');
+      if (isEmpty && isNewTarget) return complain(value, isStored ? 'Type the value again: the URL is new.' : 'Type a value.');
+      seen.add(key);
+    }
+    return null;
   }
 }

@@ -52,6 +52,7 @@ class ServerList extends PagedPanel {
   }
 
   searchSoon() {
+    this.moreButton.hidden = true;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.refresh(), TYPING_PAUSE_MS);
   }

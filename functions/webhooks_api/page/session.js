@@ -51,7 +51,9 @@ export async function completeSignIn() {
   const pending = stored(PENDING_KEY);
   sessionStorage.removeItem(PENDING_KEY);
   history.replaceState(null, '', location.pathname + (pending?.hash || location.hash));
-  if (!pending || pending.state !== answer.get('state')) {
+  const isOurs = pending && pending.state === answer.get('state');
+  if (!isOurs && session) return; // An old answer, such as Back brings: the session stands.
+  if (!isOurs) {
     throw new ApiError('The sign-in was not started from this tab, so it was not accepted. Sign in again.');
   }
   if (answer.has('error')) throw new ApiError(answer.get('error_description') ?? answer.get('error'));
@@ -109,12 +111,15 @@ export async function signOut() {
 }
 
 async function exchange(grant) {
+  const before = session;
   const { signIn: provider } = await readSettings();
   const tokens = await fetchJson(provider.tokenEndpoint, {
     method: 'POST', body: new URLSearchParams({ ...grant, client_id: provider.clientId }),
   });
   const token = tokens?.[provider.token];
   if (!token) throw new ApiError('The identity provider has sent no token that this page can use.');
+  // Who has signed out meanwhile stays so.
+  if (session !== before) throw new ApiError('Your session has ended.', { status: 401 });
   const claims = { ...claimsOf(tokens.id_token), ...claimsOf(token) };
   session = {
     token,

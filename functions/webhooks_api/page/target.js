@@ -27,7 +27,7 @@ export class TargetRow {
     this.card = card;
     this.buildSettings(card);
     this.headers = new CustomHeaders(() => this.changed());
-    this.secrets = new SigningSecrets({ ...card, onSecret: (secret) => this.showSecret(secret) });
+    this.secrets = new SigningSecrets({ ...card, onSecret: (secret, secrets) => this.adoptSecret(secret, secrets) });
     this.secretPlace = h('div', {});
     this.health = h('div', { class: 'health' });
     this.note = h('p', { class: 'hint', hidden: true });
@@ -109,7 +109,8 @@ export class TargetRow {
 
   reflect() {
     const isStored = this.hasStoredUrl();
-    this.testButton.disabled = !isStored;
+    // What is stored is what is tested.
+    this.testButton.disabled = !this.stored || JSON.stringify(this.draft()) !== JSON.stringify(unchanged(this.stored));
     this.health.replaceChildren(isStored ? healthMark(this.stored) : stateMark('new', 'Not saved yet'));
     const note = isStored ? wayBack(this.stored) : this.stored && 'With another URL this is a new target: it gets its own signing secret, and header values are to be typed again.';
     this.note.textContent = note || '';
@@ -118,8 +119,15 @@ export class TargetRow {
     this.summary.textContent = `More: ${counted(this.headers.pairs().length, 'custom header')}${secrets}`;
   }
 
+  adoptSecret(secret, secrets) {
+    Object.assign(this.stored, { secret, secrets });
+    this.showSecret(secret);
+    this.reflect();
+  }
+
   showSecret(secret) {
     this.secretPlace.replaceChildren(secretBox(secret, () => {
+      this.stored.secret = null;
       this.secretPlace.replaceChildren();
       this.url.control.focus();
     }));
@@ -131,15 +139,23 @@ export class TargetRow {
     this.headers.forgive();
   }
 
-  /** What can be told without asking the service. @returns {?HTMLElement} the first control to be mended */
-  firstGap() {
+  /**
+   * What can be told without asking the service.
+   * @param {TargetRow[]} above the event's rows above this one
+   * @returns {?HTMLElement} the first control to be mended
+   */
+  firstGap(above) {
     if (!this.url.control.value.trim()) {
       this.url.complain('Type a URL, or remove the target.');
       return this.url.control;
     }
-    const nameless = this.headers.nameless();
-    if (nameless) this.more.open = true;
-    return nameless;
+    if (above.some((row) => row.draft().targetUri === this.draft().targetUri)) {
+      this.url.complain('This URL is set above already.');
+      return this.url.control;
+    }
+    const gap = this.headers.firstGap(!this.hasStoredUrl());
+    if (gap) this.more.open = true;
+    return gap;
   }
 
   /**
@@ -148,7 +164,7 @@ export class TargetRow {
    * @returns {HTMLElement} the control that it is about
    */
   complain(where, reason) {
-    const header = /^headers\['(.*)'\]$/.exec(where)?.[1];
+    const header = /^headers\[(['"])(.*)\1\]$/.exec(where)?.[2];
     if (where.startsWith('headers')) this.more.open = true;
     const control = header !== undefined && this.headers.complain(header, reason);
     if (control) return control;

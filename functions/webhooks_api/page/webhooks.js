@@ -30,6 +30,8 @@ class EventCard {
     this.item = item;
     const targets = item.configuration.targetUris;
     const before = new Map(this.rows.filter((row) => row.stored).map((row) => [row.stored.targetId, row]));
+    // A secret that nobody has said to have kept is told here alone.
+    for (const target of targets) target.secret ??= before.get(target.targetId)?.stored.secret ?? null;
     this.rows = drafts
       ? drafts.map(({ targetId, draft }) => new TargetRow(this.context(), targets.find((target) => target.targetId === targetId) ?? null, draft))
       : targets.map((target) => before.get(target.targetId)?.adopt(target) ?? new TargetRow(this.context(), target));
@@ -102,19 +104,19 @@ class EventCard {
     focusOn(this.node.querySelector('h2'));
   }
 
-  async save(etag = this.item.etag) {
+  async save() {
     if (!isAvailable(this.saveButton)) return;
     this.rows.forEach((row) => row.forgive());
     this.trouble.replaceChildren();
     const rows = this.filledRows();
-    const gaps = rows.map((row) => row.firstGap()).filter(Boolean);
+    const gaps = rows.map((row, index) => row.firstGap(rows.slice(0, index))).filter(Boolean);
     if (gaps.length) {
       gaps[0].focus();
       return;
     }
     this.setSaving(true);
     try {
-      const saved = await saveTargets(this.account, this.event, etag, rows.map((row) => row.request()));
+      const saved = await saveTargets(this.account, this.event, this.item.etag, rows.map((row) => row.request()));
       this.setSaving(false);
       this.show(saved);
       this.outcome.textContent = 'Saved';
@@ -149,13 +151,13 @@ class EventCard {
       if (row) controls.push(row.complain(where, reason));
       else this.trouble.append(h('p', { class: 'alert' }, `Not saved: ${reason}`));
     }
-    this.outcome.textContent = 'Not saved: see the marked fields.';
+    this.outcome.textContent = controls.length ? 'Not saved: see the marked fields.' : '';
     controls[0]?.focus();
   }
 
   showConflict() {
     const theirs = button('Load theirs (your changes are lost)', () => this.settle((item) => { this.show(item); focusOn(this.node.querySelector('h2')); }));
-    const mine = button('Save mine over theirs', () => this.settle((item) => { this.saveButton.focus(); return this.save(item.etag); }));
+    const mine = button('Save mine over theirs', () => this.settle((item) => this.saveOver(item)));
     this.trouble.replaceChildren(h('div', { class: 'alert' },
       h('p', {}, 'Somebody else has changed these targets.'), h('div', { class: 'actions' }, theirs, mine)));
     theirs.focus();
@@ -169,6 +171,15 @@ class EventCard {
     }
   }
 
+  /** Saves what is seen here over what is there now. */
+  saveOver(item) {
+    this.show(item, this.drafts());
+    this.saveButton.focus();
+    if (this.isDirty()) return this.save();
+    this.outcome.textContent = 'It is already as you want it.';
+    return null;
+  }
+
   current() {
     return readWebhook(this.account, this.event, this.signal);
   }
@@ -178,8 +189,12 @@ class EventCard {
     if (!this.isDirty()) return null;
     return {
       etag: this.item.etag,
-      drafts: this.filledRows().map((row) => ({ targetId: row.stored?.targetId ?? null, draft: row.draft() })),
+      drafts: this.drafts(),
     };
+  }
+
+  drafts() {
+    return this.filledRows().map((row) => ({ targetId: row.stored?.targetId ?? null, draft: row.draft() }));
   }
 
   /** Brings back what was carried; the older version stays, so that a change in between is noticed on Save. */
@@ -191,9 +206,9 @@ class EventCard {
 
 /**
  * The view "Webhooks".
- * @param {{account: string, signal: AbortSignal, stash: ?Object<string, object>}} context
+ * @param {{account: string, signal: AbortSignal, stash: ?Object<string, object>, onRestored: () => void}} context
  */
-export function webhooksView({ account, signal, stash }) {
+export function webhooksView({ account, signal, stash, onRestored }) {
   const cards = new Map();
   const place = h('div', { class: 'stack', 'aria-busy': 'true' }, loadingNote('Loading the webhooks…'));
   const load = async () => {
@@ -203,6 +218,7 @@ export function webhooksView({ account, signal, stash }) {
       for (const item of items) cards.set(item.name, new EventCard(item, { account, formats, mostTargets, signal }));
       for (const [name, kept] of Object.entries(stash ?? {})) cards.get(name)?.restore(kept);
       place.replaceChildren(...[...cards.values()].map((card) => card.node));
+      onRestored();
     } catch (error) {
       if (signal.aborted) return;
       place.replaceChildren(failureNote(`The webhooks could not be loaded. ${error.message}`, () => {

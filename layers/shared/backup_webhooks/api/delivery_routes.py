@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Router
@@ -15,6 +15,7 @@ from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import ACTS, READS
 from backup_webhooks.api.delivery_models import DeliveriesOut, DeliveryOut, RedeliveriesIn, RedeliveriesOut
 from backup_webhooks.api.models import MomentIn
+from backup_webhooks.api.problems import problem
 from backup_webhooks.api.services import services
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import utc_now
@@ -58,9 +59,7 @@ def deliveries(  # noqa: PLR0913, PLR0917 - what a list is filtered by
 @router.get("/v2/webhooks/<account>/deliveries/<delivery_id>", summary="One delivery", responses=READS)
 def delivery(account: Account, delivery_id: str) -> DeliveryOut:
     """Its entry in the log, as it is now."""
-    if logged := services().deliveries.find(account, _sort_key(delivery_id)):
-        return _out(logged)
-    raise NotFoundError("There is no such delivery, or it is older than the log.")
+    return _out(_found(account, delivery_id))
 
 
 @router.post(
@@ -68,9 +67,18 @@ def delivery(account: Account, delivery_id: str) -> DeliveryOut:
     summary="Attempt a delivery anew",
     responses=ACTS | {202: {"description": "It will be attempted at once", "content": {}}},
 )
-def redeliver(account: Account, delivery_id: str) -> Response[None]:
-    """Whatever came of it before, under its `webhook-id`; asked for twice before it is made, it is made once."""
-    services().replays.one(account, _sort_key(delivery_id))
+def redeliver(account: Account, delivery_id: str) -> Response[Any]:
+    """Whatever came of it before, under its `webhook-id`; asked for twice before it is made, it is made once.
+
+    409 where its target was removed or is switched off: it would not be called.
+    """
+    delivery = _found(account, delivery_id).delivery
+    target = services().configurations.load(account, delivery.event).find(delivery.target_id)
+    if target is None or not target.enabled:
+        return problem(
+            HTTPStatus.CONFLICT, f"The target {'is switched off' if target else 'was removed'}: it is not called."
+        )
+    services().replays.one(account, delivery.sort_key)
     return Response(HTTPStatus.ACCEPTED)
 
 
@@ -96,8 +104,11 @@ def _out(logged: Logged) -> DeliveryOut:
     return DeliveryOut.of(logged, to_cursor(logged.delivery.sort_key))
 
 
-def _sort_key(delivery_id: str) -> str:
+def _found(account: str, delivery_id: str) -> Logged:
     try:
-        return from_cursor(delivery_id, 1)[0]
+        (sort_key,) = from_cursor(delivery_id, 1)
     except InvalidCursor:
         raise NotFoundError("There is no such delivery.") from None
+    if logged := services().deliveries.find(account, sort_key):
+        return logged
+    raise NotFoundError("There is no such delivery, or it is older than the log.")
