@@ -192,6 +192,7 @@ class TestHostileText:
                     restorePointCreationStatus="SUCCESS",
                     backupFinishedDate=end,
                     serverId=HOSTILE,
+                    serverPolicyId=str(uuid.uuid4()),
                     restorePointId=HOSTILE,
                 ),
             )
