@@ -256,6 +256,12 @@ class TestRefusals:
 
         assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
 
+    def test_there_are_no_sub_accounts_to_be_told_of(self, account: Account, client: Client) -> None:
+        answer = client.put(configuration(account), {"recursive": True, "targetUris": [{"targetUri": url()}]})
+
+        assert list(answer.errors) == ["recursive"]
+        assert account.webhooks.of_account(account.alias) == []
+
     def test_of_many_errors_the_first_are_named(self, account: Account, client: Client) -> None:
         answer = client.put(configuration(account), {"targetUris": [], **{f"x{number}": 1 for number in range(500)}})
 

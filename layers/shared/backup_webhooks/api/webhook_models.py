@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, model_validator
 
@@ -150,7 +150,7 @@ _TOLD_ONLY = {"targetId", "secrets", "health", "secret", "links"}
 class ConfigurationIn(Input):
     """An event's targets as they are to be, all of them."""
 
-    recursive: Annotated[bool, Field(strict=True, json_schema_extra={"const": False})] = False
+    recursive: Literal[False] = False
     target_uris: Annotated[list[TargetIn], Field(max_length=MOST_TARGETS)]
 
 
