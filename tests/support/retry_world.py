@@ -22,6 +22,7 @@ from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.replays import Replays
 from backup_webhooks.retries import RetrySchedule
 from backup_webhooks.sender import Attempt, Sender
+from backup_webhooks.stores.backups import BackupsStore
 from backup_webhooks.stores.deliveries import DeliveriesStore
 from backup_webhooks.stores.delivery_log import DeliveryLog
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
@@ -136,6 +137,7 @@ class RetryWorld:
             deliverer=deliverer(notifiers),
             retry_queue=retry_queue,
             recorder=Recorder(ServerPoliciesStore(client, outputs["ServerPoliciesTableName"])),
+            backups=BackupsStore(dynamodb, outputs["BackupsTableName"]),
             heartbeats=HeartbeatsStore(client, outputs["ServerPoliciesTableName"]),
             clock=clock,
         )

@@ -10,6 +10,7 @@ from typing import Self
 from aws_lambda_powertools import Logger
 
 from backup_webhooks import clients
+from backup_webhooks.backups import Backup
 from backup_webhooks.deliverer import Deliverer, Outcome
 from backup_webhooks.delivery import Delivery, Redelivery
 from backup_webhooks.messages import (
@@ -21,11 +22,12 @@ from backup_webhooks.messages import (
     ServerPolicyChanged,
     parse_message,
 )
-from backup_webhooks.moments import Clock, utc_now
+from backup_webhooks.moments import Clock, Moment, utc_now
 from backup_webhooks.recorder import Recorder
 from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.sender import Attempt
 from backup_webhooks.settings import NotifierSettings
+from backup_webhooks.stores.backups import BackupsStore
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksStore
@@ -57,6 +59,7 @@ class Notifier:
     deliverer: Deliverer
     retry_queue: RedeliveryQueue
     recorder: Recorder
+    backups: BackupsStore
     heartbeats: HeartbeatsStore
     clock: Clock = utc_now
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "delivery"))
@@ -71,6 +74,7 @@ class Notifier:
             deliverer=Deliverer.of(settings.delivery, webhooks),
             retry_queue=RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url),
             recorder=Recorder(ServerPoliciesStore(dynamodb, settings.server_policies_table)),
+            backups=BackupsStore(dynamodb, settings.backups_table),
             heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
         )
 
@@ -87,15 +91,19 @@ class Notifier:
             case BackupStarted() | ServerPolicyChanged() as message:
                 self.recorder.record(message)
                 return Notified()
-            case BackupMissed() as message:
-                return self._notify(message, deadline)
-            case BackupFinished() as message:
+            case BackupFinished() | BackupMissed() as message:
                 # At the same time: the customer need not wait for our books.
-                recorded = self._threads.submit(self.recorder.record, message)
+                recorded = self._threads.submit(self._record, message)
                 try:
                     return self._notify(message, deadline)
                 finally:
                     recorded.result()
+
+    def _record(self, notice: Notice) -> None:
+        self.backups.keep(Backup.of(notice, Moment.of(self.clock())))
+        # What there is to note of a miss in its server policy, missed_backups has noted.
+        if isinstance(notice, BackupFinished):
+            self.recorder.record(notice)
 
     def _notify(self, notice: Notice, deadline: datetime) -> Notified:
         event = notice.webhook_event

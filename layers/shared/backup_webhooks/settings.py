@@ -88,13 +88,15 @@ class NotifierSettings:
 
     delivery: DeliverySettings
     server_policies_table: str
+    backups_table: str
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read from what `DeliverySettings` reads, and SERVER_POLICIES_TABLE."""
+        """Read from what `DeliverySettings` reads, SERVER_POLICIES_TABLE and BACKUPS_TABLE."""
         return cls(
             delivery=DeliverySettings.from_env(environment),
             server_policies_table=required("SERVER_POLICIES_TABLE", environment),
+            backups_table=required("BACKUPS_TABLE", environment),
         )
 
 

@@ -1,0 +1,67 @@
+"""Backups as they are kept for reports: one record of each that ended, and of each that never started.
+
+Not the server policy's state, which forgets: these are the facts of which a day's report is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from backup_webhooks.messages import BackupFinished, Notice
+
+
+class BackupResult(StrEnum):
+    """What became of a backup: how it completed (the backup service's own words), or that it never started."""
+
+    SUCCESS = "SUCCESS"
+    PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    MISSED = "MISSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that ended, or a scheduled start that was missed. Times are aware, in UTC.
+
+    `occurred_at`: its end, or the scheduled start that was missed. `recorded_at`: when we learnt of it first.
+    `started_at` and `restore_point_id` are None for one that never started.
+    """
+
+    account: str
+    server_id: str
+    server_policy_id: str
+    account_policy_id: str
+    account_policy_name: str
+    storage_region: str
+    result: BackupResult
+    occurred_at: datetime
+    recorded_at: datetime
+    started_at: datetime | None = None
+    restore_point_id: str | None = None
+
+    @classmethod
+    def of(cls, notice: Notice, recorded_at: datetime) -> Self:
+        """The backup that the message tells of."""
+        ended = notice if isinstance(notice, BackupFinished) else None
+        return cls(
+            account=notice.account_alias,
+            server_id=notice.server_id,
+            server_policy_id=notice.server_policy_id,
+            account_policy_id=notice.account_policy_id,
+            account_policy_name=notice.account_policy_name,
+            storage_region=notice.storage_region,
+            result=BackupResult(ended.restore_point_creation_status) if ended else BackupResult.MISSED,
+            occurred_at=notice.occurred_at,
+            recorded_at=recorded_at,
+            started_at=ended.backup_started_date if ended else None,
+            restore_point_id=ended.restore_point_id if ended else None,
+        )
+
+    @property
+    def subject_id(self) -> str:
+        """What it is about, unique together with its time and its result."""
+        return self.restore_point_id or self.server_policy_id
