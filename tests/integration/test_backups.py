@@ -50,6 +50,26 @@ def test_each_backup_that_ends_is_kept_with_what_became_of_it(
     assert before <= backup.recorded_at <= datetime.now(UTC)
 
 
+def test_the_services_counts_of_files_and_bytes_are_kept_and_none_of_them_stops_a_message(
+    account: Account, notifier: Invoke, store: BackupsStore
+) -> None:
+    counted = finished(
+        account.alias,
+        filesTransferredToStorage=3,
+        unchangedBytesInStorage=1.81117417e08,
+        bytesTransferredToStorage="many",
+        filesRemovedFromDisk=-1,
+        numberOfProtectedFiles=True,
+        bytesFailedToTransfer=[{}],
+        unchangedFilesNotTransferred=1e300,
+    )
+
+    assert failed_ids(notifier(counted)) == []
+
+    (backup,) = kept(store, account)
+    assert backup.counts == {"files_transferred_to_storage": 3, "unchanged_bytes_in_storage": 181_117_417}
+
+
 def test_a_missed_backup_is_kept_at_the_time_at_which_it_should_have_started(
     account: Account, notifier: Invoke, store: BackupsStore
 ) -> None:

@@ -91,6 +91,16 @@ class BackupFinished(_ServerBackup, frozen=True, kw_only=True, rename="camel", t
     restore_point_id: Identifier
     restore_point_creation_status: BackupStatus
     backup_finished_date: Moment
+    # What the service counts of a restore point. Of any type: nobody is to miss word of a failure for a count.
+    number_of_protected_files: Any = None
+    files_transferred_to_storage: Any = None
+    bytes_transferred_to_storage: Any = None
+    files_failed_transfer_to_storage: Any = None
+    bytes_failed_to_transfer: Any = None
+    files_removed_from_disk: Any = None
+    bytes_in_storage_for_items_removed: Any = None
+    unchanged_files_not_transferred: Any = None
+    unchanged_bytes_in_storage: Any = None
 
     @property
     def webhook_event(self) -> WebhookEvent | None:

@@ -38,14 +38,10 @@ class BackupsStore:
 
     def keep(self, backup: Backup) -> None:
         """Keep it for 400 days; nothing happens where it is kept already, however often a message comes."""
-        fields = _key(backup) | {
-            "backup": msgspec.json.encode(backup, enc_hook=iso_milliseconds).decode(),
-            "expiresAt": int((backup.recorded_at + RETENTION).timestamp()),
-        }
         try:
             self.client.put_item(
                 TableName=self.table,
-                Item=to_item(fields),
+                Item=to_item(_item(backup)),
                 # Else its `recorded_at` would be another, and a report count it anew.
                 ConditionExpression="attribute_not_exists(accountDay)",
             )
@@ -95,6 +91,13 @@ class BackupsStore:
             UpdateExpression="ADD emailedTo :address",
             ExpressionAttributeValues=to_item({":address": {address}}),
         )
+
+
+def _item(backup: Backup) -> dict[str, Any]:
+    return _key(backup) | {
+        "backup": msgspec.json.encode(backup, enc_hook=iso_milliseconds).decode(),
+        "expiresAt": int((backup.recorded_at + RETENTION).timestamp()),
+    }
 
 
 def _key(backup: Backup) -> dict[str, str]:
