@@ -51,8 +51,9 @@ browser: $(VENV)
 		.venv/bin/playwright install chromium >.playwright.log 2>&1 || \
 		echo "No Chromium here, and none could be fetched (.playwright.log): tests/browser is left out"
 
-screenshots: $(VENV) browser ## Pictures of the page, into docs/
+screenshots: $(VENV) browser ## Pictures of the page and of a report, into docs/
 	@$(PYTHON) -m tests.browser.screenshots
+	@$(PYTHON) -m tests.browser.report_screenshots
 
 artefact: $(VENV) $(SAM)
 	@$(SAM_BUILD) --parameter-overrides Architecture=x86_64 --build-dir .aws-sam/x86_64 >.aws-sam.log 2>&1 || (cat .aws-sam.log; exit 1)

@@ -1,0 +1,25 @@
+"""An e-mail as it is handed to SES."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes along. `content_type`: its media type."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """What a recipient gets: the same words in plain text and in HTML."""
+
+    subject: str
+    text: str
+    html: str
+    attachments: Sequence[Attachment] = ()

@@ -1,0 +1,97 @@
+"""What a report says: the values that its HTML, its plain text and its subject are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from backup_webhooks.days import DayResults
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.server_states import ServerState
+
+STRIP_DAYS = 7
+
+
+class ReportKind(StrEnum):
+    """How often a report comes, and so how long it looks back."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLine:
+    """A server policy in a report: `state` as it is now, `period` what became of its backups in the report's period.
+
+    `strip`: the last seven report days, the oldest first. `last_at`: the latest end of a backup, or missed start, that
+    is known of those days; None where there is none.
+    """
+
+    server_policy_id: str
+    server_id: str
+    account_policy_name: str
+    state: ServerState
+    period: DayResults
+    strip: Sequence[DayResults]
+    last_at: datetime | None = None
+    next_expected_at: datetime | None = None
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether a backup failed in the period, in part or wholly, or was missed."""
+        return bool(self.period.failed or self.period.partial_success or self.period.missed)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether that is how it stands now."""
+        return self.state in (ServerState.FAILED, ServerState.PARTIAL, ServerState.MISSED)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookLine:
+    """A target that needs attention: it fails now, was switched off, or notifications of the period did not reach it.
+
+    `url` may hold a secret: a report shows its host alone. `undelivered`: notifications of the period.
+    """
+
+    event: WebhookEvent
+    url: str = field(repr=False)
+    undelivered: int = 0
+    consecutive_failures: int = 0
+    failing_since: datetime | None = None
+    reason: str | None = None
+    switched_off_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An account's report on the time from `start` to `end` (exclusive), both in UTC, to be shown in `zone`.
+
+    `totals` and `cancelled` count the period's backups, `before` those of the period before. `late`: how many of them
+    belong to an earlier time, but were heard of too late for its report. `attention`: the servers that need it, the
+    worst first; `servers`: all that are active or had a backup, by name. `strip_ends`: when each of the strips' days
+    ended. `read_until`: set where our own reading of results lags behind the period's end; what came later is missing.
+    """
+
+    kind: ReportKind
+    account: str
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+    totals: DayResults
+    before: DayResults
+    strip_ends: Sequence[datetime]
+    cancelled: int = 0
+    late: int = 0
+    attention: Sequence[ServerLine] = ()
+    servers: Sequence[ServerLine] = ()
+    webhooks: Sequence[WebhookLine] = ()
+    read_until: datetime | None = None
+
+    @property
+    def backups(self) -> int:
+        """How many backups ended, one way or another."""
+        return self.totals.success + self.totals.partial_success + self.totals.failed + self.cancelled

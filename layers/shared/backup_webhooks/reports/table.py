@@ -1,0 +1,147 @@
+"""The table of a report's backups, for spreadsheets: CSV with the columns of the backup service's own summary report.
+
+A row is a backup, not a server, so that the columns named "Latest" tell of that backup. What the service's messages do
+not carry stays empty. A row goes to a file on the disk as it comes: a week of a large account is 280,000 of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import tempfile
+import unicodedata
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from backup_webhooks.backups import COUNTS, Backup, BackupResult
+from backup_webhooks.reports.email import Attachment
+from backup_webhooks.reports.legible import legible
+
+SERVICE_COLUMNS = (
+    "Server Id",
+    "Server Policy Id",
+    "Server Policy Status",
+    "Storage Region",
+    "Account Policy Name",
+    "Account Policy Id",
+    "Account Policy Status",
+    "OS Type",
+    "Protected Files",
+    "Protected Bytes",
+    "Latest Backup Status",
+    "Latest Backup Start Time",
+    "Latest Backup Finished Time",
+    "Latest Files Transferred To Storage",
+    "Latest Bytes Transferred To Storage",
+    "Latest Files Failed To Transfer To Storage",
+    "Latest Bytes Failed To Transfer To Storage",
+    "Latest Files Removed From Disk",
+    "Latest Bytes Removed From Disk",
+    "Latest Unchanged Files Not Transferred",
+    "Latest Unchanged Bytes Not Transferred",
+)
+OWN_COLUMNS = ("Restore Point Id", "Duration Seconds", "Expected Start Time")
+# The counts in the columns from "Latest Files Transferred To Storage" on.
+_TRANSFERRED = COUNTS[1:]
+LARGEST_PLAIN = 1024 * 1024
+_LONGEST_NAME = 1000
+_SECOND = timedelta(seconds=1)
+_BYTE_ORDER_MARK = "\ufeff"
+# What a program may skip before it takes a cell for a formula.
+_SKIPPED = re.compile("[\\s\ufeff\ufffd]*")
+_FORMULA = frozenset("=+-@\t\r\n")
+
+
+class BackupTable:
+    """Use it as a context manager: it keeps a file on the disk. `add` each backup, then ask for the `attachment`.
+
+    `statuses`: by the server policies' ids, the status of the server policy and that of its account policy.
+    """
+
+    def __init__(self, statuses: Mapping[str, tuple[str, str]] | None = None) -> None:
+        self._statuses = statuses or {}
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the text around it
+        self._text = io.TextIOWrapper(self._file, encoding="utf-8", newline="")
+        # With the mark Excel takes it for UTF-8.
+        self._text.write(_BYTE_ORDER_MARK + ",".join(SERVICE_COLUMNS + OWN_COLUMNS) + "\r\n")
+        self._writer = csv.writer(self._text, quoting=csv.QUOTE_STRINGS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._text.close()
+
+    def add(self, backup: Backup) -> None:
+        """Write its row."""
+        missed = backup.result is BackupResult.MISSED
+        policy_status, account_policy_status = self._statuses.get(backup.server_policy_id, (None, None))
+        started, occurred = backup.started_at, backup.occurred_at
+        self._writer.writerow(
+            (
+                _cell(backup.server_id),
+                _cell(backup.server_policy_id),
+                _cell(policy_status),
+                _cell(backup.storage_region),
+                _cell(backup.account_policy_name),
+                _cell(backup.account_policy_id),
+                _cell(account_policy_status),
+                None,
+                backup.counts.get("number_of_protected_files"),
+                None,
+                str(backup.result),
+                _time(started),
+                None if missed else _time(occurred),
+                *map(backup.counts.get, _TRANSFERRED),
+                _cell(backup.restore_point_id),
+                (occurred - started) // _SECOND if started and not missed else None,
+                _time(occurred) if missed else None,
+            )
+        )
+
+    def attachment(self, name: str) -> Attachment:
+        """The table as `<name>.csv` or, beyond 1 MiB, `<name>.zip` with that in it."""
+        self._text.flush()
+        size = self._file.tell()
+        if size <= LARGEST_PLAIN:
+            self._file.seek(0)
+            return Attachment(f"{name}.csv", "text/csv", self._file.read())
+        return Attachment(f"{name}.zip", "application/zip", self._zipped(f"{name}.csv", size))
+
+    def _zipped(self, name: str, size: int) -> bytes:
+        self._file.seek(0)
+        with tempfile.TemporaryFile() as packed:
+            with zipfile.ZipFile(packed, "w") as archive:
+                entry = zipfile.ZipInfo(name)
+                entry.compress_type, entry.file_size = zipfile.ZIP_DEFLATED, size
+                with archive.open(entry, "w") as file:
+                    shutil.copyfileobj(self._file, file)
+            packed.seek(0)
+            return packed.read()
+
+
+def _time(moment: datetime | None) -> str | None:
+    """`20180625 15:02:05`, UTC, as the service's report writes it."""
+    # A third of the time of `strftime`.
+    return moment.astimezone(UTC).isoformat(" ")[:19].replace("-", "") if moment else None
+
+
+def _cell(text: str | None) -> str | None:
+    """The text, legible, and with an apostrophe before it where a spreadsheet would take it for a formula (OWASP)."""
+    if text is None:
+        return None
+    shown = legible(text, _LONGEST_NAME)
+    if shown[:1].isalnum():
+        return shown
+    # Some programs take the full-width forms for formulas too.
+    start = _SKIPPED.sub("", shown, count=1)[:1]
+    if _FORMULA.intersection(text[:1]) or unicodedata.normalize("NFKC", start)[:1] in _FORMULA:
+        return f"'{shown}"
+    return shown

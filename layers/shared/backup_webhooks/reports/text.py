@@ -1,0 +1,124 @@
+"""A report as plain text: the words of the HTML, in lines that a phone and a terminal can show."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from backup_webhooks.reports import sentences
+from backup_webhooks.reports.legible import isolated
+from backup_webhooks.reports.report import Report, ServerLine, WebhookLine
+from backup_webhooks.reports.words import EVENT_LABELS, LEGEND, STATES, clock_words, in_words, worst
+
+WIDTH = 78
+_INDENT = "  "
+
+
+def render_text(report: Report, page_url: str, unsubscribe_url: str) -> str:
+    """The report as text, with the address of the page and that where its recipient ends these e-mails."""
+    return "\n".join(
+        [
+            *_head(report),
+            *_totals(report),
+            *_attention(report),
+            *_servers(report),
+            *foot(sentences.footer(report), page_url, unsubscribe_url),
+        ]
+    )
+
+
+def headline(words: str) -> Iterator[str]:
+    """A section's heading."""
+    yield ""
+    yield words.upper()
+    yield ""
+
+
+def wrapped(words: str, indent: str = "") -> Iterator[str]:
+    """A sentence in lines of at most 78 columns, as far as its names allow."""
+    yield from textwrap.wrap(
+        words,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def foot(words: Iterable[str], page_url: str, unsubscribe_url: str) -> Iterator[str]:
+    """How each of our e-mails ends. An address has a line of its own, so that programs make a link of all of it."""
+    yield ""
+    yield "-" * 40
+    for sentence in words:
+        yield from wrapped(sentence)
+    yield from ("", "Open Simple Backup:", page_url, "", "Stop these e-mails:", unsubscribe_url, "")
+
+
+def _head(report: Report) -> Iterator[str]:
+    yield f"Backups of {isolated(report.account)}"
+    yield from wrapped(sentences.period(report))
+    if words := sentences.warning(report):
+        yield ""
+        yield from wrapped(words)
+
+
+def _totals(report: Report) -> Iterator[str]:
+    yield ""
+    for total in sentences.totals(report):
+        change = f"  ({total.change})" if total.change else ""
+        yield f"{_INDENT}{total.label:<10}{total.count:>9,}{change}"
+    yield ""
+    yield from wrapped(" ".join(sentences.silence(report)))
+    for words in sentences.remarks(report):
+        yield from wrapped(words)
+
+
+def _attention(report: Report) -> Iterator[str]:
+    yield from headline("Needs attention")
+    if not report.attention and not report.webhooks:
+        yield "Nothing needs attention."
+    for line in report.attention[: sentences.MOST_ATTENTION]:
+        yield from _attention_lines(report, line)
+    if more := sentences.and_more(report):
+        yield from wrapped(more)
+    for webhook in report.webhooks:
+        yield from _webhook_lines(report, webhook)
+
+
+def _attention_lines(report: Report, line: ServerLine) -> Iterator[str]:
+    words, _ = sentences.standing(line)
+    yield f"* {_server(line)}: {words}"
+    facts = f"{in_words(line.period)}; latest {sentences.latest(report, line)}; next {sentences.upcoming(report, line)}"
+    yield from wrapped(facts, _INDENT)
+
+
+def _webhook_lines(report: Report, line: WebhookLine) -> Iterator[str]:
+    words, _ = sentences.webhook_standing(line)
+    yield f"* Webhook {EVENT_LABELS[line.event]}, {isolated(sentences.host(line))}: {words}"
+    yield from wrapped(sentences.webhook_story(report, line), _INDENT)
+
+
+def _servers(report: Report) -> Iterator[str]:
+    yield from headline("All servers")
+    if not report.servers:
+        yield from wrapped(sentences.NO_SERVERS)
+        return
+    # With spaces that keep a mark and its words together.
+    marks = ", ".join(f"{mark.character}\u00a0{mark.words}" for mark in LEGEND)
+    yield from wrapped(f"{sentences.strip_note(report)} {marks}.")
+    if note := sentences.late_note(report):
+        yield from wrapped(note)
+    yield ""
+    year = report.end.astimezone(report.zone).year
+    yield _INDENT + " ".join(f"{end.astimezone(report.zone):%a}"[:1] for end in report.strip_ends)
+    for line in report.servers:
+        following = line.next_expected_at
+        coming = f", next {clock_words(following, report.zone, year)}" if following else ""
+        words, _ = STATES[line.state]
+        yield _server(line)
+        yield f"{_INDENT}{' '.join([worst(day).character for day in line.strip])}  {words}{coming}"
+
+
+def _server(line: ServerLine) -> str:
+    return f"{isolated(line.server_id)} ({isolated(line.account_policy_name)})"

@@ -1,0 +1,89 @@
+"""The report and the notice as a mail program shows them: on a desk and on a phone, in the light and in the dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from backup_webhooks.days import DayResults
+from backup_webhooks.reports.html import render_html
+from backup_webhooks.reports.notice_email import notice_email
+from playwright.sync_api import Browser, Page
+
+from tests.browser.report_screenshots import demo_report
+from tests.support.policies import finished
+from tests.support.reports import PAGE, UNSUBSCRIBE, report, server, webhook
+
+# An e-mail is a part of its mail program's page, which has the landmarks.
+RULES = {"rules": {"landmark-one-main": {"enabled": False}, "region": {"enabled": False}}}
+LONG = "a-server-with-a-long-name." * 3
+EMAILS = {
+    "report": lambda: render_html(demo_report(), PAGE, UNSUBSCRIBE),
+    "report of nothing": lambda: render_html(report(), PAGE, UNSUBSCRIBE),
+    "report of long names": lambda: render_html(
+        report(
+            [server("x" * 80, "v!xm-vx", account_policy_name=LONG)],
+            account="W" * 64,
+            webhooks=[webhook(url=f"https://{'x' * 60}.{'y' * 60}.example/")],
+            totals=DayResults(1_234_567, 123_456, 123_456, 123_456),
+        ),
+        PAGE,
+        UNSUBSCRIBE,
+    ),
+    "notice": lambda: (
+        notice_email("TEST", [finished("12-20 01:00", "12-20 01:10", "FAILED", server_id=LONG)], PAGE, UNSUBSCRIBE).html
+    ),
+}
+type Show = Callable[..., Page]
+
+
+@pytest.fixture
+def show(browser: Browser) -> Iterator[Show]:
+    """Shows an e-mail; what it asks the network for fails the test."""
+    contexts, asked = [], []
+
+    def make(html: str, **look: Any) -> Page:
+        context = browser.new_context(**look)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.set_content(html)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert asked == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [600, 360])
+@pytest.mark.parametrize("email", EMAILS)
+def test_it_is_accessible_and_fits(show: Show, email: str, width: int, scheme: str) -> None:
+    page = show(EMAILS[email](), viewport={"width": width, "height": 740}, color_scheme=scheme)
+
+    violations = Axe().run(page, options=RULES).response["violations"]
+
+    assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in violations] == []
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+def test_it_follows_the_readers_colours(show: Show, scheme: str, dark: bool) -> None:
+    page = show(EMAILS["report"](), color_scheme=scheme)
+
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (sum(ground) < 200) == dark
+
+
+def test_without_its_style_sheet_it_still_fits_and_is_readable(show: Show) -> None:
+    """Some programs drop it; the colours at the elements are those of the light."""
+    page = show(EMAILS["report"](), viewport={"width": 360, "height": 740}, color_scheme="light")
+
+    page.evaluate("document.querySelector('style').remove()")
+
+    violations = Axe().run(page, options=RULES).response["violations"]
+    assert [one["id"] for one in violations] == []
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

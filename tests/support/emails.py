@@ -1,0 +1,77 @@
+"""An e-mail's HTML as a mail program reads it: which elements it has, with which attributes, and its words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+_VOID = {"meta", "br"}
+_INLINE = {"a", "abbr", "b", "bdi", "small", "span"}
+
+
+@dataclass
+class Element:
+    """An element. `text`: all within it, spaces run together."""
+
+    tag: str
+    attributes: dict[str, str]
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.parts).split())
+
+
+class ReadEmail(HTMLParser):
+    """The elements in the order of the document; whether each was closed in its turn."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[Element] = []
+        self.well_formed = True
+        self._open: list[Element] = []
+        self.feed(html)
+        self.close()
+        self.well_formed = self.well_formed and not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(Element(tag, {name: value or "" for name, value in attrs}))
+        if tag in _VOID:
+            for element in self._open:
+                element.parts.append(" ")
+        else:
+            self._open.append(self.elements[-1])
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop().tag != tag:
+            self.well_formed = False
+        if tag not in _INLINE:
+            self.handle_data(" ")
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.parts.append(data)
+
+    def of(self, tag: str) -> list[Element]:
+        return [element for element in self.elements if element.tag == tag]
+
+    @property
+    def text(self) -> str:
+        """The words of the body."""
+        return self.of("body")[0].text
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The rows of the tables of data, each as the texts of its cells."""
+        rows: list[list[str]] = []
+        for element in self.elements:
+            if element.tag == "tr":
+                rows.append([])
+            elif element.tag in ("th", "td") and rows:
+                rows[-1].append(element.text)
+        return rows
+
+    @property
+    def shapes(self) -> set[tuple[str, frozenset[str]]]:
+        """Which elements there are, each with the names of its attributes."""
+        return {(element.tag, frozenset(element.attributes)) for element in self.elements}

@@ -1,0 +1,101 @@
+"""Small factories of reports and of their lines; times are given as `11-25 03:12` (of 2026, UTC)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from backup_webhooks.backups import Backup, BackupResult
+from backup_webhooks.days import DayResults
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import Moment
+from backup_webhooks.reports.report import STRIP_DAYS, Report, ReportKind, ServerLine, WebhookLine
+from backup_webhooks.server_states import ServerState
+
+PAGE = "https://backup.example/"
+UNSUBSCRIBE = "https://backup.example/unsubscribe?account=TEST&token=abc"
+BERLIN = ZoneInfo("Europe/Berlin")
+OK, PARTIAL, FAILED, MISSED, NONE = (
+    DayResults(success=1),
+    DayResults(partial_success=1),
+    DayResults(failed=1),
+    DayResults(missed=1),
+    DayResults(),
+)
+OF_CHARACTER = {"v": OK, "!": PARTIAL, "x": FAILED, "m": MISSED, "-": NONE}
+
+
+def on(text: str) -> Moment:
+    """`11-25 03:12` of 2026, or with a year of its own."""
+    return Moment.parse(f"{text if text[4] == '-' else f'2026-{text}'}Z")
+
+
+def server(name: str = "IL1TESTWEB01", strip: str = "vvvvvvv", **changes: Any) -> ServerLine:
+    """A server that is well; `strip`: a letter a day, as `OF_CHARACTER` reads it, the last of them the period."""
+    days = [OF_CHARACTER[character] for character in strip]
+    fields: dict[str, Any] = {
+        "server_policy_id": f"policy of {name}",
+        "server_id": name,
+        "account_policy_name": "Nightly",
+        "state": ServerState.OK,
+        "period": days[-1],
+        "strip": days,
+        "last_at": on("11-25 02:12"),
+        "next_expected_at": on("11-26 02:00"),
+    }
+    return ServerLine(**(fields | changes))
+
+
+def webhook(**changes: Any) -> WebhookLine:
+    """One that fails since yesterday."""
+    fields: dict[str, Any] = {
+        "event": WebhookEvent.FAILURE,
+        "url": "https://hooks.example.com/services/T000/secret",
+        "undelivered": 2,
+        "consecutive_failures": 14,
+        "failing_since": on("11-24 21:10"),
+        "reason": "answered 503",
+    }
+    return WebhookLine(**(fields | changes))
+
+
+def report(servers: Sequence[ServerLine] = (), end: str = "11-25 06:00", days: float = 1, **changes: Any) -> Report:
+    """A report of these servers on the day, or days, to `end`; the totals are theirs, and so is who needs attention."""
+    until = on(end)
+    totals = sum((line.period for line in servers), NONE)
+    fields: dict[str, Any] = {
+        "kind": ReportKind.DAILY,
+        "account": "TEST",
+        "start": until - timedelta(days=days),
+        "end": until,
+        "zone": BERLIN,
+        "totals": totals,
+        "before": totals,
+        "strip_ends": [until - timedelta(days=back) for back in reversed(range(STRIP_DAYS))],
+        "attention": [line for line in servers if line.went_wrong or line.is_wrong],
+        "servers": servers,
+    }
+    return Report(**(fields | changes))
+
+
+def backup(result: BackupResult = BackupResult.SUCCESS, **changes: Any) -> Backup:
+    """One that ended at 02:12 and took twelve minutes, or was missed at 02:12."""
+    missed = result is BackupResult.MISSED
+    ended: datetime = on("11-25 02:12:05")
+    made = Backup(
+        account="TEST",
+        server_id="IL1TESTWEB01",
+        server_policy_id="policy of IL1TESTWEB01",
+        account_policy_id="nightly",
+        account_policy_name="Nightly",
+        storage_region="US WEST",
+        result=result,
+        occurred_at=ended,
+        recorded_at=ended,
+        started_at=None if missed else ended - timedelta(minutes=12),
+        restore_point_id=None if missed else "rp 1",
+    )
+    return replace(made, **changes)
