@@ -9,21 +9,26 @@ import statistics
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.reports.recipients import Recipient, ReportSettings
+from backup_webhooks.stores.backups import BackupsStore
+from backup_webhooks.stores.report_settings import ReportSettingsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.targets import DeliveryMode, Target
 
 from local import messages
 from local.clock import LocalClock
+from local.mailbox import Mail, Mailbox
 from local.page import page_running
 from local.poller import Poller
 from local.receiver import Post, Receiver
-from local.scheduler import MinuteScheduler
+from local.scheduler import RateScheduler
 from local.servers import ACCOUNT, DemoServer, demo_servers
 from local.sign_in import SignIn
 from local.stack import AWS_PORT, STACK_FILE, Stack, embedded, published, require_free
@@ -32,9 +37,13 @@ from local.webhooks import configurations_store
 from local.worker import Worker
 
 PAGE_PORT, RECEIVER_PORT, SIGN_IN_PORT = 8000, 8001, 8003
+MAIL = STACK_FILE.parent / "mail"
 FLAKY_PATH, FLAKY_FAILURES = "/fails-twice", 2
 _WORKERS_A_QUEUE = 2
+_BUSY_QUEUES = ("BackupEventsQueue", "RetryQueue")
 _SAMPLES_WITHIN_SECONDS = 60
+# What the reports of today look back on.
+_REPORTED = timedelta(days=9)
 _PAUSE_SECONDS = 1.0
 
 
@@ -101,16 +110,18 @@ def run(once: bool, host: str, speed: float) -> int:
         require_free(host, port)
     with (
         SignIn(host, sign_in_port) as sign_in,
-        embedded(template, host, aws_port, sign_in.url) as stack,
+        Mailbox(host=host, folder=MAIL, on_mail=print_mail) as mailbox,
+        embedded(template, host, aws_port, sign_in.url, mailbox.url) as stack,
         Receiver(watch.on_post, host, receiver_port) as receiver,
         functions_running(template, stack, clock),
         page_running(template, stack, sign_in.url, host, page_port) as page,
     ):
         set_targets(stack, receiver)
+        set_recipients(stack)
         servers = set_servers(stack, clock)
         print(f"Ready after {time.monotonic() - started:.1f} s.")
         print(f"The page: {page.url}  receiver: {receiver.url}  AWS: {stack.endpoint}")
-        print(f"Logs: {STACK_FILE.parent}/*.log", flush=True)
+        print(f"Logs: {STACK_FILE.parent}/*.log  e-mail: {MAIL}/*.eml", flush=True)
         ok = feed_samples(stack, watch)
         if once:
             return 0 if ok else 1
@@ -124,21 +135,23 @@ def functions_running(
     template: Template, stack: Stack, clock: LocalClock, workers_a_queue: int = _WORKERS_A_QUEUE
 ) -> Iterator[None]:
     """Run each function that has a queue or a schedule, in workers of its own."""
-    workers: list[Worker] = []
-    drivers: list[Poller | MinuteScheduler] = []
+    workers: dict[str, list[Worker]] = defaultdict(list)
+    drivers: list[Poller | RateScheduler] = []
     functions = stack.functions()
 
     def worker(name: str) -> Worker:
         log = STACK_FILE.parent / f"{name}.log"
-        workers.append(Worker(functions[name], template.sources[name], stack, log))
-        return workers[-1]
+        workers[name].append(Worker(functions[name], template.sources[name], stack, log))
+        return workers[name][-1]
 
     for source in template.queue_sources:
         url = stack.client("sqs").get_queue_url(QueueName=source.queue)["QueueUrl"]
-        for _ in range(workers_a_queue):
-            drivers.append(Poller(stack, url, source.batch_size, worker(source.function)))
-    for schedule in template.minute_schedules:
-        drivers.append(MinuteScheduler(schedule, worker(schedule.function), clock))
+        # What sends e-mail may wait, and each process takes its time to start.
+        for _ in range(workers_a_queue if source.queue in _BUSY_QUEUES else 1):
+            drivers.append(Poller(stack, url, source, worker(source.function)))
+    for schedule in template.schedules:
+        of_function = workers.get(schedule.function) or [worker(schedule.function)]
+        drivers.append(RateScheduler(schedule, of_function[0], clock))
     for driver in drivers:
         driver.start()
     try:
@@ -146,8 +159,14 @@ def functions_running(
     finally:
         for driver in drivers:
             driver.stop()
-        for one in workers:
-            one.close()
+        for of_function in workers.values():
+            for one in of_function:
+                one.close()
+
+
+def print_mail(mail: Mail) -> None:
+    """Tell of an e-mail as it comes."""
+    print(f"            MAIL {mail.to:<24} {mail.subject}", flush=True)
 
 
 def set_targets(stack: Stack, receiver: Receiver) -> None:
@@ -160,11 +179,23 @@ def set_targets(stack: Stack, receiver: Receiver) -> None:
 
 def set_servers(stack: Stack, clock: LocalClock) -> list[DemoServer]:
     """The demo's servers, with a month of backups behind them."""
-    policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
-    servers, chance = demo_servers(), random.Random(30)  # noqa: S311
+    dynamodb, outputs = stack.client("dynamodb"), stack.outputs
+    policies = ServerPoliciesStore(dynamodb, outputs["ServerPoliciesTableName"])
+    kept = BackupsStore(dynamodb, outputs["BackupsTableName"])
+    servers, chance, now = demo_servers(), random.Random(30), clock()  # noqa: S311
     for server in servers:
-        policies.save(server.past_month(clock(), chance))
+        known, backups = server.past_month(now, chance)
+        policies.save(known)
+        for backup in backups:
+            if backup.occurred_at >= now - _REPORTED:
+                kept.keep(backup)
     return servers
+
+
+def set_recipients(stack: Stack) -> None:
+    """Somebody who gets the demo account's daily report, and is told at once of what fails or is missed."""
+    settings = ReportSettingsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    settings.save(ACCOUNT, ReportSettings([Recipient("ops@example.com", on_failure=True, on_missing=True)]))
 
 
 def feed_samples(stack: Stack, watch: Watch) -> bool:

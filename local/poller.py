@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import threading
+import time
+from itertools import batched
 from typing import Any
 
 from local.stack import Stack
+from local.template import QueueSource
 from local.worker import FunctionError, Worker
 
 _WAIT_SECONDS = 1
+_MOST_AT_ONCE = 10
+# Nobody waits here for more to come, as long as one would on AWS.
+_LONGEST_WINDOW_SECONDS = 2.0
 
 
 class Poller(threading.Thread):
     """Receives batches and runs them through one worker, until it is stopped."""
 
-    def __init__(self, stack: Stack, queue_url: str, batch_size: int, worker: Worker) -> None:
+    def __init__(self, stack: Stack, queue_url: str, source: QueueSource, worker: Worker) -> None:
         super().__init__(name="poller", daemon=True)
         self._sqs = stack.client("sqs")
         self._queue_url = queue_url
-        self._batch_size = batch_size
+        self._source = source
+        self._window_seconds = min(source.window.total_seconds(), _LONGEST_WINDOW_SECONDS)
         self._worker = worker
         self._stopped = threading.Event()
 
@@ -33,18 +40,15 @@ class Poller(threading.Thread):
         self.join()
 
     def poll_once(self) -> None:
-        """Receive once, and invoke the function if something came.
+        """Receive a batch, and invoke the function if something came.
 
         What the function reports as failed, or the whole batch where it raises, stays and comes again after the
         queue's visibility timeout, at last in the dead letters.
         """
-        messages = self._sqs.receive_message(
-            QueueUrl=self._queue_url,
-            MaxNumberOfMessages=self._batch_size,
-            WaitTimeSeconds=_WAIT_SECONDS,
-            MessageSystemAttributeNames=["All"],
-            MessageAttributeNames=["All"],
-        ).get("Messages", [])
+        messages = self._receive()
+        end = time.monotonic() + self._window_seconds
+        while messages and len(messages) < self._source.batch_size and time.monotonic() < end:
+            messages += self._receive(self._source.batch_size - len(messages))
         if not messages:
             return
         try:
@@ -53,14 +57,24 @@ class Poller(threading.Thread):
             return
         failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
         done = [message for message in messages if message["MessageId"] not in failed]
-        if done:
+        for ten in batched(done, _MOST_AT_ONCE, strict=False):
             self._sqs.delete_message_batch(
                 QueueUrl=self._queue_url,
                 Entries=[
                     {"Id": str(position), "ReceiptHandle": message["ReceiptHandle"]}
-                    for position, message in enumerate(done)
+                    for position, message in enumerate(ten)
                 ],
             )
+
+    def _receive(self, most: int = _MOST_AT_ONCE) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = self._sqs.receive_message(
+            QueueUrl=self._queue_url,
+            MaxNumberOfMessages=min(most, self._source.batch_size, _MOST_AT_ONCE),
+            WaitTimeSeconds=_WAIT_SECONDS,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        ).get("Messages", [])
+        return messages
 
 
 def sqs_record(message: dict[str, Any]) -> dict[str, Any]:

@@ -1,25 +1,23 @@
-"""EventBridge Scheduler, for schedules of a minute: invokes a function with the time at which it was scheduled."""
+"""EventBridge Scheduler, for rates of minutes: invokes a function with the time at which it was scheduled."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from datetime import timedelta
 
 from local.clock import LocalClock
-from local.template import MinuteSchedule
+from local.template import RateSchedule
 from local.worker import FunctionError, Worker
 
-_MINUTE = timedelta(minutes=1)
 # However fast the clock: a tick that takes a while is not to be overrun by the next.
 _SHORTEST_PAUSE_SECONDS = 1.0
 
 
-class MinuteScheduler(threading.Thread):
-    """Ticks each minute of the local clock, though never more often than each second, until it is stopped."""
+class RateScheduler(threading.Thread):
+    """Ticks by the local clock, though never more often than each second, until it is stopped."""
 
-    def __init__(self, schedule: MinuteSchedule, worker: Worker, clock: LocalClock) -> None:
+    def __init__(self, schedule: RateSchedule, worker: Worker, clock: LocalClock) -> None:
         super().__init__(name="scheduler", daemon=True)
         self._schedule = schedule
         self._worker = worker
@@ -28,7 +26,7 @@ class MinuteScheduler(threading.Thread):
 
     def run(self) -> None:
         """Tick; a failed tick is followed by the next, as on AWS."""
-        pause = max(_MINUTE.total_seconds() / self._clock.speed, _SHORTEST_PAUSE_SECONDS)
+        pause = max(self._schedule.every.total_seconds() / self._clock.speed, _SHORTEST_PAUSE_SECONDS)
         next_tick = time.monotonic()
         while not self._stopped.wait(max(next_tick - time.monotonic(), 0)):
             next_tick += pause

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
+from backup_webhooks.backups import Backup
 from backup_webhooks.messages import parse_message
 from backup_webhooks.quartz import QuartzCron
 from backup_webhooks.server_policies import TrackedPolicy
@@ -64,18 +65,23 @@ class DemoServer:
             yield from self.backup(self.next_at, finished, chance)
             self.next_at = self._after(finished)
 
-    def past_month(self, now: datetime, chance: random.Random) -> TrackedPolicy:
-        """What is known of the policy after 30 days of such backups, and of some that did not take place."""
+    def past_month(self, now: datetime, chance: random.Random) -> tuple[TrackedPolicy, Sequence[Backup]]:
+        """What is known of the policy after 30 days of such backups, and of some that did not take place; and they."""
+        backups: list[Backup] = []
         moment = now - timedelta(days=30)
         told = parse_message(json.dumps(self.changed(moment)))
         known = TrackedPolicy(str(self._common()["serverPolicyId"])).after(cast("ServerPolicyChanged", told))
         while moment < now:
             moment = min(moment + timedelta(hours=1), now)
             for backup in self.backups_until(moment, chance, _SKIPPED):
-                known = known.after(cast("BackupFinished", parse_message(json.dumps(backup))))
+                message = cast("BackupFinished", parse_message(json.dumps(backup)))
+                known = known.after(message)
+                if backup["type"] == "BackupFinished":
+                    backups.append(Backup.of(message, message.backup_finished_date))
             while known.missed(moment):
+                backups.append(Backup.of(known.miss(), moment))
                 known = known.after_miss(moment - timedelta(days=1))
-        return known
+        return known, backups
 
     def backup(self, started: datetime, finished: datetime, chance: random.Random) -> Iterator[dict[str, Any]]:
         """The messages of one backup."""

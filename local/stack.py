@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import boto3
@@ -16,7 +16,7 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from local.sign_in import AUDIENCE, CLIENT_ID
-from local.template import PROJECT, Template
+from local.template import PAGE_URL, PROJECT, Template
 
 STACK_FILE = PROJECT / ".local" / "stack.json"
 AWS_PORT = 8002
@@ -28,9 +28,11 @@ PARAMETERS = {
     "RetryDelaysSeconds": "1,2,4",
     "JwtAudience": AUDIENCE,
     "SignInClientId": CLIENT_ID,
+    "EmailSender": "backups@example.com",
 }
 # For a stack into whose page nobody signs.
 NO_ISSUER = "http://127.0.0.1:9"
+PAGE = "http://127.0.0.1:8000/"
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ class Function:
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed stack. `endpoint`: where its AWS is; `outputs`: the template's, by name."""
+    """A deployed stack. `endpoint`: where its AWS is, and `ses` its SES; `outputs`: the template's, by name."""
 
     endpoint: str
     outputs: Mapping[str, str]
+    ses: str | None = None
 
     def client(self, service: str) -> Any:
         """A boto3 client of this stack's AWS; `AWS_ENDPOINT_URL_<SERVICE>` leads a service elsewhere."""
@@ -79,18 +82,28 @@ class Stack:
     def aws_environment(self) -> dict[str, str]:
         """The variables that point an AWS SDK at this stack."""
         elsewhere = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_")}
-        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint} | elsewhere
+        ses = {"AWS_ENDPOINT_URL_SESV2": self.ses} if self.ses else {}
+        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint} | ses | elsewhere
 
 
 @contextmanager
-def embedded(template: Template, host: str = "127.0.0.1", port: int = 0, issuer: str = NO_ISSUER) -> Iterator[Stack]:
-    """Start moto's server and deploy the template into it, with targets on this machine allowed. `issuer`: of tokens.
+def embedded(  # noqa: PLR0913, PLR0917 - where, and what is outside of it
+    template: Template,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    issuer: str = NO_ISSUER,
+    ses: str | None = None,
+    page_url: str = PAGE,
+) -> Iterator[Stack]:
+    """Start moto's server and deploy the template into it, with targets on this machine allowed.
+
+    `issuer`: of tokens; `ses`: where e-mail is to go; `page_url`: where it says that the page is.
 
     Where AWS_ENDPOINT_URL is set, deploy into what is there instead. AWS_ENDPOINT_URL_DYNAMODB leads the tables alone
     elsewhere.
     """
     if elsewhere := os.environ.get("AWS_ENDPOINT_URL"):
-        yield Stack(elsewhere, deploy(Stack(elsewhere, {}), template, issuer))
+        yield Stack(elsewhere, deploy(Stack(elsewhere, {}), template, issuer, page_url), ses)
         return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     # moto's server thread would die of it alone, and its starter wait for ever.
@@ -100,7 +113,7 @@ def embedded(template: Template, host: str = "127.0.0.1", port: int = 0, issuer:
     try:
         _, actual_port = server.get_host_and_port()
         endpoint = f"http://{host}:{actual_port}"
-        yield Stack(endpoint, deploy(Stack(endpoint, {}), template, issuer))
+        yield Stack(endpoint, deploy(Stack(endpoint, {}), template, issuer, page_url), ses)
     finally:
         server.stop()
 
@@ -115,8 +128,9 @@ def require_free(host: str, port: int) -> None:
         ) from None
 
 
-def deploy(stack: Stack, template: Template, issuer: str) -> dict[str, str]:
+def deploy(stack: Stack, template: Template, issuer: str, page_url: str) -> dict[str, str]:
     """Deploy the template with CloudFormation; the outputs by name."""
+    parameters = PARAMETERS | {"JwtIssuer": issuer, PAGE_URL: page_url}
     cloudformation = stack.client("cloudformation")
     # What another run has left at an endpoint that outlives it.
     cloudformation.delete_stack(StackName="local")
@@ -124,13 +138,12 @@ def deploy(stack: Stack, template: Template, issuer: str) -> dict[str, str]:
     cloudformation.create_stack(
         StackName="local",
         TemplateBody=json.dumps(template.cloudformation),
-        Parameters=[
-            {"ParameterKey": name, "ParameterValue": value}
-            for name, value in (PARAMETERS | {"JwtIssuer": issuer}).items()
-        ],
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
     cloudformation.get_waiter("stack_create_complete").wait(StackName="local")
+    # For functions that are not led to a SES of the stack's own: `sam local invoke`.
+    stack.client("sesv2").create_email_identity(EmailIdentity=PARAMETERS["EmailSender"])
     if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
         _create_tables(stack, template)
     (deployed,) = cloudformation.describe_stacks(StackName="local")["Stacks"]
@@ -154,7 +167,7 @@ def _create_tables(stack: Stack, template: Template) -> None:
 def published(stack: Stack) -> Iterator[None]:
     """Let the commands of `python -m local` in other terminals find this stack while it runs."""
     STACK_FILE.parent.mkdir(exist_ok=True)
-    STACK_FILE.write_text(json.dumps({"endpoint": stack.endpoint, "outputs": stack.outputs}))
+    STACK_FILE.write_text(json.dumps(asdict(stack)))
     try:
         yield
     finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 PROJECT = Path(__file__).resolve().parent.parent
+# The parameter in the place of the HTTP API's address, which has no resource here.
+PAGE_URL = "LocalPageUrl"
 
 
 @dataclass(frozen=True)
@@ -21,14 +25,16 @@ class QueueSource:
     queue: str
     function: str
     batch_size: int
+    window: timedelta
 
 
 @dataclass(frozen=True)
-class MinuteSchedule:
-    """A schedule that invokes a function each minute. `input`: the event, with EventBridge Scheduler's placeholders."""
+class RateSchedule:
+    """Invokes a function every so many minutes. `input`: the event, with EventBridge Scheduler's placeholders."""
 
     function: str
     input: str
+    every: timedelta
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Template:
     cloudformation: dict[str, Any]
     sources: Mapping[str, Path]
     queue_sources: tuple[QueueSource, ...]
-    minute_schedules: tuple[MinuteSchedule, ...]
+    schedules: tuple[RateSchedule, ...]
     http_routes: tuple[HttpRoute, ...]
 
 
@@ -85,8 +91,9 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
     resources = translated["Resources"]
     queue_sources = tuple(map(_queue_source, _take_out(resources, "AWS::Lambda::EventSourceMapping")))
     _take_out(resources, "AWS::Lambda::EventInvokeConfig")  # moto has none, and nothing here invokes asynchronously
-    minute_schedules = tuple(map(_minute_schedule, _take_out(resources, "AWS::Scheduler::Schedule")))
+    schedules = tuple(map(_schedule, _take_out(resources, "AWS::Scheduler::Schedule")))
     http_routes = _http_routes(resources, translated["Outputs"])
+    translated["Parameters"][PAGE_URL] = {"Type": "String"}
     for name, resource in list(resources.items()):
         match resource["Type"]:
             case "AWS::Lambda::LayerVersion":
@@ -100,13 +107,18 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
                 del resource["DeletionPolicy"], resource["UpdateReplacePolicy"]
             case "AWS::SQS::Queue":
                 resource["Properties"]["QueueName"] = name
-    return Template(translated, sources, queue_sources, minute_schedules, http_routes)
+    return Template(translated, sources, queue_sources, schedules, http_routes)
 
 
 def _take_out(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     """The properties of all resources of a type, which are then no longer among the resources."""
     names = [name for name, resource in resources.items() if resource["Type"] == kind]
     return [resources.pop(name)["Properties"] for name in names]
+
+
+def _properties(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The properties of all resources of a type."""
+    return [resource["Properties"] for resource in resources.values() if resource["Type"] == kind]
 
 
 def _http_routes(resources: dict[str, Any], outputs: dict[str, Any]) -> tuple[HttpRoute, ...]:
@@ -125,7 +137,13 @@ def _http_routes(resources: dict[str, Any], outputs: dict[str, Any]) -> tuple[Ht
     for part in ("Integration", "Authorizer", "Stage", "Api"):
         _take_out(resources, f"AWS::ApiGatewayV2::{part}")
     _take_out(resources, "AWS::Lambda::Permission")
-    del outputs["ApiUrl"]
+    # Where the page is here is known once it has been opened.
+    url = outputs.pop("ApiUrl")["Value"]
+    for properties in _properties(resources, "AWS::Lambda::Function"):
+        variables = properties["Environment"]["Variables"]
+        properties["Environment"]["Variables"] = {
+            name: {"Ref": PAGE_URL} if value == url else value for name, value in variables.items()
+        }
     return tuple(sorted(routes, key=lambda route: route.route_key == "$default"))
 
 
@@ -134,10 +152,15 @@ def _function_of(integrations: dict[str, Any], target: dict[str, str]) -> str:
     return str(integrations[integration]["IntegrationUri"]["Fn::GetAtt"][0])
 
 
-def _minute_schedule(properties: dict[str, Any]) -> MinuteSchedule:
-    if properties["ScheduleExpression"] != "rate(1 minute)":
-        raise NotImplementedError(f"the local scheduler knows rate(1 minute), not {properties['ScheduleExpression']}")
-    return MinuteSchedule(function=properties["Target"]["Arn"]["Fn::GetAtt"][0], input=properties["Target"]["Input"])
+def _schedule(properties: dict[str, Any]) -> RateSchedule:
+    rate = re.fullmatch(r"rate\((\d+) minutes?\)", properties["ScheduleExpression"])
+    if rate is None:
+        raise NotImplementedError(f"the local scheduler knows rate(n minutes), not {properties['ScheduleExpression']}")
+    return RateSchedule(
+        function=properties["Target"]["Arn"]["Fn::GetAtt"][0],
+        input=properties["Target"]["Input"],
+        every=timedelta(minutes=int(rate[1])),
+    )
 
 
 def _queue_source(properties: dict[str, Any]) -> QueueSource:
@@ -145,4 +168,5 @@ def _queue_source(properties: dict[str, Any]) -> QueueSource:
         queue=properties["EventSourceArn"]["Fn::GetAtt"][0],
         function=properties["FunctionName"]["Ref"],
         batch_size=properties["BatchSize"],
+        window=timedelta(seconds=properties.get("MaximumBatchingWindowInSeconds", 0)),
     )

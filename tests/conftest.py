@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.http_api import HttpApi
+from local.mailbox import Mailbox
 from local.page import page_running
 from local.sign_in import SignIn
 from local.stack import Stack, embedded
@@ -25,8 +26,15 @@ def sign_in() -> Iterator[SignIn]:
 
 
 @pytest.fixture(scope="session")
-def stack(template: Template, sign_in: SignIn) -> Iterator[Stack]:
-    with embedded(template, issuer=sign_in.url) as stack:
+def every_mail() -> Iterator[Mailbox]:
+    """The session's: a test looks in it for what came to its own addresses."""
+    with Mailbox() as mailbox:
+        yield mailbox
+
+
+@pytest.fixture(scope="session")
+def stack(template: Template, sign_in: SignIn, every_mail: Mailbox) -> Iterator[Stack]:
+    with embedded(template, issuer=sign_in.url, ses=every_mail.url) as stack:
         yield stack
 
 

@@ -18,13 +18,18 @@ from typing import Any
 
 import pytest
 import urllib3
+from backup_webhooks.backups import Backup
 from backup_webhooks.heartbeat import Seen, Watermark
-from backup_webhooks.messages import WebhookEvent, encode_message
+from backup_webhooks.messages import WebhookEvent, encode_message, parse_message
+from backup_webhooks.reports.recipients import Recipient, ReportSettings
+from backup_webhooks.stores.backups import BackupsStore
 from backup_webhooks.stores.configurations import ConfigurationsStore
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
+from backup_webhooks.stores.report_settings import ReportSettingsStore
 from backup_webhooks.targets import Target
 from standardwebhooks import Webhook
 
+from local.mailbox import Mailbox
 from local.receiver import Receiver
 from local.stack import Stack
 from local.template import PROJECT
@@ -179,3 +184,26 @@ def test_the_built_api_serves_the_page_and_an_accounts_webhooks(stack: Stack, ru
     assert page["body"] == (PROJECT / "functions/webhooks_api/page/index.html").read_text()
     assert webhooks["statusCode"] == 200
     assert "https://hooks.example/built" in webhooks["body"]
+
+
+def test_the_built_functions_send_email(stack: Stack, runtime_client: Path, every_mail: Mailbox) -> None:
+    dynamodb, outputs = stack.client("dynamodb"), stack.outputs
+    settings = ReportSettingsStore(dynamodb, outputs["WebhooksTableName"], lambda: datetime(2026, 11, 25, tzinfo=UTC))
+    recipient = Recipient("artefact@example.com", on_failure=True)
+    settings.save("TEST", ReportSettings([recipient], timezone="Europe/Lisbon"))
+    HeartbeatsStore(dynamodb, outputs["ServerPoliciesTableName"]).record_read(datetime(2026, 11, 25, 7, 4, tzinfo=UTC))
+    notice = json.loads((PROJECT / "events/email-notice.json").read_text())
+    message = parse_message(notice["Records"][0]["body"])
+    BackupsStore(dynamodb, outputs["BackupsTableName"]).keep(Backup.of(message, datetime.now(UTC)))  # type: ignore[arg-type]
+
+    with emulated("EmailNoticesFunction", stack, runtime_client) as url:
+        assert invoke(url, notice) == {"batchItemFailures": []}
+    with emulated("DailyReportFunction", stack, runtime_client) as url:
+        assert invoke(url, json.loads((PROJECT / "events/report-tick.json").read_text()))["due"] >= 1
+        report = json.loads((PROJECT / "events/account-report.json").read_text())
+        assert invoke(url, report) == {"batchItemFailures": []}
+
+    told, reported = every_mail.of(recipient.address)
+    assert told.subject == "Backup failed: testServerId20190102013933 (TEST)"
+    assert "The 24 hours to Wed 25 Nov 2026, 07:00 (Europe/Lisbon)" in reported.text
+    settings.save("TEST", ReportSettings())

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from local import messages
 from local.clock import LocalClock
-from local.demo import RECEIVER_PORT, functions_running, set_servers
+from local.demo import RECEIVER_PORT, functions_running, set_recipients, set_servers
 from local.page import page_running
 from local.receiver import Receiver
 from local.servers import ACCOUNT, demo_servers
@@ -50,6 +50,7 @@ def main() -> None:
         page = running.enter_context(page_running(template, stack, provider.url))
         set_servers(stack, clock)
         set_targets(stack, receiver.url)
+        set_recipients(stack)
         let_backups_end(stack)
         browser = launch(running.enter_context(sync_playwright()))
         for suffix, look in LOOKS.items():
@@ -82,7 +83,7 @@ def let_backups_end(stack: Stack) -> None:
 
 
 def take(browser: Browser, url: str, suffix: str, look: dict[str, Any]) -> None:
-    """Both views, in that look."""
+    """The views, in that look."""
     context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **look)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
@@ -96,6 +97,9 @@ def take(browser: Browser, url: str, suffix: str, look: dict[str, Any]) -> None:
     expect(page.get_by_role("img").first).to_be_visible()
     expect(page.get_by_role("heading", level=3).first).to_be_visible()
     page.screenshot(path=IMAGES / f"servers{suffix}.png", full_page=suffix != "-phone")
+    page.get_by_role("link", name="Monitoring").click()
+    expect(page.get_by_role("group", name="Recipient 1", exact=True)).to_be_visible()
+    page.screenshot(path=IMAGES / f"monitoring{suffix}.png", full_page=suffix != "-phone")
     context.close()
 
 

@@ -111,7 +111,7 @@ def enter_environment(monkeypatch: pytest.MonkeyPatch, stack: Stack, function: s
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     # What a new one would not know.
-    for made_once in (clients.dynamodb, clients.sqs):
+    for made_once in (clients.dynamodb, clients.sqs, clients.sesv2):
         made_once.cache_clear()
 
 
@@ -126,13 +126,15 @@ def handler_at(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., I
         enter_environment(
             monkeypatch,
             stack,
-            f"{function.capitalize()}Function",
+            f"{function.title().replace('_', '')}Function",
             AWS_ENDPOINT_URL_DYNAMODB=dynamodb_url or stack.client("dynamodb").meta.endpoint_url,
             AWS_ENDPOINT_URL_SQS=sqs_url or stack.client("sqs").meta.endpoint_url,
         )
         # Imported in the function's environment, as Lambda does: Powertools reads it then.
         app = importlib.import_module(f"functions.{function}.app")
-        getattr(app, f"_{function}").cache_clear()
+        for made_once in vars(app).values():
+            if hasattr(made_once, "cache_clear"):
+                made_once.cache_clear()
         return lambda *bodies, **context: dict(app.lambda_handler(sqs_event(*bodies), Context(**context)))
 
     return at

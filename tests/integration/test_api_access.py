@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.recorder import Recorder
-from backup_webhooks.stores.report_recipients import ReportRecipientsStore
+from backup_webhooks.reports.recipients import Recipient, ReportSettings
+from backup_webhooks.stores.report_settings import ReportSettingsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 
 from local.stack import Stack
@@ -60,8 +61,9 @@ def other(stack: Stack, notifier: Invoke, client_of: Callable[..., Client]) -> O
     today = datetime.now(UTC).isoformat()
     for point in ("SECRET-POINT-1", "SECRET-POINT-2"):
         notifier(finished(account.alias, restorePointId=point, backupFinishedDate=today))
-    ReportRecipientsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"]).save(
-        account.alias, ["secret@b.example"], None
+    recipient = Recipient("secret@b.example", unsubscribe_token="SECRET-TOKEN-OF-THE-LINKS")
+    ReportSettingsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"]).save(
+        account.alias, ReportSettings([recipient])
     )
     own = client_of(account.alias)
     delivery = own.get(of_account(account.alias, "deliveries"), limit=1).json
@@ -88,7 +90,7 @@ BODIES: dict[str, Any] = {
     "{target_id}": {"enabled": False},
     "secret": {"overlapHours": 0},
     "redeliveries": {"since": "2018-01-01T00:00:00Z"},
-    "reportRecipients": {"recipients": ["a@a.example"]},
+    "reportRecipients": {"recipients": [{"address": "a@a.example"}]},
 }
 
 

@@ -68,7 +68,9 @@ class TestPage:
     def test_nothing_else_is_served(self, served: HttpApi, path: str) -> None:
         assert get(served.url + path).status == 404
 
-    @pytest.mark.parametrize("path", ["/", "/page/app.js", "/config.json", "/openapi.json", "/x", "/v2/webhooks/A"])
+    @pytest.mark.parametrize(
+        "path", ["/", "/page/app.js", "/config.json", "/openapi.json", "/unsubscribe", "/x", "/v2/webhooks/A"]
+    )
     def test_each_answer_has_the_headers_that_keep_strangers_code_out(
         self, served: HttpApi, sign_in: SignIn, path: str
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from local import messages
 from local.poller import Poller
 from local.receiver import Receiver
 from local.stack import Stack
-from local.template import Template
+from local.template import QueueSource, Template
 from local.worker import Worker
 from tests.integration.conftest import Account
 from tests.support.messages import finished, sqs_event
@@ -63,7 +64,7 @@ def test_a_bad_message_ends_whole_in_the_dead_letters_and_the_good_one_is_posted
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "0"})
     messages.send(stack, bad)
     messages.send(stack, finished(account.alias))
-    poller = Poller(stack, queue, 10, worker)
+    poller = Poller(stack, queue, QueueSource("", "", 10, timedelta(0)), worker)
 
     for _ in range(6):
         poller.poll_once()

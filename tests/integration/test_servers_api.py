@@ -1,4 +1,4 @@
-"""Servers in the API: how each stands, its next backup, its last 30 days; and who gets the daily report."""
+"""Servers in the API: how each stands, its next backup, its last 30 days."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import pytest
 from backup_webhooks.messages import BackupFinished, BackupStarted, BackupStatus, ServerPolicyChanged
 from backup_webhooks.moments import Moment
 from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
-from backup_webhooks.stores.report_recipients import ReportRecipientsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 
 from local.stack import Stack
 from tests.integration.conftest import Account
 from tests.support.api import Client, of_account
-from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
 from tests.support.policies import LONG_AGO, changed
 
 NOW = datetime.now(UTC)
@@ -232,72 +230,3 @@ def test_pages_go_on_behind_names_in_any_script(account: Account, add: Callable[
         query["cursor"] = page["next"]
 
     assert sorted(found) == sorted(names)
-
-
-class TestReportRecipients:
-    def test_they_are_set_as_a_whole_and_by_one_person_at_a_time(self, account: Account, client: Client) -> None:
-        path = of_account(account.alias, "reportRecipients")
-        empty = client.get(path)
-        assert empty.json == {"recipients": []}
-
-        first = client.put(
-            path, {"recipients": ["a@b.example", "c@d.example", "a@b.example"]}, if_match=empty.headers["etag"]
-        )
-        second = client.put(path, {"recipients": []}, if_match=empty.headers["etag"])
-
-        assert (first.status, second.status) == (204, 412)
-        assert client.get(path).json == {"recipients": ["a@b.example", "c@d.example"]}
-        assert client.put(path, {"recipients": []}).status == 204
-        assert client.get(path).json == {"recipients": []}
-
-    def test_an_answer_that_was_lost_is_no_conflict(
-        self, account: Account, client_of: Callable[..., Client], dynamodb_proxy: FaultProxy
-    ) -> None:
-        lost = []
-
-        def lose_first(call: Call) -> Answer:
-            answer = call.forward()
-            if call.operation == "PutItem" and not lost:
-                lost.append(call)
-                return internal_server_error()
-            return answer
-
-        dynamodb_proxy.behaviour = lose_first
-        client = client_of(account.alias, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
-
-        path = of_account(account.alias, "reportRecipients")
-        assert client.put(path, {"recipients": ["a@b.example"]}, if_match='"0"').status == 204
-        assert lost
-        assert client.get(path).json == {"recipients": ["a@b.example"]}
-
-    def test_without_a_condition_the_last_one_wins(
-        self, account: Account, stack: Stack, client_of: Callable[..., Client], dynamodb_proxy: FaultProxy
-    ) -> None:
-        store = ReportRecipientsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
-
-        def save_in_between(call: Call) -> Answer:
-            if call.operation == "PutItem" and len(dynamodb_proxy.calls) < 3:
-                store.save(account.alias, ["other@b.example"], None)
-            return call.forward()
-
-        dynamodb_proxy.behaviour = save_in_between
-        client = client_of(account.alias, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
-
-        assert client.put(of_account(account.alias, "reportRecipients"), {"recipients": ["a@b.example"]}).status == 204
-        assert store.load(account.alias).addresses == ["a@b.example"]
-
-    @pytest.mark.parametrize(
-        "address",
-        ["", "nobody", "a@b@c", "a b@c.example", "a@b.example\r\nBcc: x@y.example", "<a@b.example>", "a@" + "b" * 255],
-    )
-    def test_what_is_no_address_is_refused(self, account: Account, client: Client, address: str) -> None:
-        path = of_account(account.alias, "reportRecipients")
-
-        assert list(client.put(path, {"recipients": ["ok@b.example", address]}).errors) == ["recipients[1]"]
-        assert client.get(path).json == {"recipients": []}
-
-    def test_recipients_are_no_target(self, account: Account, client: Client) -> None:
-        client.put(of_account(account.alias, "reportRecipients"), {"recipients": ["a@b.example"]})
-
-        assert account.webhooks.of_account(account.alias) == []
-        assert client.get(of_account(account.alias)).status == 200

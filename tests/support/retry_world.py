@@ -20,6 +20,7 @@ from backup_webhooks.recorder import Recorder
 from backup_webhooks.redeliverer import Redeliverer
 from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.replays import Replays
+from backup_webhooks.reports.notices_queue import EmailNoticesQueue
 from backup_webhooks.retries import RetrySchedule
 from backup_webhooks.sender import Attempt, Sender
 from backup_webhooks.stores.backups import BackupsStore
@@ -139,6 +140,7 @@ class RetryWorld:
             recorder=Recorder(ServerPoliciesStore(client, outputs["ServerPoliciesTableName"])),
             backups=BackupsStore(dynamodb, outputs["BackupsTableName"]),
             heartbeats=HeartbeatsStore(client, outputs["ServerPoliciesTableName"]),
+            email_notices=EmailNoticesQueue(self.retries, None),  # type: ignore[arg-type]
             clock=clock,
         )
         self.redeliverer = Redeliverer(redeliverers, deliverer(redeliverers), retry_queue, dead_letters, clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -61,3 +62,52 @@ def test_a_user_pool_is_made_only_where_no_issuer_is_given(template: dict[str, A
     assert made == {"UserPool", "UserPoolDomain", "UserPoolClient"}
     assert {template["Resources"][name]["Condition"] for name in made} == {"MakeUserPool"}
     assert template["Conditions"]["MakeUserPool"] == {"Fn::Equals": [{"Ref": "JwtIssuer"}, ""]}
+
+
+def test_nothing_that_sends_email_is_there_without_a_sender(template: dict[str, Any]) -> None:
+    resources = template["Resources"]
+    of_email = {name for name, one in resources.items() if one.get("Condition") == "SendEmail"}
+
+    assert template["Conditions"]["SendEmail"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "EmailSender"}, ""]}]}
+    assert template["Parameters"]["EmailSender"]["Default"] == ""
+    assert {"DailyReportFunction", "ReportsQueue", "EmailNoticesFunction", "EmailNoticesQueue"} <= of_email
+    for name in set(resources) - of_email:
+        assert not of_email & set(mentioned(unconditional(resources[name]))), name
+
+
+def mentioned(part: Any) -> Iterator[str]:
+    """The resources that a part of the template refers to."""
+    if isinstance(part, dict):
+        if "Ref" in part:
+            yield part["Ref"]
+        if "Fn::GetAtt" in part:
+            yield part["Fn::GetAtt"][0]
+        for value in part.values():
+            yield from mentioned(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from mentioned(value)
+
+
+def unconditional(part: Any) -> Any:
+    """A part of the template, as it is where no e-mail is sent."""
+    if isinstance(part, dict):
+        if part.get("Fn::If", [None])[0] == "SendEmail":
+            return unconditional(part["Fn::If"][2])
+        return {name: unconditional(value) for name, value in part.items()}
+    return [unconditional(value) for value in part] if isinstance(part, list) else part
+
+
+@pytest.mark.parametrize("role", ["DailyReportRole", "EmailNoticesRole"])
+def test_email_is_sent_from_the_senders_identity_alone(role: str, resources: dict[str, Any]) -> None:
+    statements = resources[role]["Policies"][0]["PolicyDocument"]["Statement"]
+    (statement,) = [one for one in statements if "ses:" in str(one["Action"])]
+
+    assert statement["Action"] == "ses:SendEmail"
+    assert statement["Resource"] == {
+        "Fn::Sub": [
+            "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${Identity}",
+            {"Identity": {"Fn::If": ["IdentityIsAddress", {"Ref": "EmailSender"}, {"Ref": "EmailIdentity"}]}},
+        ]
+    }
+    assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "EmailSender"}}}

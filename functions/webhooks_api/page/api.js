@@ -77,3 +77,11 @@ export const readServerPolicies = (account, filter, signal) => request(path(acco
 
 /** The results of the last 30 days, over all servers of the account. */
 export const readDailyResults = (account, signal) => request(path(account, 'dailyResults'), { signal });
+
+/** Who gets e-mail, and when the reports go out. */
+export const readRecipients = (account, signal) => request(path(account, 'reportRecipients'), { signal });
+
+/** Replaces them; `etag` says which version the change was made to. `wanted`: recipients, hour, timezone. */
+export const saveRecipients = (account, etag, wanted) => request(path(account, 'reportRecipients'), {
+  method: 'PUT', headers: { 'if-match': etag, prefer: 'return=representation' }, body: wanted,
+});

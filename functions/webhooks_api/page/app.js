@@ -1,11 +1,16 @@
 import { onSessionEnded } from './api.js';
 import { patterns } from './chart.js';
 import { ask, button, field, focusOn, h } from './dom.js';
+import { monitoringView } from './monitoring.js';
 import { serversView } from './servers.js';
 import { completeSignIn, currentSession, isOperator, readSettings, signIn, signOut } from './session.js';
 import { webhooksView } from './webhooks.js';
 
-const VIEWS = { '#/webhooks': webhooksView, '#/servers': serversView };
+const VIEWS = {
+  '#/webhooks': { title: 'Webhooks', open: webhooksView },
+  '#/servers': { title: 'Servers', open: serversView },
+  '#/monitoring': { title: 'Monitoring', open: monitoringView },
+};
 const STASH_KEY = 'simple-backup.unsaved';
 const ACCOUNT_KEY = 'simple-backup.account';
 
@@ -14,7 +19,7 @@ const nav = document.getElementById('views');
 const who = document.getElementById('who');
 const notice = document.getElementById('notice');
 
-let view = null; // what is shown: {title, node, isUnsettled, holdsSecret, stash}
+let view = null; // what is shown: {node, isUnsettled, holdsSecret, stash}
 let shown = null; // its place: {path, account, who, hash}
 let closing = new AbortController();
 let leaving = false;
@@ -47,17 +52,18 @@ function openView({ moveFocus = false } = {}) {
   if (isOperator() && shown.account) sessionStorage.setItem(ACCOUNT_KEY, shown.account);
   showFrame();
   const { path, account } = shown;
+  const { title, open } = VIEWS[path];
   if (!account) {
-    show(path === '#/servers' ? 'Servers' : 'Webhooks', h('p', { class: 'panel' }, isOperator()
+    show(title, h('p', { class: 'panel' }, isOperator()
       ? 'Choose the account that you want to look at.'
       : 'Your sign-in names no account. Ask your administrator for access.'));
     document.getElementById('account')?.focus();
     return;
   }
-  view = VIEWS[path]({
+  view = open({
     account, signal: closing.signal, stash: readStash(), onRestored: () => sessionStorage.removeItem(STASH_KEY),
   });
-  show(view.title, view.node);
+  show(title, view.node);
   if (moveFocus) {
     window.scrollTo(0, 0);
     focusOn(main.querySelector('h1'), { preventScroll: true });
@@ -166,7 +172,7 @@ function sessionEnded() {
     if (view.holdsSecret() && !await ask({
       title: 'Have you kept the signing secret?', text: 'It is not shown again after signing in.', yes: 'Sign in', no: 'Stay',
     })) return;
-    sessionStorage.setItem(STASH_KEY, JSON.stringify({ account: shown.account, who: shown.who, events: view.stash() }));
+    sessionStorage.setItem(STASH_KEY, JSON.stringify({ ...placeOfStash(), unsaved: view.stash() }));
     await startSignIn(trouble);
   };
   notice.replaceChildren(h('div', { class: 'alert session-ended', role: 'alert' },
@@ -174,9 +180,11 @@ function sessionEnded() {
     button('Sign in', again, { class: 'primary' }), trouble));
 }
 
+const placeOfStash = () => ({ account: shown.account, who: shown.who, path: shown.path });
+
 function readStash() {
-  const kept = JSON.parse(sessionStorage.getItem(STASH_KEY));
-  return kept?.account === shown.account && kept.who === shown.who ? kept.events : null;
+  const { unsaved, ...place } = JSON.parse(sessionStorage.getItem(STASH_KEY)) ?? {};
+  return JSON.stringify(place) === JSON.stringify(placeOfStash()) ? unsaved : null;
 }
 
 async function start() {

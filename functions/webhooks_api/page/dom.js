@@ -97,6 +97,24 @@ export const failureNote = (words, retry) => h('div', { class: 'alert', role: 'a
   h('p', {}, words), retry && button('Try again', retry));
 
 /**
+ * Fills a place with what is read; says that it is being loaded, and offers to try again where that has failed.
+ * @param {HTMLElement} place
+ * @param {{called: string, signal: AbortSignal}} what
+ * @param {() => Promise<Node[]>} read
+ */
+export async function loadInto(place, { called, signal }, read) {
+  place.replaceChildren(loadingNote(`Loading the ${called}…`));
+  place.setAttribute('aria-busy', 'true');
+  try {
+    place.replaceChildren(...await read());
+  } catch (error) {
+    if (signal.aborted) return;
+    place.replaceChildren(failureNote(`The ${called} could not be loaded. ${error.message}`, () => loadInto(place, { called, signal }, read)));
+  }
+  place.setAttribute('aria-busy', 'false');
+}
+
+/**
  * Asks before something is done that can't be undone.
  * @param {{title: string, text: string, yes: string, no?: string}} question
  * @returns {Promise<boolean>}

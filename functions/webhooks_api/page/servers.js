@@ -1,6 +1,6 @@
 import { readDailyResults, readServerPolicies } from './api.js';
 import { dailyChart, dayStrip, troubledDays } from './chart.js';
-import { failureNote, field, h, loadingNote, stateMark, uniqueId } from './dom.js';
+import { field, h, loadInto, stateMark, uniqueId } from './dom.js';
 import { counted, shortTime, timeOnBothClocks, utcTime } from './format.js';
 import { PagedPanel } from './paged.js';
 
@@ -81,19 +81,7 @@ class ServerList extends PagedPanel {
 
 function resultsPanel({ account, signal }) {
   const place = h('div', { class: 'chart-place' });
-  const load = async () => {
-    place.replaceChildren(loadingNote('Loading the results…'));
-    place.setAttribute('aria-busy', 'true');
-    try {
-      const { items } = await readDailyResults(account, signal);
-      place.replaceChildren(dailyChart(items));
-    } catch (error) {
-      if (signal.aborted) return;
-      place.replaceChildren(failureNote(`The results could not be loaded. ${error.message}`, load));
-    }
-    place.setAttribute('aria-busy', 'false');
-  };
-  load();
+  loadInto(place, { called: 'results', signal }, async () => [dailyChart((await readDailyResults(account, signal)).items)]);
   const id = uniqueId('results');
   return h('section', { class: 'panel', 'aria-labelledby': id }, h('h2', { id }, 'The last 30 days'),
     h('p', { class: 'lead' }, 'Backups of all servers. Days are UTC.'), place);
@@ -105,7 +93,7 @@ export function serversView(context) {
   const results = resultsPanel(context);
   servers.refresh();
   return {
-    title: 'Servers', node: h('div', { class: 'stack' }, results, servers.node),
+    node: h('div', { class: 'stack' }, results, servers.node),
     isUnsettled: () => false, holdsSecret: () => false, stash: () => ({}),
   };
 }

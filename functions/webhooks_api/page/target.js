@@ -19,7 +19,7 @@ export const unchanged = ({ targetUri, format, delivery, enabled, headers }) => 
 /** One target of an event: its settings, its health, a test. */
 export class TargetRow {
   /**
-   * @param {{account: string, event: string, formats: string[], changed: () => void, remove: (row: TargetRow) => void}} card
+   * @param {{account: string, event: string, label: string, formats: string[], changed: () => void, remove: (row: TargetRow) => void}} card
    * @param {?object} stored the target as the service has it; null for a new one
    * @param {Draft} [draft] what has been typed already
    */
@@ -69,8 +69,12 @@ export class TargetRow {
   }
 
   /** Says which of the event's targets this is. */
-  number(position, label) {
-    this.node.setAttribute('aria-label', `${label}, target ${position}`);
+  number(position) {
+    this.node.setAttribute('aria-label', `${this.card.label}, target ${position}`);
+  }
+
+  focus() {
+    this.url.control.focus();
   }
 
   /** @returns {Draft} */

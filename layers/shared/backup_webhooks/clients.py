@@ -10,6 +10,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sqs import SQSClient
 
 # The worst case of one call, three tries of 1 + 2 s each and the pauses between them, must fit several times into a
@@ -33,3 +34,9 @@ def dynamodb() -> DynamoDBClient:
 def sqs() -> SQSClient:
     """The SQS client."""
     return boto3.client("sqs", config=_CONFIG)
+
+
+@cache
+def sesv2() -> SESV2Client:
+    """The SES client: a message of several MB takes its time, and one that was given up may have been sent."""
+    return boto3.client("sesv2", config=_CONFIG.merge(Config(connect_timeout=3, read_timeout=60)))

@@ -25,6 +25,7 @@ from backup_webhooks.messages import (
 from backup_webhooks.moments import Clock, Moment, utc_now
 from backup_webhooks.recorder import Recorder
 from backup_webhooks.redelivery_queue import RedeliveryQueue
+from backup_webhooks.reports.notices_queue import EmailNoticesQueue
 from backup_webhooks.sender import Attempt
 from backup_webhooks.settings import NotifierSettings
 from backup_webhooks.stores.backups import BackupsStore
@@ -61,6 +62,7 @@ class Notifier:
     recorder: Recorder
     backups: BackupsStore
     heartbeats: HeartbeatsStore
+    email_notices: EmailNoticesQueue
     clock: Clock = utc_now
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "delivery"))
 
@@ -76,6 +78,7 @@ class Notifier:
             recorder=Recorder(ServerPoliciesStore(dynamodb, settings.server_policies_table)),
             backups=BackupsStore(dynamodb, settings.backups_table),
             heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
+            email_notices=EmailNoticesQueue(clients.sqs(), settings.email_notices_queue_url),
         )
 
     def handle(self, body: str, deadline: datetime) -> Notified:
@@ -101,6 +104,8 @@ class Notifier:
 
     def _record(self, notice: Notice) -> None:
         self.backups.keep(Backup.of(notice, Moment.of(self.clock())))
+        # After that: the e-mail's function notes there whom it has told.
+        self.email_notices.pass_on(notice)
         # What there is to note of a miss in its server policy, missed_backups has noted.
         if isinstance(notice, BackupFinished):
             self.recorder.record(notice)

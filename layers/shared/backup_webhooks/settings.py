@@ -89,14 +89,18 @@ class NotifierSettings:
     delivery: DeliverySettings
     server_policies_table: str
     backups_table: str
+    email_notices_queue_url: str | None
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read from what `DeliverySettings` reads, SERVER_POLICIES_TABLE and BACKUPS_TABLE."""
+        """Read from what `DeliverySettings` reads, SERVER_POLICIES_TABLE, BACKUPS_TABLE, and EMAIL_NOTICES_QUEUE_URL,
+        which is empty where no e-mail is sent.
+        """
         return cls(
             delivery=DeliverySettings.from_env(environment),
             server_policies_table=required("SERVER_POLICIES_TABLE", environment),
             backups_table=required("BACKUPS_TABLE", environment),
+            email_notices_queue_url=environment.get("EMAIL_NOTICES_QUEUE_URL") or None,
         )
 
 
@@ -155,12 +159,13 @@ class WebhooksApiSettings:
     retry_queue_url: str
     delivery_retention: timedelta
     allow_private_targets: bool
+    sends_email: bool
     sign_in: SignInSettings
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Read from WEBHOOKS_TABLE, DELIVERIES_TABLE, SERVER_POLICIES_TABLE, RETRY_QUEUE_URL, DELIVERY_RETENTION_DAYS,
-        ALLOW_PRIVATE_TARGETS, and what `SignInSettings` reads.
+        ALLOW_PRIVATE_TARGETS, EMAIL_SENDER, which is empty where no e-mail is sent, and what `SignInSettings` reads.
         """
         return cls(
             webhooks_table=required("WEBHOOKS_TABLE", environment),
@@ -169,6 +174,7 @@ class WebhooksApiSettings:
             retry_queue_url=required("RETRY_QUEUE_URL", environment),
             delivery_retention=timedelta(days=whole_number("DELIVERY_RETENTION_DAYS", environment)),
             allow_private_targets=flag("ALLOW_PRIVATE_TARGETS", environment),
+            sends_email=bool(environment.get("EMAIL_SENDER")),
             sign_in=SignInSettings.from_env(environment),
         )
 
@@ -188,4 +194,61 @@ class MissedBackupsSettings:
             server_policies_table=required("SERVER_POLICIES_TABLE", environment),
             backup_events_queue_url=required("BACKUP_EVENTS_QUEUE_URL", environment),
             heartbeat_grace=timedelta(seconds=whole_number("HEARTBEAT_GRACE_SECONDS", environment)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EmailSettings:
+    """What a function that sends e-mail needs: the address from which it comes, and the page to which it leads."""
+
+    sender: str
+    page_url: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read from EMAIL_SENDER and PAGE_URL."""
+        return cls(sender=required("EMAIL_SENDER", environment), page_url=required("PAGE_URL", environment))
+
+
+@dataclass(frozen=True, slots=True)
+class DailyReportSettings:
+    """What daily_report needs."""
+
+    webhooks_table: str
+    server_policies_table: str
+    backups_table: str
+    deliveries_table: str
+    reports_queue_url: str
+    email: EmailSettings
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read from WEBHOOKS_TABLE, SERVER_POLICIES_TABLE, BACKUPS_TABLE, DELIVERIES_TABLE, REPORTS_QUEUE_URL, and what
+        `EmailSettings` reads.
+        """
+        return cls(
+            webhooks_table=required("WEBHOOKS_TABLE", environment),
+            server_policies_table=required("SERVER_POLICIES_TABLE", environment),
+            backups_table=required("BACKUPS_TABLE", environment),
+            deliveries_table=required("DELIVERIES_TABLE", environment),
+            reports_queue_url=required("REPORTS_QUEUE_URL", environment),
+            email=EmailSettings.from_env(environment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EmailNoticesSettings:
+    """What email_notices needs."""
+
+    webhooks_table: str
+    backups_table: str
+    email: EmailSettings
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read from WEBHOOKS_TABLE, BACKUPS_TABLE, and what `EmailSettings` reads."""
+        return cls(
+            webhooks_table=required("WEBHOOKS_TABLE", environment),
+            backups_table=required("BACKUPS_TABLE", environment),
+            email=EmailSettings.from_env(environment),
         )

@@ -20,9 +20,19 @@ MomentIn = Annotated[datetime, BeforeValidator(Moment.parse)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of what was seen: 412 if it is gone")]
 
 
+Prefer = Annotated[
+    str | None, Header(description="return=representation: the answer is 200 with what is stored then, new secrets too")
+]
+
+
 def expected_version(if_match: str | None) -> str | None:
     """The version that a request is for; None for any."""
     return None if if_match in (None, "*") else str(if_match).strip().removeprefix('"').removesuffix('"')
+
+
+def asks_for_representation(prefer: str | None) -> bool:
+    """Whether a change is to be answered with what is stored then (RFC 7240)."""
+    return "return=representation" in (prefer or "").replace(" ", "")
 
 
 class Model(BaseModel):

@@ -13,7 +13,14 @@ from aws_lambda_powertools.event_handler.exceptions import RequestEntityTooLarge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from backup_webhooks import __version__
-from backup_webhooks.api import delivery_routes, server_routes, target_routes, webhook_routes
+from backup_webhooks.api import (
+    delivery_routes,
+    report_routes,
+    server_routes,
+    target_routes,
+    unsubscribe_routes,
+    webhook_routes,
+)
 from backup_webhooks.api.access import account_access
 from backup_webhooks.api.page_routes import page_router
 from backup_webhooks.api.problems import handle_problems
@@ -43,9 +50,10 @@ class WebhooksApi:
         self._api.use(middlewares=[account_access])
         handle_problems(self._api)
         # The first that fits is called: an event has any name that no other route has.
-        for router in (delivery_routes.router, server_routes.router, target_routes.router, webhook_routes.router):
+        for routes in (delivery_routes, server_routes, report_routes, target_routes, webhook_routes):
+            self._api.include_router(routes.router)
+        for router in (unsubscribe_routes.router, page_router(page)):
             self._api.include_router(router)
-        self._api.include_router(page_router(page))
         self._api.get("/openapi.json", include_in_schema=False, compress=True)(self._openapi)
 
     def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -60,7 +68,7 @@ class WebhooksApi:
         document = self._api.get_openapi_json_schema(
             title="Simple Backup Webhooks",
             version=__version__,
-            description="Where each backup's result is posted, what was posted, and the servers behind it.",
+            description="Where each backup's result is posted, and what was; the servers behind it; who gets e-mail.",
             security_schemes={"token": HTTPBearer(bearerFormat="JWT")},
             security=[{"token": []}],
         )

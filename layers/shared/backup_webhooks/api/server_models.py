@@ -1,13 +1,11 @@
-"""Servers in the API: how each stands, what became of the last days, and who gets the daily report."""
+"""Servers in the API: how each stands, and what became of the last days."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field
-
-from backup_webhooks.api.models import Input, Model, Time
+from backup_webhooks.api.models import Model, Time
 from backup_webhooks.days import DayResults
 from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.server_states import ServerState
@@ -86,14 +84,3 @@ class ServerPoliciesOut(Model):
 
     items: list[ServerPolicyOut]
     next: str | None
-
-
-# One address as HTML's <input type=email> takes it; who gets it in the end is for the mail servers to say.
-_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-_ADDRESS = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*$"
-
-
-class Recipients(Input):
-    """The e-mail addresses that get the account's daily report."""
-
-    recipients: Annotated[list[Annotated[str, Field(max_length=254, pattern=_ADDRESS)]], Field(max_length=20)]

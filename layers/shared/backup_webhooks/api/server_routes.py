@@ -1,23 +1,19 @@
-"""The servers of an account: how each stands, what became of the last days, and who is told of it daily."""
+"""The servers of an account: how each stands, and what became of the last days."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
-from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from backup_webhooks.api.access import Account
-from backup_webhooks.api.answers import READS, WRITES
-from backup_webhooks.api.models import IfMatch, expected_version
-from backup_webhooks.api.server_models import DayOut, DaysOut, Recipients, ServerPoliciesOut, ServerPolicyOut
+from backup_webhooks.api.answers import READS
+from backup_webhooks.api.server_models import DayOut, DaysOut, ServerPoliciesOut, ServerPolicyOut
 from backup_webhooks.api.services import services
 from backup_webhooks.days import Days, last_days, summed
 from backup_webhooks.moments import utc_now
 from backup_webhooks.server_states import server_state
-from backup_webhooks.stores.report_recipients import ReportRecipients
 
 router = Router()
 
@@ -40,26 +36,6 @@ def server_policies(
 def daily_results(account: Account) -> DaysOut:
     """Of the last 30 days, all servers together. Reads each server policy of the account."""
     return DaysOut(items=_last_days(summed(services().server_policies.days_of_account(account))))
-
-
-@router.get("/v2/webhooks/<account>/reportRecipients", summary="Who gets the daily report", responses=READS)
-def report_recipients(account: Account) -> Response[Recipients]:
-    """The e-mail addresses."""
-    return _answer(services().report_recipients.load(account))
-
-
-@router.put("/v2/webhooks/<account>/reportRecipients", summary="Set who gets the daily report", responses=WRITES)
-def put_report_recipients(account: Account, wanted: Recipients, if_match: IfMatch = None) -> Response[Any]:
-    """Put these addresses in the place of all that are there."""
-    expected = expected_version(if_match)
-    addresses = list(dict.fromkeys(wanted.recipients))
-    saved = services().report_recipients.save(account, addresses, expected)
-    return Response(HTTPStatus.NO_CONTENT, headers={"etag": f'"{saved.revision}"'})
-
-
-def _answer(stored: ReportRecipients) -> Response[Recipients]:
-    body = Recipients(recipients=list(stored.addresses))
-    return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, body, {"etag": f'"{stored.revision}"'})
 
 
 def _last_days(days: Days) -> list[DayOut]:

@@ -15,7 +15,8 @@ from backup_webhooks.sender import Sender
 from backup_webhooks.settings import WebhooksApiSettings
 from backup_webhooks.stores.configurations import ConfigurationsStore
 from backup_webhooks.stores.delivery_log import DeliveryLog
-from backup_webhooks.stores.report_recipients import ReportRecipientsStore
+from backup_webhooks.stores.report_schedule import ReportScheduleStore
+from backup_webhooks.stores.report_settings import ReportSettingsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.target_hosts import TargetHosts
@@ -23,14 +24,17 @@ from backup_webhooks.target_hosts import TargetHosts
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The stores, and what posts, replays, judges hosts and signs in. `log_kept`: how far back the log goes."""
+    """The stores, and what posts, replays, judges hosts and signs in. `log_kept`: how far back the log goes;
+    `sends_email`: whether this installation has a sender."""
 
     configurations: ConfigurationsStore
     webhooks: WebhooksStore
     deliveries: DeliveryLog
     log_kept: timedelta
     server_policies: ServerPoliciesStore
-    report_recipients: ReportRecipientsStore
+    report_settings: ReportSettingsStore
+    report_schedule: ReportScheduleStore
+    sends_email: bool
     replays: Replays
     sender: Sender
     hosts: TargetHosts
@@ -47,7 +51,9 @@ class Services:
             deliveries=log,
             log_kept=settings.delivery_retention,
             server_policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
-            report_recipients=ReportRecipientsStore(dynamodb, settings.webhooks_table),
+            report_settings=ReportSettingsStore(dynamodb, settings.webhooks_table),
+            report_schedule=ReportScheduleStore(dynamodb, settings.webhooks_table),
+            sends_email=settings.sends_email,
             replays=Replays(log, RedeliveryQueue(clients.sqs(), settings.retry_queue_url)),
             sender=Sender(allow_private_targets=settings.allow_private_targets),
             hosts=TargetHosts(settings.allow_private_targets),

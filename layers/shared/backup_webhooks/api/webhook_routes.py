@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Router
-from aws_lambda_powertools.event_handler.openapi.params import Header, Query
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import READS, WRITES
-from backup_webhooks.api.models import IfMatch, Link, expected_version
+from backup_webhooks.api.models import IfMatch, Link, Prefer, asks_for_representation, expected_version
 from backup_webhooks.api.services import services
 from backup_webhooks.api.target_edits import check_new_hosts, edited, known_target, with_settings
 from backup_webhooks.api.webhook_models import (
@@ -30,10 +30,6 @@ from backup_webhooks.moments import utc_now
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.stores.configurations import Configuration
 from backup_webhooks.targets import MOST_TARGETS, Target
-
-Prefer = Annotated[
-    str | None, Header(description="return=representation: the answer is 200 with what is stored then, new secrets too")
-]
 
 router = Router()
 
@@ -159,7 +155,7 @@ def _change(
         return edit(seen)
 
     stored = services().configurations.change(account, event, edit_what_is_seen, expected_version(if_match))
-    if prefer and "return=representation" in prefer.replace(" ", ""):
+    if asks_for_representation(prefer):
         return _answer(stored, before[-1])
     return Response(HTTPStatus.NO_CONTENT, headers={"etag": _etag(stored)})
 

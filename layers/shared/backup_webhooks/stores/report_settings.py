@@ -1,11 +1,21 @@
-"""Who gets an account's daily report: one item of WebhooksTable, beside the account's targets."""
+"""Who gets e-mail about an account's backups: one item of WebhooksTable, beside the account's targets.
+
+What customers set is written here; what `ReportScheduleStore` keeps of the reports' progress stands in the same item,
+so that both change together: no report is due for an account without recipients.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+from backup_webhooks.moments import Clock, iso_milliseconds, utc_now
+from backup_webhooks.reports.periods import ReportDays
+from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
 from backup_webhooks.stores.configurations import Changed
 from backup_webhooks.stores.items import from_item, to_item
 from backup_webhooks.stores.webhooks import Conflict
@@ -14,55 +24,127 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # No event begins so.
-_SORT_KEY = "Report.Recipients"
+SORT_KEY = "Report.Recipients"
+# Of the index `dueReports`. One will do: an account is written there once a day.
+DUE_SHARD = 0
 _TRIES = 5
+# Attributes of `ReportScheduleStore`, by those whose reports they are about.
+_OF_DAILY, _OF_WEEKLY, _OF_ANY = (
+    "dailyUntil, dailyCut",
+    "weeklyUntil, weeklyCut",
+    "dueShard, tryAt, dueAt, underWayEnd, underWayCut, leaseUntil, sentTo",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class ReportRecipients:
-    """E-mail addresses. `revision` counts the changes."""
-
-    addresses: Sequence[str] = ()
-    revision: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ReportRecipientsStore:
-    """Reads and writes recipients. Raises botocore's errors."""
+class ReportSettingsStore:
+    """Reads and writes the settings. Raises botocore's errors."""
 
     client: DynamoDBClient
     table: str
+    clock: Clock = utc_now
 
-    def load(self, account: str) -> ReportRecipients:
-        """The account's recipients now (a consistent read); none where none were set."""
-        key = to_item({"account": account, "target": _SORT_KEY})
-        item = from_item(self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item", {}))
-        return ReportRecipients(item.get("addresses", ()), int(item.get("revision", 0)))
+    def load(self, account: str) -> ReportSettings:
+        """The account's settings now (a consistent read); nobody at the default hour where nothing was set."""
+        answer = self.client.get_item(TableName=self.table, Key=report_key(account), ConsistentRead=True)
+        return settings_of(from_item(answer.get("Item", {})))
 
-    def save(self, account: str, addresses: Sequence[str], expected_version: str | None) -> ReportRecipients:
-        """Put these in the place of those that are there.
+    def save(self, account: str, wanted: ReportSettings, expected_version: str | None = None) -> ReportSettings:
+        """Put these in the place of those that are there; answers with what is stored then.
 
-        Raises `Changed` where the revision is not the expected one, `Conflict` where others kept coming first.
+        A recipient who stays keeps the token of his links. Raises `Changed` where the revision is not the expected
+        one, `Conflict` where others kept coming first.
         """
         for _ in range(_TRIES):
             seen = self.load(account)
             if expected_version not in (None, str(seen.revision)):
-                raise Changed(_SORT_KEY)
-            wanted = ReportRecipients(list(addresses), seen.revision + 1)
+                raise Changed(SORT_KEY)
+            tokens = {known.address.lower(): known.unsubscribe_token for known in seen.recipients}
+            recipients = [
+                replace(one, unsubscribe_token=tokens.get(one.address.lower(), one.unsubscribe_token))
+                for one in wanted.recipients
+            ]
+            saved = replace(wanted, recipients=recipients, revision=seen.revision + 1)
             # The latter: an answer that was lost made botocore write twice.
-            if self._replace(account, seen, wanted) or self.load(account) == wanted:
-                return wanted
-        raise Conflict(_SORT_KEY)
+            if self._replace(account, seen, saved) or self.load(account) == saved:
+                return saved
+        raise Conflict(SORT_KEY)
 
-    def _replace(self, account: str, seen: ReportRecipients, wanted: ReportRecipients) -> bool:
-        fields = {"addresses": wanted.addresses, "revision": wanted.revision}
+    def unsubscribe(self, account: str, token: str) -> str | None:
+        """Take out the recipient whose token it is; answers with his address, None where there is none (any more).
+
+        Raises `Conflict` where others kept coming first.
+        """
+        for _ in range(_TRIES):
+            seen = self.load(account)
+            gone = next((one for one in seen.recipients if compare_digest(one.unsubscribe_token, token)), None)
+            if gone is None:
+                return None
+            left = replace(seen, recipients=[one for one in seen.recipients if one is not gone])
+            try:
+                self.save(account, left, str(seen.revision))
+            except Changed:
+                continue
+            return gone.address
+        raise Conflict(SORT_KEY)
+
+    def _replace(self, account: str, seen: ReportSettings, saved: ReportSettings) -> bool:
+        update, values = _update(seen, saved, self.clock())
         try:
-            self.client.put_item(
+            self.client.update_item(
                 TableName=self.table,
-                Item=to_item({"account": account, "target": _SORT_KEY} | fields),
-                ConditionExpression="attribute_not_exists(account) OR revision = :seen",
-                ExpressionAttributeValues=to_item({":seen": seen.revision}),
+                Key=report_key(account),
+                UpdateExpression=update,
+                ConditionExpression="revision = :seen" if seen.revision else "attribute_not_exists(revision)",
+                ExpressionAttributeNames={"#hour": "hour", "#timezone": "timezone"},
+                ExpressionAttributeValues=to_item(values | ({":seen": seen.revision} if seen.revision else {})),
             )
         except self.client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+
+def report_key(account: str) -> dict[str, Any]:
+    """The item's key, in wire form."""
+    return to_item({"account": account, "target": SORT_KEY})
+
+
+def settings_of(fields: Mapping[str, Any]) -> ReportSettings:
+    """The settings that the item holds; the defaults where there is none."""
+    if "revision" not in fields:
+        return ReportSettings()
+    return ReportSettings(
+        recipients=[
+            Recipient(**{**recipient, "report": ReportFrequency(recipient["report"])})
+            for recipient in fields["recipients"]
+        ],
+        hour=int(fields["hour"]),
+        timezone=fields["timezone"],
+        revision=int(fields["revision"]),
+    )
+
+
+def _update(seen: ReportSettings, saved: ReportSettings, now: datetime) -> tuple[str, dict[str, Any]]:
+    """What is written: the settings, and when the next report is due where that changes with them."""
+    values: dict[str, Any] = {
+        ":recipients": [asdict(recipient) for recipient in saved.recipients],
+        ":hour": saved.hour,
+        ":timezone": saved.timezone,
+        ":revision": saved.revision,
+    }
+    update = "SET recipients = :recipients, #hour = :hour, #timezone = :timezone, revision = :revision"
+    frequencies = {recipient.report for recipient in saved.recipients}
+    # What nobody gets any more begins anew with its next recipient, not with all that happened in between.
+    ended = [
+        *([_OF_DAILY] if ReportFrequency.DAILY not in frequencies else []),
+        *([_OF_WEEKLY] if ReportFrequency.WEEKLY not in frequencies else []),
+        *([_OF_ANY] if frequencies <= {ReportFrequency.NONE} else []),
+    ]
+    if _OF_ANY not in ended:
+        moved = (seen.hour, seen.timezone) != (saved.hour, saved.timezone)
+        due_at = iso_milliseconds(ReportDays(saved.hour, ZoneInfo(saved.timezone)).next_end(now))
+        values |= {":dueShard": DUE_SHARD, ":dueAt": due_at}
+        update += ", dueShard = :dueShard" + "".join(
+            f", {name} = " + (":dueAt" if moved else f"if_not_exists({name}, :dueAt)") for name in ("dueAt", "tryAt")
+        )
+    return update + (f" REMOVE {', '.join(ended)}" if ended else ""), values

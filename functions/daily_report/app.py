@@ -1,0 +1,53 @@
+"""Sends the accounts' reports by e-mail: a schedule finds those that are due, and a queue brings them one by one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from backup_webhooks.batch import Batch, handle_batch
+from backup_webhooks.moments import Moment, utc_now
+from backup_webhooks.reports.account_reports import AccountReports, Sent
+from backup_webhooks.reports.due_reports import DueReports
+from backup_webhooks.settings import DailyReportSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger(serialize_stacktrace=False)
+metrics = Metrics()
+_threads = ThreadPoolExecutor(1, "report")
+
+
+@cache
+def _due_reports() -> DueReports:
+    return DueReports.of(DailyReportSettings.from_env())
+
+
+@cache
+def _account_reports() -> AccountReports:
+    return AccountReports.of(DailyReportSettings.from_env())
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | dict[str, int]:
+    """Handle a tick, `{"time": "2018-12-20T18:05:00Z"}`, or a batch of ReportsQueue's records."""
+    if "Records" in event:
+        batch = handle_batch(event, context, _threads, _account_reports().send)
+        _count(batch)
+        return batch.response
+    deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
+    due = _due_reports().tick(Moment.parse(event.get("time")), deadline)
+    metrics.add_metric("ReportsDue", MetricUnit.Count, due)
+    return {"due": due}
+
+
+def _count(batch: Batch[Sent]) -> None:
+    metrics.add_metric("ReportsSent", MetricUnit.Count, sum(sent.sent for sent in batch.results))
+    metrics.add_metric("ReportsFailed", MetricUnit.Count, sum(sent.failed for sent in batch.results))

@@ -1,0 +1,33 @@
+"""Tells recipients at once of backups that failed or were missed: one e-mail for all that comes within some seconds."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from backup_webhooks.reports.email_notices import EmailNotices
+from backup_webhooks.settings import EmailNoticesSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger(serialize_stacktrace=False)
+metrics = Metrics()
+
+
+@cache
+def _email_notices() -> EmailNotices:
+    return EmailNotices.of(EmailNoticesSettings.from_env())
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Handle a batch of EmailNoticesQueue's records; answer with those that must come again."""
+    told = _email_notices().tell({record["messageId"]: record["body"] for record in event["Records"]})
+    metrics.add_metric("NoticeEmailsSent", MetricUnit.Count, told.sent)
+    metrics.add_metric("NoticeEmailsFailed", MetricUnit.Count, told.failed)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in told.again]}

@@ -1,0 +1,144 @@
+import { button, focusOn, h, isAvailable, setAvailable } from './dom.js';
+
+/**
+ * A form whose contents are saved together, over the version that was seen: it says what is unsaved, what is wrong and
+ * where, and asks where somebody else was faster.
+ *
+ * Who extends it has `node`, `form`, `content` (what may not be touched while it is saved), `item` (what the service has,
+ * with its `etag`), and says how to `show(item, drafts)`, what the `drafts()` are and whether it `isDirty()`, how to
+ * `put()`, and what is there `current()`ly. What is wrong is told by `firstGap()` before, and by `complain(field, reason)` after
+ * the service was asked: both answer with the control that it is about.
+ */
+export class SavedForm {
+  /** @param {{called: string, signal: AbortSignal}} context `called`: such as "these targets" */
+  constructor({ called, signal }) {
+    Object.assign(this, { called, signal, saving: false });
+    this.mark = h('span', { class: 'unsaved', hidden: true }, 'Unsaved changes');
+    this.saveButton = h('button', { class: 'primary' }, 'Save');
+    this.discardButton = button('Discard changes', () => this.discard(), { hidden: true });
+    this.outcome = h('span', { role: 'status', class: 'outcome' });
+    this.trouble = h('div', { role: 'alert', class: 'trouble-place' });
+  }
+
+  /** The form itself; `parts` are above its foot, `more` is in it. */
+  buildForm(labelId, parts, more) {
+    return h('form', { novalidate: true, 'aria-labelledby': labelId, onsubmit: (event) => { event.preventDefault(); this.save(); } },
+      parts, this.trouble, h('div', { class: 'card-foot' }, more, this.outcome, this.discardButton, this.saveButton));
+  }
+
+  /** Something would be lost if this were closed. */
+  isUnsettled() {
+    return this.saving || this.isDirty();
+  }
+
+  changed() {
+    this.outcome.textContent = '';
+    this.reflect();
+  }
+
+  reflect() {
+    const dirty = this.isDirty();
+    this.mark.hidden = !dirty;
+    this.discardButton.hidden = !dirty;
+    setAvailable(this.saveButton, dirty && !this.saving);
+  }
+
+  discard() {
+    this.show(this.item);
+    this.outcome.textContent = 'Changes discarded';
+    this.focusOnTitle();
+  }
+
+  focusOnTitle() {
+    focusOn(this.node.querySelector('h2'));
+  }
+
+  async save() {
+    if (!isAvailable(this.saveButton)) return;
+    this.forgive();
+    const gap = this.firstGap();
+    if (gap) {
+      gap.focus();
+      return;
+    }
+    this.setSaving(true);
+    try {
+      const saved = await this.put();
+      this.setSaving(false);
+      this.show(saved);
+      this.outcome.textContent = 'Saved';
+      this.afterSave();
+    } catch (error) {
+      this.setSaving(false);
+      this.explain(error);
+    }
+  }
+
+  afterSave() {}
+
+  forgive() {
+    this.trouble.replaceChildren();
+  }
+
+  setSaving(saving) {
+    this.saving = saving;
+    if (saving && this.content.contains(document.activeElement)) this.saveButton.focus();
+    this.content.inert = saving;
+    this.discardButton.disabled = saving;
+    this.outcome.textContent = saving ? 'Saving…' : '';
+    this.reflect();
+  }
+
+  explain(error) {
+    if (error.status === 409 || error.status === 412) this.showConflict();
+    else if (error.errors?.length) this.showErrors(error.errors);
+    else this.trouble.replaceChildren(h('p', { class: 'alert' }, `Not saved: ${error.message}`));
+  }
+
+  showErrors(errors) {
+    const controls = [];
+    for (const { field: name, reason } of errors) {
+      const control = this.complain(name, reason);
+      if (control) controls.push(control);
+      else this.trouble.append(h('p', { class: 'alert' }, `Not saved: ${reason}`));
+    }
+    this.outcome.textContent = controls.length ? 'Not saved: see the marked fields.' : '';
+    controls[0]?.focus();
+  }
+
+  showConflict() {
+    const theirs = button('Load theirs (your changes are lost)', () => this.settle((item) => { this.show(item); this.focusOnTitle(); }));
+    const mine = button('Save mine over theirs', () => this.settle((item) => this.saveOver(item)));
+    this.trouble.replaceChildren(h('div', { class: 'alert' },
+      h('p', {}, `Somebody else has changed ${this.called}.`), h('div', { class: 'actions' }, theirs, mine)));
+    theirs.focus();
+  }
+
+  async settle(go) {
+    try {
+      await go(await this.current());
+    } catch (error) {
+      if (!this.signal.aborted) this.trouble.append(h('p', {}, error.message));
+    }
+  }
+
+  /** Saves what is seen here over what is there now. */
+  saveOver(item) {
+    this.show(item, this.drafts());
+    this.saveButton.focus();
+    if (this.isDirty()) return this.save();
+    this.outcome.textContent = 'It is already as you want it.';
+    return null;
+  }
+
+  /** What is to be carried over a sign-in; null where nothing is unsaved. */
+  stash() {
+    return this.isDirty() ? { etag: this.item.etag, drafts: this.drafts() } : null;
+  }
+
+  /** Brings back what was carried; the older version stays, so that a change in between is noticed on Save. */
+  restore({ etag, drafts }) {
+    this.show({ ...this.item, etag }, drafts);
+    this.outcome.textContent = 'Your unsaved changes are back.';
+  }
+}

@@ -1,0 +1,165 @@
+"""How far an account's reports are: in the item of its settings (`ReportSettingsStore`), and the index `dueReports`.
+
+`dueAt`: the end of the report day that is to be told next; `tryAt`: when to try (again), by which the index finds it.
+`underWayEnd`, `underWayCut`: the report that is being sent, `sentTo`: who has it, `leaseUntil`: up to when one function
+alone works at it. `{daily,weekly}Until`, `{daily,weekly}Cut`: what the last report of that kind has told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from backup_webhooks.moments import Moment, iso_milliseconds
+from backup_webhooks.reports.recipients import ReportSettings
+from backup_webhooks.reports.report import ReportKind
+from backup_webhooks.stores.items import from_item, to_item
+from backup_webhooks.stores.report_settings import DUE_SHARD, report_key, settings_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_UNDER_WAY = "underWayEnd, underWayCut, leaseUntil, sentTo"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a report tells, or has told: backups up to `until`, of those that were recorded up to `cut`."""
+
+    until: datetime
+    cut: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportProgress:
+    """`told` has no entry for a kind of report that nobody has got yet."""
+
+    due_at: datetime | None
+    told: Mapping[ReportKind, Told]
+    under_way: Told | None
+    sent_to: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DueReport:
+    """An account whose report is to be tried."""
+
+    account: str
+    due_at: datetime
+    try_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportScheduleStore:
+    """Reads and writes progress. Raises botocore's errors."""
+
+    client: DynamoDBClient
+    table: str
+
+    def due(self, now: datetime) -> Iterator[DueReport]:
+        """The accounts whose report is to be tried now, the longest overdue first."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table,
+            IndexName="dueReports",
+            KeyConditionExpression="dueShard = :shard AND tryAt <= :now",
+            ExpressionAttributeValues=to_item({":shard": DUE_SHARD, ":now": iso_milliseconds(now)}),
+        )
+        for page in pages:
+            for item in map(from_item, page["Items"]):
+                yield DueReport(item["account"], Moment.parse(item["dueAt"]), Moment.parse(item["tryAt"]))
+
+    def postpone(self, due: DueReport, try_at: datetime) -> bool:
+        """Try again then; whether nobody else has changed it since it was seen."""
+        values = {":next": try_at, ":seen": due.try_at}
+        return self._update(due.account, "SET tryAt = :next", values, "tryAt = :seen")
+
+    def load(self, account: str) -> tuple[ReportSettings, ReportProgress]:
+        """The settings and the progress now (a consistent read)."""
+        answer = self.client.get_item(TableName=self.table, Key=report_key(account), ConsistentRead=True)
+        item = from_item(answer.get("Item", {}))
+        return settings_of(item), _progress(item)
+
+    def begin(self, account: str, seen: ReportProgress, report: Told, now: datetime, lease_until: datetime) -> bool:
+        """Take up the report, or take it up again; False where somebody is at it, or it is no longer the one due."""
+        values = {
+            ":end": report.until,
+            ":cut": report.cut,
+            ":lease": lease_until,
+            ":now": now,
+            ":due": seen.due_at,
+        }
+        return self._update(
+            account,
+            "SET underWayEnd = :end, underWayCut = :cut, leaseUntil = :lease",
+            values,
+            "dueAt = :due AND (attribute_not_exists(leaseUntil) OR leaseUntil < :now) "
+            "AND (attribute_not_exists(underWayEnd) OR underWayEnd = :end)",
+        )
+
+    def mark_sent(self, account: str, report: Told, address: str) -> bool:
+        """Note that the address has the report; False where that is not under way any more."""
+        values = {":end": report.until, ":address": {address}}
+        return self._update(account, "ADD sentTo :address", values, "underWayEnd = :end")
+
+    def release(self, account: str, report: Told) -> None:
+        """Let others go on with the report."""
+        self._update(account, "REMOVE leaseUntil", {":end": report.until}, "underWayEnd = :end")
+
+    def discard(self, account: str, report: Told, now: datetime) -> bool:
+        """Forget a report that nobody has got; False where somebody is at it, or has got it."""
+        return self._update(
+            account,
+            f"REMOVE {_UNDER_WAY}",
+            {":end": report.until, ":now": now},
+            "underWayEnd = :end AND attribute_not_exists(sentTo) "
+            "AND (attribute_not_exists(leaseUntil) OR leaseUntil < :now)",
+        )
+
+    def finish(
+        self, account: str, report: Told, told: Mapping[ReportKind, Told], due_at: datetime, revision: int
+    ) -> bool:
+        """Note what was told, and what is due next; False where the settings or the report have changed since."""
+        values: dict[str, Any] = {":end": report.until, ":due": due_at, ":revision": revision}
+        update = "SET dueAt = :due, tryAt = :due"
+        for kind, one in told.items():
+            update += f", {kind}Until = :{kind}Until, {kind}Cut = :{kind}Cut"
+            values |= {f":{kind}Until": one.until, f":{kind}Cut": one.cut}
+        return self._update(
+            account, f"{update} REMOVE {_UNDER_WAY}", values, "underWayEnd = :end AND revision = :revision"
+        )
+
+    def _update(self, account: str, update: str, values: Mapping[str, Any], condition: str) -> bool:
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key=report_key(account),
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=to_item({name: _stored(value) for name, value in values.items()}),
+            )
+        except self.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+def _stored(value: Any) -> Any:
+    return iso_milliseconds(value) if isinstance(value, datetime) else value
+
+
+def _progress(item: Mapping[str, Any]) -> ReportProgress:
+    return ReportProgress(
+        due_at=Moment.parse(item["dueAt"]) if "dueAt" in item else None,
+        told={
+            kind: Told(Moment.parse(item[f"{kind}Until"]), Moment.parse(item[f"{kind}Cut"]))
+            for kind in ReportKind
+            if f"{kind}Until" in item
+        },
+        under_way=(
+            Told(Moment.parse(item["underWayEnd"]), Moment.parse(item["underWayCut"]))
+            if "underWayEnd" in item
+            else None
+        ),
+        sent_to=frozenset(item.get("sentTo", ())),
+    )

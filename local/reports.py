@@ -1,0 +1,71 @@
+"""`python -m local report`: an account's report on the running stack, as its recipients would get it now."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import webbrowser
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from backup_webhooks.moments import utc_now
+from backup_webhooks.reports.maker import Period
+from backup_webhooks.reports.periods import ReportDays
+from backup_webhooks.reports.report import ReportKind
+from backup_webhooks.reports.report_email import report_email
+from backup_webhooks.reports.sources import ReportSources
+from backup_webhooks.stores.backups import BackupsStore
+from backup_webhooks.stores.delivery_log import DeliveryLog
+from backup_webhooks.stores.heartbeats import HeartbeatsStore
+from backup_webhooks.stores.report_settings import ReportSettingsStore
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.stores.webhooks import WebhooksStore
+
+from local.stack import PAGE, STACK_FILE, Stack, running
+
+
+def add_commands(commands: Any) -> None:
+    """`report`."""
+    report = commands.add_parser("report", help="write an account's report of the running stack to files, and open it")
+    report.add_argument("account", nargs="?", default="TEST")
+    report.add_argument("--weekly", action="store_true", help="the weekly digest, in place of the daily report")
+    report.add_argument("--folder", type=Path, default=STACK_FILE.parent / "report", help="where the files go")
+    report.add_argument("--no-open", action="store_true", help="only write the files")
+    report.set_defaults(call=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    """Write `report.html`, `report.txt` and the table, of a report that comes with the next full hour."""
+    stack = running()
+    dynamodb = stack.client("dynamodb")
+    settings = ReportSettingsStore(dynamodb, stack.outputs["WebhooksTableName"]).load(options.account)
+    now, zone = utc_now(), ZoneInfo(settings.timezone)
+    days = ReportDays((now + timedelta(hours=1)).astimezone(zone).hour, zone)
+    kind = ReportKind.WEEKLY if options.weekly else ReportKind.DAILY
+    end = days.next_end(now)
+    start = days.start(kind, end)
+    period = Period(kind, days.start(kind, start), start, end, cut=end, cut_before=None)
+    report, table = _sources(stack).report(options.account, days, period, now)
+    email = report_email(report, [table], PAGE, f"{PAGE}unsubscribe")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    (options.folder / "report.html").write_text(email.html)
+    (options.folder / "report.txt").write_text(f"{email.subject}\n\n{email.text}")
+    (options.folder / table.name).write_bytes(table.content)
+    print(email.subject)
+    print(f"{options.folder}: report.html report.txt {table.name}")
+    if not options.no_open and not webbrowser.open((options.folder / "report.html").as_uri()):
+        print("No browser could be opened here; open report.html in one.", file=sys.stderr)
+    return 0
+
+
+def _sources(stack: Stack) -> ReportSources:
+    dynamodb, outputs = stack.client("dynamodb"), stack.outputs
+    return ReportSources(
+        backups=BackupsStore(dynamodb, outputs["BackupsTableName"]),
+        server_policies=ServerPoliciesStore(dynamodb, outputs["ServerPoliciesTableName"]),
+        webhooks=WebhooksStore(dynamodb, outputs["WebhooksTableName"]),
+        deliveries=DeliveryLog(dynamodb, outputs["DeliveriesTableName"]),
+        heartbeats=HeartbeatsStore(dynamodb, outputs["ServerPoliciesTableName"]),
+    )

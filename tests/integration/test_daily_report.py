@@ -1,0 +1,342 @@
+"""Daily reports: who gets which, when, and how often, in virtual time."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from backup_webhooks.messages import InvalidMessage
+from backup_webhooks.reports.account_reports import Sent
+
+from local.mailbox import Mail, Mailbox
+from local.stack import Stack
+from tests.support.policies import at, changed
+from tests.support.reports_world import DAILY, NONE, WEEKLY, ReportsWorld
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MONDAY = at("2026-11-23 12:00")
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with Mailbox() as mailbox:
+        yield mailbox
+
+
+@pytest.fixture
+def world(stack: Stack, mailbox: Mailbox, new_queue: Callable[[], str]) -> Iterator[ReportsWorld]:
+    world = ReportsWorld(stack, mailbox, MONDAY, new_queue())
+    yield world
+    # Nothing of it is due in other tests.
+    world.set()
+
+
+def refusing(*addresses: str) -> Callable[[Mail], bool]:
+    return lambda mail: mail.to in addresses
+
+
+def test_each_recipient_gets_the_report_once_at_the_accounts_hour(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), ("two", DAILY), ("nobody", NONE), hour=7, timezone="Europe/Berlin")
+    ended = world.end(at("2026-11-24 01:00"), "FAILED")
+
+    world.run_until(at("2026-11-24 06:00"))
+    assert world.mailbox.mails == []
+    world.run_until(at("2026-11-25 05:55"))
+
+    assert world.restore_points("one") == world.restore_points("two") == [[ended]]
+    assert world.mails("nobody") == []
+    (mail,) = world.mails("one")
+    assert mail.sender == "Simple Backup <backups@example.com>"
+    assert "1 failed" in mail.subject
+    assert "Europe/Berlin" in mail.text
+    assert "Europe/Berlin" in mail.html
+
+
+def test_a_report_can_be_ended_with_one_click_by_its_own_recipient(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), ("two", DAILY))
+    world.run_until(at("2026-11-24 07:10"))
+
+    links = [mail.headers["List-Unsubscribe"] for mail in world.mailbox.mails]
+    assert len(set(links)) == 2
+    for mail in world.mailbox.mails:
+        assert mail.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        link = mail.headers["List-Unsubscribe"].strip("<>")
+        assert link.startswith(f"https://page.example/unsubscribe?account={world.account}&token=")
+        assert link in mail.text
+        assert link.replace("&", "&amp;") in mail.html
+        world.settings.unsubscribe(world.account, link.rpartition("=")[2])
+    assert world.settings.load(world.account).recipients == []
+
+
+def test_however_often_the_schedule_fires_a_report_is_sent_once(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    world.now = at("2026-11-24 07:10")
+
+    world.due_reports.tick(world.now, world.now + HOUR)
+    (message,) = world.messages()
+    for _ in range(3):
+        world.send(message)
+        world.tick()
+
+    assert len(world.mails("one")) == 1
+
+
+def test_two_functions_that_get_the_same_message_at_once_send_one_report(world: ReportsWorld) -> None:
+    world.set(*((f"r{number}", DAILY) for number in range(10)))
+    world.now = at("2026-11-24 07:10")
+    world.due_reports.tick(world.now, world.now + HOUR)
+    (message,) = world.messages()
+
+    with ThreadPoolExecutor(4) as threads:
+        sent = list(threads.map(lambda _: world.send(message), range(4)))
+
+    assert sum(one.sent for one in sent) == 10
+    assert Counter(mail.to for mail in world.mailbox.mails).most_common(1)[0][1] == 1
+
+
+def test_a_refused_recipient_harms_no_other_and_is_tried_again(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), ("refused", DAILY), ("two", DAILY))
+    world.mailbox.refuse = refusing(world.address("refused"))
+    world.run_until(at("2026-11-24 07:10"))
+    assert [len(world.mails(name)) for name in ("one", "refused", "two")] == [1, 0, 1]
+
+    world.mailbox.refuse = refusing()
+    world.run_until(at("2026-11-24 08:00"))
+
+    assert [len(world.mails(name)) for name in ("one", "refused", "two")] == [1, 1, 1]
+
+
+def test_who_is_reached_later_is_told_the_same(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), ("refused", DAILY))
+    world.mailbox.refuse = refusing(world.address("refused"))
+    world.end(at("2026-11-24 01:00"))
+    world.run_until(at("2026-11-24 07:10"))
+    heard_of_later = world.end(at("2026-11-24 02:00"), "FAILED", recorded=at("2026-11-24 07:11"))
+
+    world.mailbox.refuse = refusing()
+    world.run_until(at("2026-11-25 07:10"))
+
+    assert world.restore_points("refused") == world.restore_points("one")
+    assert heard_of_later in world.restore_points("one")[1]
+    assert [mail.subject for mail in world.mails("refused")] == [mail.subject for mail in world.mails("one")]
+
+
+def test_who_can_not_be_reached_for_a_day_gets_the_next_report(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), ("refused", DAILY))
+    world.mailbox.refuse = refusing(world.address("refused"))
+    first, second = world.end(at("2026-11-24 01:00")), world.end(at("2026-11-25 01:00"))
+    world.run_until(at("2026-11-25 06:00"))
+
+    world.mailbox.refuse = lambda mail: mail.to == world.address("refused") and world.now < at("2026-11-25 07:00")
+    world.run_until(at("2026-11-25 12:00"))
+
+    assert world.restore_points("one") == [[first], [second]]
+    assert world.restore_points("refused") == [[second]]
+
+
+def test_where_nobody_could_be_reached_the_next_report_tells_of_both_days(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    first, second = world.end(at("2026-11-24 01:00")), world.end(at("2026-11-25 01:00"))
+    world.run_until(at("2026-11-24 07:10"))
+    world.mailbox.mails.clear()
+    world.mailbox.refuse = lambda mail: world.now < at("2026-11-26 07:00")
+    third = world.end(at("2026-11-26 01:00"))
+
+    world.run_until(at("2026-11-26 12:00"))
+
+    assert world.restore_points("one") == [[second, third]]
+    assert first not in world.restore_points("one")[0]
+
+
+def test_a_function_that_is_killed_after_sending_goes_on_with_the_others(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), ("two", DAILY))
+    world.now = at("2026-11-24 07:10")
+    world.due_reports.tick(world.now, world.now + HOUR)
+    (message,) = world.messages()
+
+    class Killed(BaseException):
+        pass
+
+    def kill(**request: Any) -> Any:
+        if request["Destination"]["ToAddresses"] == [world.address("two")]:
+            raise Killed
+        return send_email(**request)
+
+    send_email = world.ses.send_email
+    world.ses.send_email = kill
+    with pytest.raises(Killed):
+        world.send(message)
+    world.ses.send_email = send_email
+    assert world.send(message) == Sent()  # its lease still stands
+
+    world.now += 6 * MINUTE
+    world.send(message)
+
+    assert [len(world.mails(name)) for name in ("one", "two")] == [1, 1]
+
+
+def test_without_time_left_the_rest_is_left_for_later(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    world.now = at("2026-11-24 07:10")
+    world.due_reports.tick(world.now, world.now + HOUR)
+    (message,) = world.messages()
+
+    assert world.account_reports.send(message, world.now + timedelta(seconds=5)) == Sent(failed=1)
+    assert world.send(message) == Sent(sent=1)
+
+
+def test_with_no_backups_the_report_says_so(world: ReportsWorld) -> None:
+    world.policies.save(
+        world.policies.load(f"sp-{world.account}").after(
+            changed("2026-11-01 12:00", clc_account_alias=world.account, server_policy_id=f"sp-{world.account}")
+        )
+    )
+    world.set(("one", DAILY))
+
+    world.run_until(at("2026-11-24 07:10"))
+
+    (mail,) = world.mails("one")
+    assert "no backups" in mail.subject.lower()
+    assert "no backup" in mail.text.lower()
+    assert "testServerId20181228013921" in mail.text
+
+
+def test_the_weekly_digest_comes_on_mondays_with_the_whole_week(world: ReportsWorld) -> None:
+    world.now = at("2026-11-19 12:00")
+    world.set(("weekly", WEEKLY), ("daily", DAILY))
+    ended = [world.end(at("2026-11-16 07:00") + number * 12 * HOUR) for number in range(28)]
+
+    world.run_until(at("2026-11-30 12:00"))
+
+    assert world.restore_points("weekly") == [ended[:14], ended[14:]]
+    assert [len(points) for points in world.restore_points("daily")] == [2] * 11
+
+
+def test_a_report_waits_for_backup_events_that_are_not_read_yet(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    world.heartbeats.stands_still_since = at("2026-11-24 06:30")
+    world.run_until(at("2026-11-24 08:00"))
+    assert world.mails("one") == []
+    late = world.end(at("2026-11-24 06:45"), "FAILED", recorded=at("2026-11-24 08:00"))
+    world.heartbeats.stands_still_since = None
+
+    world.run_until(at("2026-11-24 09:00"))
+
+    assert world.restore_points("one") == [[late]]
+
+
+def test_it_does_not_wait_for_ever_and_says_what_may_be_missing(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    world.heartbeats.stands_still_since = at("2026-11-24 06:30")
+
+    world.run_until(at("2026-11-24 09:30"))
+
+    (mail,) = world.mails("one")
+    assert "06:30" in mail.text
+    assert "06:30" in mail.html
+
+
+def test_after_an_outage_of_ours_one_report_tells_of_all_days(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    world.run_until(at("2026-11-24 07:10"))
+    ended = [world.end(at(f"2026-11-{day} 01:00")) for day in (25, 26, 27)]
+    world.now = at("2026-11-27 09:00")
+
+    world.tick()
+    world.run_until(at("2026-11-28 07:10"))
+
+    assert world.restore_points("one") == [[], ended, []]
+
+
+def test_a_changed_hour_moves_the_next_report_and_loses_nothing(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    world.run_until(at("2026-11-24 08:00"))
+    world.set(("one", DAILY), hour=9)
+    ended = [world.end(at(text)) for text in ("2026-11-24 08:30", "2026-11-25 08:30", "2026-11-25 09:30")]
+
+    world.run_until(at("2026-11-26 09:10"))
+
+    assert world.restore_points("one") == [[], ended[:1], ended[1:2], ended[2:]]
+
+
+def test_an_hour_that_is_over_for_the_day_is_tomorrows(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), hour=9)
+    world.run_until(at("2026-11-24 10:00"))
+    world.set(("one", DAILY), hour=7)
+    ended = [world.end(at(text)) for text in ("2026-11-24 09:30", "2026-11-25 06:59", "2026-11-25 07:00")]
+
+    world.run_until(at("2026-11-26 07:10"))
+
+    assert world.restore_points("one") == [[], ended[:2], ended[2:]]
+
+
+def test_without_recipients_of_reports_nothing_is_due(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    assert world.schedule.load(world.account)[1].due_at == at("2026-11-24 07:00")
+
+    world.set(("one", NONE))
+
+    assert world.schedule.load(world.account)[1].due_at is None
+    world.now = at("2026-11-30 00:00")
+    assert world.tick() == []
+
+
+def test_a_recipient_who_comes_back_is_not_told_of_the_time_between(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    world.run_until(at("2026-11-24 08:00"))
+    world.set()
+    world.end(at("2026-11-24 12:00"))
+    world.now = at("2026-11-27 12:00")
+    world.set(("one", DAILY))
+
+    world.run_until(at("2026-11-28 08:00"))
+
+    assert world.restore_points("one") == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [("[]", "$"), ('{"at": "2026-11-24T07:00:00Z"}', "account"), ('{"account": "TEST", "at": "today"}', "$.at")],
+)
+def test_a_message_that_names_no_account_is_refused(world: ReportsWorld, body: str, field: str) -> None:
+    with pytest.raises(InvalidMessage, match=field.replace("$", "[$]")):
+        world.send(body)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_over_a_week_each_backup_is_told_once(world: ReportsWorld, seed: int) -> None:
+    """Clocks that change, late and out of order, an hour that is changed, and recipients who can't be reached."""
+    print(f"seed {seed}")
+    chance = random.Random(seed)  # noqa: S311
+    start = chance.choice([at("2026-03-25 12:00"), at("2026-10-21 12:00")])
+    world.now = start
+    zone = chance.choice(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
+    world.set(("one", DAILY), ("other", DAILY), ("weekly", WEEKLY), hour=chance.randrange(24), timezone=zone)
+    first_day = world.schedule.load(world.account)[1].due_at
+    assert first_day is not None
+    told: dict[str, datetime] = {}
+    world.mailbox.refuse = lambda mail: "other" in mail.to and chance.random() < 0.7
+    for _ in range(8 * 24):
+        for _ in range(chance.randrange(3)):
+            ended = world.now + timedelta(seconds=chance.randrange(3600))
+            delay = timedelta(seconds=chance.choice([0, 1, 60, 3600, 30 * 3600]))
+            told[world.end(ended, recorded=ended + delay)] = ended
+        if chance.random() < 0.02:
+            world.set(("one", DAILY), ("other", DAILY), ("weekly", WEEKLY), hour=chance.randrange(24), timezone=zone)
+        world.run_until(world.now + HOUR)
+    world.mailbox.refuse = refusing()
+    world.run_until(world.now + 4 * DAY)
+
+    counted = Counter(point for points in world.restore_points("one") for point in points)
+    expected = {point for point, ended in told.items() if ended >= first_day - 22 * HOUR}
+    assert expected <= set(counted)
+    assert set(counted.values()) == {1}
+    for name in ("other", "weekly"):
+        others = Counter(point for points in world.restore_points(name) for point in points)
+        assert set(others.values()) <= {1}
+        assert set(others) <= set(counted)

@@ -1,0 +1,166 @@
+"""Reports over days in seconds: real tables, a real SES API over HTTP, virtual time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+from backup_webhooks.backups import Backup, BackupResult
+from backup_webhooks.heartbeat import Watermark
+from backup_webhooks.reports.account_reports import AccountReports, Sent
+from backup_webhooks.reports.due_reports import DueReports, parse_account_report
+from backup_webhooks.reports.mailer import Mailer
+from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
+from backup_webhooks.reports.sources import ReportSources
+from backup_webhooks.stores.backups import BackupsStore
+from backup_webhooks.stores.delivery_log import DeliveryLog
+from backup_webhooks.stores.report_schedule import ReportScheduleStore
+from backup_webhooks.stores.report_settings import ReportSettingsStore
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.stores.webhooks import WebhooksStore
+
+from local.mailbox import Mail, Mailbox
+from local.stack import CREDENTIALS, Stack
+
+TICK = timedelta(minutes=5)
+PAGE = "https://page.example/"
+DAILY, WEEKLY, NONE = ReportFrequency.DAILY, ReportFrequency.WEEKLY, ReportFrequency.NONE
+
+
+@dataclass
+class Heartbeats:
+    """The queue of backup events: read at once, unless it stands still."""
+
+    world: ReportsWorld
+    stands_still_since: datetime | None = None
+
+    def load(self) -> Watermark:
+        return Watermark(read=frozenset([self.stands_still_since or self.world.now]))
+
+
+@dataclass
+class ReportsWorld:
+    """One account's reports. `now` is everybody's time."""
+
+    stack: Stack
+    mailbox: Mailbox
+    now: datetime
+    queue_url: str
+    account: str = field(default_factory=lambda: f"T{uuid.uuid4().hex[:8].upper()}")
+
+    def __post_init__(self) -> None:
+        outputs, client = self.stack.outputs, self.stack.client("dynamodb")
+        self.heartbeats = Heartbeats(self)
+        self.backups = BackupsStore(client, outputs["BackupsTableName"])
+        self.policies = ServerPoliciesStore(client, outputs["ServerPoliciesTableName"])
+        self.webhooks = WebhooksStore(client, outputs["WebhooksTableName"])
+        self.schedule = ReportScheduleStore(client, outputs["WebhooksTableName"])
+        self.settings = ReportSettingsStore(client, outputs["WebhooksTableName"], lambda: self.now)
+        self.sources = ReportSources(
+            backups=self.backups,
+            server_policies=self.policies,
+            webhooks=self.webhooks,
+            deliveries=DeliveryLog(client, outputs["DeliveriesTableName"]),
+            heartbeats=self.heartbeats,  # type: ignore[arg-type]
+        )
+        self.ses: Any = boto3.client(
+            "sesv2",
+            endpoint_url=self.mailbox.url,
+            region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        )
+        self.due_reports = DueReports(
+            self.schedule,
+            self.heartbeats,  # type: ignore[arg-type]
+            self.stack.client("sqs"),
+            self.queue_url,
+            lambda: self.now,
+        )
+
+    @property
+    def account_reports(self) -> AccountReports:
+        """As in a new execution environment."""
+        return AccountReports(
+            self.schedule, self.sources, Mailer(self.ses, "backups@example.com", PAGE), lambda: self.now
+        )
+
+    def address(self, name: str) -> str:
+        """An address that no other test has."""
+        return f"{name}@{self.account.lower()}.example"
+
+    def set(self, *recipients: tuple[str, ReportFrequency], hour: int = 7, timezone: str = "UTC") -> None:
+        wanted = [Recipient(self.address(name), report) for name, report in recipients]
+        self.settings.save(self.account, ReportSettings(wanted, hour, timezone))
+
+    def end(self, moment: datetime, result: str = "SUCCESS", recorded: datetime | None = None, **changes: Any) -> str:
+        """A backup that ends then; answers with its restore point."""
+        restore_point = str(uuid.uuid4())
+        fields = {
+            "server_id": "SERVER",
+            "server_policy_id": f"sp-{self.account}",
+            "account_policy_id": "ap-1",
+            "account_policy_name": "Nightly",
+            "storage_region": "US WEST",
+        } | changes
+        self.backups.keep(
+            Backup(
+                account=self.account,
+                result=BackupResult(result),
+                occurred_at=moment,
+                recorded_at=recorded or moment,
+                started_at=moment - timedelta(minutes=30),
+                restore_point_id=restore_point,
+                **fields,
+            )
+        )
+        return restore_point
+
+    def tick(self) -> list[Sent]:
+        """The schedule fires, and the function handles what is then on the queue for the account."""
+        self.due_reports.tick(self.now, self.now + timedelta(minutes=5))
+        return [self.send(body) for body in self.messages()]
+
+    def send(self, body: str) -> Sent:
+        return self.account_reports.send(body, self.now + timedelta(minutes=5))
+
+    def messages(self) -> Iterator[str]:
+        """What is on the queue for the account; what other tests' accounts have left is taken off too."""
+        sqs = self.stack.client("sqs")
+        while got := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+            for message in got:
+                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                if parse_account_report(message["Body"]).account == self.account:
+                    yield message["Body"]
+
+    def run_until(self, end: datetime) -> None:
+        """Let the schedule fire every five minutes around the times at which something may be due."""
+        while self.now < end:
+            self.now += TICK
+            _, progress = self.schedule.load(self.account)
+            if progress.due_at is None or progress.due_at >= end:
+                self.now = end
+            elif progress.due_at > self.now:
+                # Nothing happens until then; at a tick's own time.
+                self.now = max(self.now, progress.due_at - TICK)
+            else:
+                self.tick()
+
+    def mails(self, name: str) -> list[Mail]:
+        return self.mailbox.of(self.address(name))
+
+    def restore_points(self, name: str) -> list[list[str]]:
+        """The restore points in the tables of each report that the recipient has got."""
+        return [[row["Restore Point Id"] for row in rows(mail)] for mail in self.mails(name)]
+
+
+def rows(mail: Mail) -> list[dict[str, str]]:
+    """The rows of the attached table."""
+    (content,) = mail.attachments.values()
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
