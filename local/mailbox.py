@@ -51,9 +51,12 @@ class Mail:
 
 @dataclass
 class Mailbox:
-    """Everybody's. `refuse`: whether SES is to refuse a message; `folder`: where each is kept as an `.eml` file too."""
+    """Everybody's. `refuse`, `throttle`: whether SES refuses a message, or puts it off. `folder`: each is kept there as
+    an `.eml` file too.
+    """
 
     refuse: Callable[[Mail], bool] = lambda mail: False
+    throttle: Callable[[Mail], bool] = lambda mail: False
     folder: Path | None = None
     on_mail: Callable[[Mail], None] = lambda mail: None
     host: str = "127.0.0.1"
@@ -82,8 +85,10 @@ class Mailbox:
         mail = _mail(request)
         if reason := _unacceptable(mail, len(post.body)):
             return _error(400, "BadRequestException", reason)
+        if self.throttle(mail):
+            return _error(429, "TooManyRequestsException", "Maximum sending rate exceeded.")
         if self.refuse(mail):
-            return _error(400, "MessageRejected", "Email address is not verified.")
+            return _error(400, "MessageRejected", f"Email address is not verified. These identities failed: {mail.to}")
         with self._lock:
             self.mails.append(mail)
             if self.folder:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+from backup_webhooks.moments import utc_now
 from backup_webhooks.reports.email_notices import EmailNotices
 from backup_webhooks.settings import EmailNoticesSettings
 
@@ -27,7 +29,8 @@ def _email_notices() -> EmailNotices:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Handle a batch of EmailNoticesQueue's records; answer with those that must come again."""
-    told = _email_notices().tell({record["messageId"]: record["body"] for record in event["Records"]})
+    deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
+    told = _email_notices().tell({record["messageId"]: record["body"] for record in event["Records"]}, deadline)
     metrics.add_metric("NoticeEmailsSent", MetricUnit.Count, told.sent)
     metrics.add_metric("NoticeEmailsFailed", MetricUnit.Count, told.failed)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in told.again]}

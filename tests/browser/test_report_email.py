@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.report_screenshots import demo_report
 from tests.support.policies import finished
-from tests.support.reports import PAGE, UNSUBSCRIBE, report, server, webhook
+from tests.support.reports import BERLIN, PAGE, UNSUBSCRIBE, report, server, webhook
 
 # An e-mail is a part of its mail program's page, which has the landmarks.
 RULES = {"rules": {"landmark-one-main": {"enabled": False}, "region": {"enabled": False}}}
@@ -33,7 +33,13 @@ EMAILS = {
         UNSUBSCRIBE,
     ),
     "notice": lambda: (
-        notice_email("TEST", [finished("12-20 01:00", "12-20 01:10", "FAILED", server_id=LONG)], PAGE, UNSUBSCRIBE).html
+        notice_email(
+            "TEST",
+            [finished("12-20 01:00", "12-20 01:10", "FAILED", server_id=LONG)],
+            BERLIN,
+            PAGE,
+            UNSUBSCRIBE,
+        ).html
     ),
 }
 type Show = Callable[..., Page]

@@ -10,11 +10,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from backup_webhooks import clients
 from backup_webhooks.messages import InvalidMessage
 from backup_webhooks.reports.account_reports import Sent
+from backup_webhooks.reports.email import Email
+from backup_webhooks.reports.mailer import Mailer
+from backup_webhooks.stores.items import to_item
+from backup_webhooks.targets import DeliveryMode
 
 from local.mailbox import Mail, Mailbox
-from local.stack import Stack
+from local.receiver import Answer, Post, Receiver
+from local.stack import CREDENTIALS, Stack
 from tests.support.policies import at, changed
 from tests.support.reports_world import DAILY, NONE, WEEKLY, ReportsWorld
 
@@ -111,6 +117,48 @@ def test_a_refused_recipient_harms_no_other_and_is_tried_again(world: ReportsWor
     assert [len(world.mails(name)) for name in ("one", "refused", "two")] == [1, 1, 1]
 
 
+def test_no_address_is_logged(world: ReportsWorld, caplog: pytest.LogCaptureFixture) -> None:
+    world.set(("refused", DAILY))
+    world.mailbox.refuse = refusing(world.address("refused"))
+
+    world.run_until(at("2026-11-24 07:10"))
+
+    assert "a report could not be sent" in caplog.text
+    assert not [record for record in caplog.records if world.address("refused") in str(record.__dict__)]
+
+
+def test_a_message_that_ses_puts_off_is_sent_after_a_pause(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    world.mailbox.throttle = lambda mail: len(world.pauses) < 3
+    world.run_until(at("2026-11-24 07:10"))
+
+    assert len(world.mails("one")) == 1
+    assert len(world.pauses) == 3
+
+
+def test_a_message_whose_answer_is_lost_is_not_sent_again_at_once(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    taken = []
+
+    def lose(post: Post) -> Answer:
+        taken.append(post)
+        raise ConnectionAbortedError
+
+    with Receiver(lose) as lost:
+        clients.sesv2.cache_clear()
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in CREDENTIALS.items():
+                environment.setenv(name, value)
+            environment.setenv("AWS_ENDPOINT_URL_SESV2", lost.url)
+            reason = Mailer(clients.sesv2(), "backups@example.com", "https://page.example/").send(
+                "one@example.com", Email("subject", "text", "html"), "https://page.example/unsubscribe"
+            )
+        clients.sesv2.cache_clear()
+
+    assert reason == "ConnectionClosedError"
+    assert len(taken) == 1
+
+
 def test_who_is_reached_later_is_told_the_same(world: ReportsWorld) -> None:
     world.set(("one", DAILY), ("refused", DAILY))
     world.mailbox.refuse = refusing(world.address("refused"))
@@ -133,7 +181,7 @@ def test_who_can_not_be_reached_for_a_day_gets_the_next_report(world: ReportsWor
     world.run_until(at("2026-11-25 06:00"))
 
     world.mailbox.refuse = lambda mail: mail.to == world.address("refused") and world.now < at("2026-11-25 07:00")
-    world.run_until(at("2026-11-25 12:00"))
+    world.run_until(at("2026-11-25 07:10"))
 
     assert world.restore_points("one") == [[first], [second]]
     assert world.restore_points("refused") == [[second]]
@@ -217,6 +265,77 @@ def test_the_weekly_digest_comes_on_mondays_with_the_whole_week(world: ReportsWo
     assert [len(points) for points in world.restore_points("daily")] == [2] * 11
 
 
+def test_a_weekly_digest_that_nobody_could_get_comes_with_the_next_reports(world: ReportsWorld) -> None:
+    world.now = at("2026-11-19 12:00")
+    world.set(("weekly", WEEKLY), ("daily", DAILY))
+    ended = [world.end(at("2026-11-16 08:00") + number * DAY) for number in range(14)]
+    world.run_until(at("2026-11-23 08:00"))
+    world.mailbox.refuse = lambda mail: mail.to == world.address("weekly") and world.now < at("2026-12-01 07:00")
+
+    world.run_until(at("2026-12-01 08:00"))
+
+    assert world.restore_points("weekly") == [ended[:7], ended[7:]]
+    assert "week to Mon 30 Nov 2026" in world.mails("weekly")[1].subject
+
+
+def test_an_hour_that_is_changed_while_reports_go_out_sends_none_twice(world: ReportsWorld) -> None:
+    world.now = at("2026-11-19 12:00")
+    world.set(("weekly", WEEKLY), ("daily", DAILY))
+    ended = [world.end(at("2026-11-16 08:00") + number * DAY) for number in range(14)]
+
+    def change(mail: Mail) -> None:
+        world.mailbox.on_mail = lambda mail: None
+        world.set(("weekly", WEEKLY), ("daily", DAILY), hour=9)
+
+    world.run_until(at("2026-11-23 06:00"))
+    world.mailbox.on_mail = change
+    world.run_until(at("2026-11-30 12:00"))
+
+    assert world.restore_points("weekly") == [ended[:7], ended[7:]]
+    told = [point for points in world.restore_points("daily") for point in points]
+    assert told == ended[3:]
+
+
+def test_an_old_message_changes_nothing_of_the_report_that_is_being_sent(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), ("refused", DAILY))
+    world.mailbox.refuse = refusing(world.address("refused"))
+    world.now = at("2026-11-24 07:10")
+    world.due_reports.tick(world.now, world.now + HOUR)
+    (old,) = world.messages()
+    world.send(old)
+    world.run_until(at("2026-11-25 07:10"))
+    before = world.schedule.load(world.account)[1]
+
+    assert world.send(old) == Sent()
+
+    assert world.schedule.load(world.account)[1] == before
+
+
+def test_once_all_recipients_are_taken_out_nobody_else_gets_the_report(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), ("two", DAILY), ("three", DAILY))
+    world.mailbox.on_mail = lambda mail: world.set()
+
+    world.run_until(at("2026-11-24 07:10"))
+
+    assert len(world.mailbox.mails) == 1
+
+
+def test_a_zone_that_is_no_more_keeps_nobody_from_his_report_nor_from_ending_it(world: ReportsWorld) -> None:
+    world.set(("one", DAILY))
+    world.schedule.client.update_item(
+        TableName=world.schedule.table,
+        Key=to_item({"account": world.account, "target": "Report.Recipients"}),
+        UpdateExpression="SET #timezone = :gone",
+        ExpressionAttributeNames={"#timezone": "timezone"},
+        ExpressionAttributeValues=to_item({":gone": "Atlantis/Capital"}),
+    )
+    world.run_until(at("2026-11-24 07:10"))
+
+    assert len(world.mails("one")) == 1
+    (recipient,) = world.settings.load(world.account).recipients
+    assert world.settings.unsubscribe(world.account, recipient.unsubscribe_token) == recipient.address
+
+
 def test_a_report_waits_for_backup_events_that_are_not_read_yet(world: ReportsWorld) -> None:
     world.set(("one", DAILY))
     world.heartbeats.stands_still_since = at("2026-11-24 06:30")
@@ -297,6 +416,43 @@ def test_a_recipient_who_comes_back_is_not_told_of_the_time_between(world: Repor
     world.run_until(at("2026-11-28 08:00"))
 
     assert world.restore_points("one") == [[], []]
+
+
+def test_notifications_that_were_given_up_in_the_time_are_told_and_a_webhook_that_is_off_is_not(
+    world: ReportsWorld,
+) -> None:
+    now = at("2026-11-24 03:00")
+    gone = world.target("https://gone.example/x", delivery=DeliveryMode.RETRY)
+    off = world.target("https://off.example/x", enabled=False)
+    for target in (gone, off):
+        world.webhooks.record_failure(target, 503, "answered 503", slow=False, now=now)
+    # Of a backup of three days before, whose last retry was made tonight; and one that was given up before.
+    world.deliver(gone, at("2026-11-21 03:00"), now)
+    world.deliver(gone, at("2026-11-20 03:00"), at("2026-11-23 03:00"))
+    world.set(("one", DAILY))
+
+    world.run_until(at("2026-11-24 07:10"))
+
+    (mail,) = world.mails("one")
+    assert "1 webhook failing" in mail.subject
+    assert "gone.example: Failing" in mail.text
+    assert "1 notification not delivered." in " ".join(mail.text.split())
+    assert "off.example" not in mail.text
+
+
+def test_recipients_that_an_earlier_version_has_stored_are_in_nobodys_way(world: ReportsWorld) -> None:
+    world.schedule.client.put_item(
+        TableName=world.schedule.table,
+        Item=to_item(
+            {"account": world.account, "target": "Report.Recipients", "addresses": ["a@b.example"], "revision": 1}
+        ),
+    )
+    assert world.settings.load(world.account).recipients == ()
+
+    world.set(("one", DAILY))
+    world.run_until(at("2026-11-24 07:10"))
+
+    assert len(world.mails("one")) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,26 @@ from typing import Any
 
 import boto3
 from backup_webhooks.backups import Backup, BackupResult
+from backup_webhooks.delivery import Delivery, Redelivery
 from backup_webhooks.heartbeat import Watermark
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import Moment
 from backup_webhooks.reports.account_reports import AccountReports, Sent
 from backup_webhooks.reports.due_reports import DueReports, parse_account_report
 from backup_webhooks.reports.mailer import Mailer
 from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
 from backup_webhooks.reports.sources import ReportSources
+from backup_webhooks.sender import Attempt
 from backup_webhooks.stores.backups import BackupsStore
+from backup_webhooks.stores.configurations import ConfigurationsStore
+from backup_webhooks.stores.deliveries import Claim, DeliveriesStore, DeliveryState
 from backup_webhooks.stores.delivery_log import DeliveryLog
 from backup_webhooks.stores.report_schedule import ReportScheduleStore
 from backup_webhooks.stores.report_settings import ReportSettingsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksStore
+from backup_webhooks.targets import Target
+from botocore.config import Config
 
 from local.mailbox import Mail, Mailbox
 from local.stack import CREDENTIALS, Stack
@@ -57,6 +65,7 @@ class ReportsWorld:
     def __post_init__(self) -> None:
         outputs, client = self.stack.outputs, self.stack.client("dynamodb")
         self.heartbeats = Heartbeats(self)
+        self.pauses: list[float] = []
         self.backups = BackupsStore(client, outputs["BackupsTableName"])
         self.policies = ServerPoliciesStore(client, outputs["ServerPoliciesTableName"])
         self.webhooks = WebhooksStore(client, outputs["WebhooksTableName"])
@@ -75,6 +84,7 @@ class ReportsWorld:
             region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
             aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(retries={"total_max_attempts": 1}),
         )
         self.due_reports = DueReports(
             self.schedule,
@@ -87,9 +97,8 @@ class ReportsWorld:
     @property
     def account_reports(self) -> AccountReports:
         """As in a new execution environment."""
-        return AccountReports(
-            self.schedule, self.sources, Mailer(self.ses, "backups@example.com", PAGE), lambda: self.now
-        )
+        mailer = Mailer(self.ses, "backups@example.com", PAGE, self.pauses.append)
+        return AccountReports(self.schedule, self.sources, mailer, lambda: self.now)
 
     def address(self, name: str) -> str:
         """An address that no other test has."""
@@ -121,6 +130,28 @@ class ReportsWorld:
             )
         )
         return restore_point
+
+    def target(self, url: str, **settings: Any) -> Target:
+        """A target for failures."""
+        target = Target(self.account, WebhookEvent.FAILURE, url, **settings)
+        ConfigurationsStore(self.webhooks.client, self.webhooks.table).save(target)
+        return target
+
+    def deliver(self, target: Target, occurred_at: datetime, attempted_at: datetime) -> None:
+        """A delivery whose last retry failed then."""
+        log = DeliveriesStore(self.webhooks.client, self.stack.outputs["DeliveriesTableName"], timedelta(days=30))
+        delivery = Delivery(
+            account=self.account,
+            event=target.event,
+            target_id=target.target_id,
+            occurred_at=Moment.of(occurred_at),
+            subject_id="rp-1",
+            body="{}",
+        )
+        order = Redelivery.first(delivery, attempted_at)
+        claim = log.claim(order, target, now=attempted_at, until=attempted_at + timedelta(seconds=30))
+        assert isinstance(claim, Claim)
+        log.record(claim, Attempt(503, "answered 503", b"", 10), DeliveryState.EXHAUSTED, None)
 
     def tick(self) -> list[Sent]:
         """The schedule fires, and the function handles what is then on the queue for the account."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -39,7 +40,7 @@ def missed(expected: str = "12-20 17:00", name: str = "IL1TESTWEB01", policy: st
 
 
 def email(*notices: Notice, account: str = "TEST") -> Email:
-    return notice_email(account, notices, PAGE, UNSUBSCRIBE)
+    return notice_email(account, notices, ZoneInfo("Europe/Berlin"), PAGE, UNSUBSCRIBE)
 
 
 def both(made: Email) -> tuple[str, str]:
@@ -67,14 +68,15 @@ def test_a_failed_backup_is_told_with_all_that_is_known() -> None:
         assert "IL1TESTWEB01" in said
         assert "Nightly" in said
         assert "TEST" in said
-        assert "2018-12-20 01:00:00 UTC" in said
-        assert "2018-12-20 01:39:38 UTC" in said
+        assert "2018-12-20 02:00:00" in said
+        assert "2018-12-20 02:39:38" in said
         assert "rp 7" in said
 
 
 def test_a_missed_one_is_told_with_its_scheduled_start() -> None:
     for said in both(email(missed())):
-        assert "2018-12-20 17:00:00 UTC" in said
+        assert "2018-12-20 18:00:00" in said
+        assert "Times are in Europe/Berlin." in said
         assert "Restore point" not in said
 
 

@@ -67,7 +67,7 @@ def test_the_backups_of_the_time_are_counted_by_result() -> None:
     assert made.totals == DayResults(success=2, partial_success=1, failed=1, missed=1)
     assert made.cancelled == 1
     assert made.before == DayResults(success=1)
-    assert made.backups == 5
+    assert (made.ended, made.missed) == (5, 1)
 
 
 def test_what_was_recorded_after_the_cut_is_left_to_the_next_report() -> None:
@@ -86,7 +86,9 @@ def test_a_late_backup_is_counted_and_said_to_be_late() -> None:
     )
 
     assert made.totals == DayResults(failed=1)
-    assert made.late == 1
+    assert made.late == DayResults(failed=1)
+    assert made.before == DayResults(failed=1)
+    assert (made.ended, made.missed) == (0, 0)
 
 
 def test_the_first_report_of_all_has_nothing_late() -> None:

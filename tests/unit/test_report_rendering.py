@@ -171,11 +171,14 @@ class TestTotals:
         assert all("+20" in said for said in words(made))
 
     def test_what_is_cancelled_or_late_is_told_only_where_there_is_any(self) -> None:
-        none, some = words(report(totals=DayResults(9))), words(report(totals=DayResults(9), cancelled=3, late=2))
+        none, some = (
+            words(report(totals=DayResults(9))),
+            words(report(totals=DayResults(9), cancelled=3, late=DayResults(failed=1, missed=1))),
+        )
 
         assert all("cancelled" not in said and "heard of too late" not in said for said in none)
         assert all("3 more were cancelled." in said for said in some)
-        assert all("2 of these backups ended before this period, and were heard of too late" in said for said in some)
+        assert all("2 of these were due before this period, and were heard of too late" in said for said in some)
 
     def test_that_our_own_reading_is_behind_is_said_before_them(self) -> None:
         made = report(totals=DayResults(9), read_until=on("11-25 05:12"))
@@ -186,7 +189,23 @@ class TestTotals:
         assert all("may be missing" not in said for said in words(report()))
 
 
+def test_that_the_table_has_only_what_did_not_succeed_is_said() -> None:
+    for said in words(report(table_complete=False)):
+        assert "Attached: the backups that did not succeed" in said
+    for said in words(report()):
+        assert "Attached: every backup of this report" in said
+
+
 class TestSilence:
+    def test_it_is_told_though_late_backups_are_told_too(self) -> None:
+        late = DayResults(failed=1, missed=1)
+        made = report([server()], totals=late, late=late)
+
+        assert "1 failed, 1 missed, no backups since" in subject(made)
+        for said in words(made):
+            assert "No backup ended in these 24 hours." in said
+            assert "never started" not in said
+
     def test_without_servers_it_is_said_that_none_was_expected(self) -> None:
         for said in words(report()):
             assert "No backup ended in these 24 hours." in said
@@ -228,7 +247,7 @@ class TestAttention:
     def test_a_server_that_is_wrong_since_long_ago_is_told_too(self) -> None:
         line = server("DB", "-------", state=ServerState.FAILED, last_at=None, next_expected_at=None)
 
-        assert ["DB Nightly", "no backup none in 7 days", "Failed none expected"] in html(report([line])).rows
+        assert ["DB Nightly", "none completed none in 7 days", "Failed none is expected"] in html(report([line])).rows
 
     def test_they_stand_in_the_reports_order_and_before_all_others(self) -> None:
         lines = [server("A"), server("B", "vvvvvvx"), server("C", "vvvvvvm")]
@@ -244,13 +263,29 @@ class TestAttention:
 
         assert listed.count("* S") == 100
         assert sum(len(row) == 3 and row[0].startswith("S") for row in html(made).rows[:110]) == 101
-        assert all("And 4,900 more: see below and the attached table." in said for said in words(made))
+        assert all("And 4,900 more: see the list of all servers below." in said for said in words(made))
 
     def test_nothing_needs_attention_is_said(self) -> None:
         assert all("Nothing needs attention." in said for said in words(report([server()])))
 
+    def test_it_is_not_asserted_where_servers_are_late_or_results_unread(self) -> None:
+        late = report([server(state=ServerState.LATE), server("OTHER")])
+        unread = report([server()], read_until=on("11-25 05:12"))
+
+        assert all("Nothing is known to need attention; 1 server is late." in said for said in words(late))
+        assert all("Nothing is known to need attention." in said for said in words(unread))
+
 
 class TestWebhooks:
+    def test_one_that_its_customer_switched_off_is_off_and_does_not_fail(self) -> None:
+        off = report([server()], webhooks=[webhook(enabled=False, undelivered=2)])
+
+        assert "failing" not in subject(off)
+        for said in words(off):
+            assert "2 notifications not delivered" in said
+            assert "Failing" not in said
+            assert "in a row" not in said
+
     def test_one_that_fails_is_told_with_since_when_and_why(self) -> None:
         for said in words(report([server()], webhooks=[webhook()])):
             assert "Backup Failure" in said
@@ -318,7 +353,7 @@ class TestAllServers:
             if element.attributes.get("role") == "img"
         ]
 
-        assert labels == ["partly succeeded", "failed", "missed", "no backup"]
+        assert labels == ["partly succeeded", "failed", "missed", "none completed"]
 
     def test_what_late_means_is_said_where_one_is(self) -> None:
         assert all("Late: the scheduled" in said for said in words(report([server(state=ServerState.LATE)])))
@@ -420,7 +455,7 @@ class TestText:
             webhooks=[webhook(reason="answered 503, and much is to be said of that " * 4)],
             read_until=on("11-25 05:12"),
             cancelled=1,
-            late=1,
+            late=DayResults(success=1),
         )
 
         assert max(map(len, text(made).splitlines())) <= 78
@@ -442,7 +477,7 @@ class TestText:
             [server(state=ServerState.LATE), server("DB", "vvvvvvx")],
             webhooks=[webhook()],
             cancelled=1,
-            late=1,
+            late=DayResults(success=1),
             read_until=on("11-25 05:00"),
         )
         first, *said, last = [paragraph.text for paragraph in html(made).of("p")]

@@ -49,6 +49,10 @@ FORMULAS = [
 ]
 
 
+# Opened with another separator than the comma, what follows it becomes a cell.
+SEPARATED = ["x;=cmd|' /C calc'!A0;y", "x; \uff1dcmd", "a|+1", "a;-1;@x", 'x;"=1+1', 'x;""=1;']
+
+
 def attachment(*backups: Backup, statuses: Mapping[str, tuple[str, str]] | None = None) -> Attachment:
     with BackupTable(statuses) as table:
         for one in backups:
@@ -217,3 +221,29 @@ def test_it_is_the_disk_that_holds_the_rows() -> None:
         tracemalloc.stop()
 
     assert most < 1_000_000
+
+
+@pytest.mark.parametrize("text", SEPARATED)
+@pytest.mark.parametrize("separator", [";", "|"])
+def test_no_part_of_a_name_is_a_formula_where_another_separator_is_taken(text: str, separator: str) -> None:
+    content = attachment(backup(account_policy_name=text)).content.decode("utf-8-sig")
+
+    for row in csv.reader(io.StringIO(content, newline=""), delimiter=separator):
+        assert not any(cell.strip().startswith(("=", "+", "-", "@", "\uff1d")) for cell in row)
+
+
+def test_a_table_that_is_too_large_for_email_is_cut_down_to_what_did_not_succeed() -> None:
+    def made(largest_zip: int) -> Attachment:
+        with BackupTable(largest_zip=largest_zip) as table:
+            for number in range(12000):
+                result = BackupResult.FAILED if number % 100 == 0 else BackupResult.SUCCESS
+                table.add(backup(result=result, restore_point_id=f"rp-{number}"))
+            return table.attachment("backups-2026-11-25")
+
+    assert (made(10**9).name, made(10**9).complete) == ("backups-2026-11-25.zip", True)
+    cut = made(1000)
+    assert (cut.name, cut.complete) == ("backups-2026-11-25-not-succeeded.zip", False)
+    with zipfile.ZipFile(io.BytesIO(cut.content)) as archive:
+        header, *lines = rows(archive.read("backups-2026-11-25-not-succeeded.csv"))
+    status = header.index("Latest Backup Status")
+    assert [line[status] for line in lines] == ["FAILED"] * 120

@@ -12,7 +12,7 @@ import { button, focusOn, h, isAvailable, setAvailable } from './dom.js';
 export class SavedForm {
   /** @param {{called: string, signal: AbortSignal}} context `called`: such as "these targets" */
   constructor({ called, signal }) {
-    Object.assign(this, { called, signal, saving: false });
+    Object.assign(this, { called, signal, saving: false, freshEtag: null });
     this.mark = h('span', { class: 'unsaved', hidden: true }, 'Unsaved changes');
     this.saveButton = h('button', { class: 'primary' }, 'Save');
     this.discardButton = button('Discard changes', () => this.discard(), { hidden: true });
@@ -44,7 +44,8 @@ export class SavedForm {
   }
 
   discard() {
-    this.show(this.item);
+    this.show({ ...this.item, etag: this.freshEtag ?? this.item.etag });
+    this.freshEtag = null;
     this.outcome.textContent = 'Changes discarded';
     this.focusOnTitle();
   }
@@ -64,6 +65,7 @@ export class SavedForm {
     this.setSaving(true);
     try {
       const saved = await this.put();
+      this.freshEtag = null;
       this.setSaving(false);
       this.show(saved);
       this.outcome.textContent = 'Saved';
@@ -116,7 +118,9 @@ export class SavedForm {
 
   async settle(go) {
     try {
-      await go(await this.current());
+      const item = await this.current();
+      this.freshEtag = null;
+      await go(item);
     } catch (error) {
       if (!this.signal.aborted) this.trouble.append(h('p', {}, error.message));
     }
@@ -136,8 +140,9 @@ export class SavedForm {
     return this.isDirty() ? { etag: this.item.etag, drafts: this.drafts() } : null;
   }
 
-  /** Brings back what was carried; the older version stays, so that a change in between is noticed on Save. */
+  /** Brings back what was carried; the older version stays until it is discarded, so that Save notices a change in between. */
   restore({ etag, drafts }) {
+    this.freshEtag = this.item.etag;
     this.show({ ...this.item, etag }, drafts);
     this.outcome.textContent = 'Your unsaved changes are back.';
   }

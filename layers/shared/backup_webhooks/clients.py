@@ -38,5 +38,5 @@ def sqs() -> SQSClient:
 
 @cache
 def sesv2() -> SESV2Client:
-    """The SES client: a message of several MB takes its time, and one that was given up may have been sent."""
-    return boto3.client("sesv2", config=_CONFIG.merge(Config(connect_timeout=3, read_timeout=60)))
+    """The SES client. It tries once: a message whose answer was lost may have been sent."""
+    return boto3.client("sesv2", config=_CONFIG.merge(Config(read_timeout=30, retries={"total_max_attempts": 1})))

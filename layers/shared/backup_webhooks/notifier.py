@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
@@ -35,8 +36,8 @@ from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 from backup_webhooks.webhooks_cache import WebhooksCache
 
-# Ten messages of a batch with five targets each, all of them hanging, and each recorded at the same time.
-_THREADS = 60
+# Ten messages of a batch with five targets each, all of them hanging, and two writes of each at the same time.
+_THREADS = 70
 
 logger = Logger(child=True)
 
@@ -95,20 +96,20 @@ class Notifier:
                 self.recorder.record(message)
                 return Notified()
             case BackupFinished() | BackupMissed() as message:
-                # At the same time: the customer need not wait for our books.
-                recorded = self._threads.submit(self._record, message)
+                # At the same time: the customer need not wait for our books, and none of these for another.
+                books = [self._threads.submit(self._keep, message)]
+                if isinstance(message, BackupFinished):
+                    books.append(self._threads.submit(self.recorder.record, message))
                 try:
                     return self._notify(message, deadline)
                 finally:
-                    recorded.result()
+                    _all_done(books)
 
-    def _record(self, notice: Notice) -> None:
+    def _keep(self, notice: Notice) -> None:
+        """Of a miss this is all: missed_backups has noted the rest in its server policy."""
         self.backups.keep(Backup.of(notice, Moment.of(self.clock())))
         # After that: the e-mail's function notes there whom it has told.
         self.email_notices.pass_on(notice)
-        # What there is to note of a miss in its server policy, missed_backups has noted.
-        if isinstance(notice, BackupFinished):
-            self.recorder.record(notice)
 
     def _notify(self, notice: Notice, deadline: datetime) -> Notified:
         event = notice.webhook_event
@@ -119,10 +120,7 @@ class Notifier:
             logger.info("no webhook", extra={"account": notice.account_alias, "event": event})
             return Notified(without_webhook=True)
         # Each target is attempted before any failure of ours is raised, which makes the message come again.
-        futures = [self._threads.submit(self._deliver, notice, target, deadline) for target in targets]
-        if failures := [failure for future in futures if (failure := future.exception())]:
-            raise failures[0]
-        outcomes = [future.result() for future in futures]
+        outcomes = _all_done([self._threads.submit(self._deliver, notice, target, deadline) for target in targets])
         return Notified(
             attempts=tuple(outcome.attempt for outcome in outcomes if outcome and outcome.attempt),
             handed_over=outcomes.count(None),
@@ -138,3 +136,10 @@ class Notifier:
         if outcome.then:
             self.retry_queue.send(outcome.then, self.clock())
         return outcome
+
+
+def _all_done[R](futures: Sequence[Future[R]]) -> Sequence[R]:
+    """What came of each; the first failure is raised once all are done."""
+    if failures := [failure for future in futures if (failure := future.exception())]:
+        raise failures[0]
+    return [future.result() for future in futures]

@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks.api.models import FieldError, Problem
-from backup_webhooks.errors import InvalidTarget
+from backup_webhooks.errors import InvalidField
 from backup_webhooks.replays import UnknownDelivery
 from backup_webhooks.signing import TooManySecrets
 from backup_webhooks.stores.configurations import Changed
@@ -76,7 +76,7 @@ def _path(steps: Iterable[Any]) -> str:
     return textwrap.shorten(path.removeprefix("."), _LONGEST_REASON) or "body"
 
 
-def _invalid_target(error: InvalidTarget) -> Response[str]:
+def _invalid_field(error: InvalidField) -> Response[str]:
     return field_problem(error.field, error.reason)
 
 
@@ -126,7 +126,7 @@ def _unexpected(error: Exception) -> Response[str]:
 _ANSWERS: dict[type[Exception], Any] = {
     RequestValidationError: _invalid_request,
     RequestUnsupportedContentType: _unsupported,
-    InvalidTarget: _invalid_target,
+    InvalidField: _invalid_field,
     InvalidCursor: _invalid_cursor,
     UnicodeError: _not_text,
     RecursionError: _not_text,

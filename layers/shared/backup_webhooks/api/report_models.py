@@ -8,19 +8,24 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, StrictBool, model_validator
+from pydantic import AfterValidator, Field, StrictBool
 
 from backup_webhooks.api.models import Input, Model, Time
+from backup_webhooks.errors import InvalidField
 from backup_webhooks.reports.periods import ReportDays
 from backup_webhooks.reports.recipients import MOST_RECIPIENTS, Recipient, ReportFrequency, ReportSettings
 
 _LONGEST_ADDRESS = 254
 _LONGEST_ZONE = 64
-# One address as HTML's <input type=email> takes it; who gets it in the end is for the mail servers to say.
+# So long a report that is due is said to go out just now.
+_GOING_OUT = timedelta(hours=1)
+# One address as mail on the public internet has it (RFC 5321, without quotes and address literals): SES refuses others,
+# each time that it is tried. Who gets it in the end is for the mail servers to say.
+_ATOM = "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-_ADDRESS = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*$"
+_ADDRESS = rf"^(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+[a-zA-Z](?:[a-zA-Z0-9-]{{0,61}}[a-zA-Z0-9])$"
 # Places of a computer and of its installer, not of the Earth.
 _NO_PLACES = {"Factory", "localtime"}
 
@@ -74,8 +79,9 @@ class RecipientOut(Model):
 class RecipientsOut(Model):
     """Who gets e-mail about the account, and when its reports go out.
 
-    `nextReportAt`: null where nobody gets a report. `sendsEmail`: false where this installation has no sender: then
-    nothing goes out, whatever is set. `etag`: for the `If-Match` of changes; `"0"` where nothing was ever set.
+    `nextReportAt`: null where nobody gets a report, or none can be sent. `sendsEmail`: false where this installation
+    has no sender: then nothing goes out, whatever is set. `etag`: for the `If-Match` of changes; `"0"` where nothing
+    was ever set.
     """
 
     recipients: list[RecipientOut]
@@ -87,8 +93,8 @@ class RecipientsOut(Model):
     etag: str
 
     @classmethod
-    def of(cls, settings: ReportSettings, due_at: datetime | None, *, sends_email: bool) -> Self:
-        """`due_at`: of the report day that ends next; None where nobody gets a report."""
+    def of(cls, settings: ReportSettings, due_at: datetime | None, now: datetime, *, sends_email: bool) -> Self:
+        """`due_at`: the end of the report day that is to be told next; None where nobody gets a report."""
         return cls(
             recipients=[
                 RecipientOut(
@@ -98,10 +104,13 @@ class RecipientsOut(Model):
             ],
             hour=settings.hour,
             timezone=settings.timezone,
-            next_report_at=_next_report(settings, due_at) if due_at and sends_email else None,
+            next_report_at=_next_report(settings, due_at, now) if due_at and sends_email else None,
             sends_email=sends_email,
             etag=etag(settings),
         )
+
+
+_Told = Annotated[Any, Field(description="As in the answer, which may be sent back; it changes nothing")]
 
 
 class RecipientIn(Input):
@@ -121,30 +130,24 @@ class RecipientIn(Input):
 
 
 class RecipientsIn(Input):
-    """All recipients as they are to be. An hour or a time zone that is left out stays as it is.
-
-    What only the answers have (`nextReportAt`, `etag` …) may stand here too.
-    """
+    """All recipients as they are to be. An hour or a time zone that is left out stays as it is."""
 
     recipients: Annotated[list[RecipientIn], Field(max_length=MOST_RECIPIENTS)]
     hour: Hour | None = None
     timezone: Zone | None = None
+    next_report_at: _Told = None
+    sends_email: _Told = None
+    most_recipients: _Told = None
+    etag: _Told = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_what_we_told(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {name: part for name, part in value.items() if name not in _TOLD_ONLY}
-
-    def repeated(self) -> tuple[int, int] | None:
-        """The positions of an address that is given twice, whatever its case."""
+    def check(self) -> None:
+        """`InvalidField` for an address that is given twice, whatever its case."""
         positions: dict[str, int] = {}
         for position, recipient in enumerate(self.recipients):
             first = positions.setdefault(recipient.address.lower(), position)
             if first != position:
-                return first, position
-        return None
+                reason = f"stands at recipients[{first}] already: each address may be given once"
+                raise InvalidField(f"recipients[{position}].address", reason)
 
     def onto(self, seen: ReportSettings) -> ReportSettings:
         """The settings with what is given. Who stays keeps the token of his links."""
@@ -157,19 +160,19 @@ class RecipientsIn(Input):
         )
 
 
-_TOLD_ONLY = {"nextReportAt", "sendsEmail", "mostRecipients", "etag"}
-
-
 def etag(settings: ReportSettings) -> str:
     """By which a change says what it was made to."""
     return f'"{settings.revision}"'
 
 
-def _next_report(settings: ReportSettings, due_at: datetime) -> datetime | None:
+def _next_report(settings: ReportSettings, due_at: datetime, now: datetime) -> datetime:
     """When somebody next gets a report: those who want it weekly, on Mondays."""
+    days = ReportDays(settings.hour, settings.zone)
+    if due_at < now - _GOING_OUT:
+        # One recipient or another can't be reached, and is tried again until then.
+        due_at = days.next_end(now)
     wanted: Sequence[ReportFrequency] = [one.report for one in settings.recipients]
     if ReportFrequency.DAILY in wanted or ReportFrequency.WEEKLY not in wanted:
         return due_at
-    zone = ZoneInfo(settings.timezone)
-    day = due_at.astimezone(zone).date()
-    return ReportDays(settings.hour, zone).end_of(day + timedelta(days=-day.weekday() % 7))
+    day = due_at.astimezone(days.zone).date()
+    return days.end_of(day + timedelta(days=-day.weekday() % 7))

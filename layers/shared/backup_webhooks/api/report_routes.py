@@ -11,14 +11,9 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import READS, WRITES
 from backup_webhooks.api.models import IfMatch, Prefer, asks_for_representation, expected_version
-from backup_webhooks.api.problems import field_problem
 from backup_webhooks.api.report_models import RecipientsIn, RecipientsOut, etag
 from backup_webhooks.api.services import services
-from backup_webhooks.reports.recipients import ReportSettings
-from backup_webhooks.stores.configurations import Changed
-from backup_webhooks.stores.webhooks import Conflict
-
-_TRIES = 5
+from backup_webhooks.moments import utc_now
 
 router = Router()
 
@@ -32,33 +27,16 @@ def report_recipients(account: Account) -> Response[RecipientsOut]:
 @router.put("/v2/webhooks/<account>/reportRecipients", summary="Set who gets e-mail", responses=WRITES)
 def put_report_recipients(
     account: Account, wanted: RecipientsIn, if_match: IfMatch = None, prefer: Prefer = None
-) -> Response[Any]:
+) -> Response[RecipientsOut | None]:
     """Put these recipients in the place of all that are there. Settings that are left out stay as they are."""
-    if repeated := wanted.repeated():
-        first, again = repeated
-        return field_problem(
-            f"recipients[{again}].address", f"stands at recipients[{first}] already: each address may be given once"
-        )
-    saved = _save(account, wanted, expected_version(if_match))
+    wanted.check()
+    saved = services().report_settings.change(account, wanted.onto, expected_version(if_match))
     if asks_for_representation(prefer):
         return _answer(account)
     return Response(HTTPStatus.NO_CONTENT, headers={"etag": etag(saved)})
 
 
-def _save(account: str, wanted: RecipientsIn, expected: str | None) -> ReportSettings:
-    """Raises `Changed` where the version is not the expected one, `Conflict` where others kept coming first."""
-    store = services().report_settings
-    for _ in range(_TRIES):
-        seen = store.load(account)
-        try:
-            return store.save(account, wanted.onto(seen), str(seen.revision) if expected is None else expected)
-        except Changed:
-            if expected is not None:
-                raise
-    raise Conflict(account)
-
-
-def _answer(account: str) -> Response[RecipientsOut]:
+def _answer(account: str) -> Response[Any]:
     settings, progress = services().report_schedule.load(account)
-    body = RecipientsOut.of(settings, progress.due_at, sends_email=services().sends_email)
+    body = RecipientsOut.of(settings, progress.due_at, utc_now(), sends_email=services().sends_email)
     return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, body, {"etag": body.etag})

@@ -8,7 +8,6 @@ not failed. It tells nothing: not what it holds, nor whether there is such an ac
 from __future__ import annotations
 
 import re
-import secrets
 from html import escape
 from http import HTTPStatus
 
@@ -106,8 +105,8 @@ def _link() -> tuple[str, str]:
 
 
 def _address(account: str, token: str) -> str | None:
-    recipients = services().report_settings.load(account).recipients if token else ()
-    return next((one.address for one in recipients if secrets.compare_digest(one.unsubscribe_token, token)), None)
+    recipient = services().report_settings.load(account).recipient_of(token) if token else None
+    return recipient.address if recipient else None
 
 
 def _nobody() -> Response[str]:

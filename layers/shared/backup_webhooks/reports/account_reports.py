@@ -1,39 +1,37 @@
 """Sends an account's reports to its recipients: once each, and to one though another can't be reached.
 
-One function at a time works at an account's reports, and it is noted who has them. Only a function that is killed, or
-cut off from DynamoDB, between SES's answer and that note sends a recipient his report a second time. Who could not be
-reached until the next reports are due gets those.
+One function at a time works at an account's reports, and it is noted who has them. Only where SES's answer is lost, or
+the function is killed or cut off from DynamoDB before the note, is a recipient sent his report a second time. Who could
+not be reached until the next reports are due gets those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
-from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools import Logger
-from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks import clients
 from backup_webhooks.moments import Clock, utc_now
 from backup_webhooks.reports.due_reports import SETTLED_AFTER, parse_account_report
 from backup_webhooks.reports.email import Attachment
-from backup_webhooks.reports.mailer import Mailer
+from backup_webhooks.reports.mailer import LONGEST_SEND, Mailer
 from backup_webhooks.reports.maker import Period
 from backup_webhooks.reports.periods import ReportDays
-from backup_webhooks.reports.recipients import ReportFrequency, ReportSettings
+from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
 from backup_webhooks.reports.report import STRIP_DAYS, Report, ReportKind
 from backup_webhooks.reports.report_email import report_email
 from backup_webhooks.reports.sources import ReportSources
 from backup_webhooks.settings import DailyReportSettings
-from backup_webhooks.stores.report_schedule import ReportProgress, ReportScheduleStore, Told
+from backup_webhooks.stores.report_schedule import ReportProgress, ReportScheduleStore, Told, UnderWay
 
-# What is under way when so little time is left can still end.
-_RESERVE = timedelta(seconds=20)
 _FREQUENCIES = {ReportKind.DAILY: ReportFrequency.DAILY, ReportKind.WEEKLY: ReportFrequency.WEEKLY}
 # After an outage of ours, so many days a report reaches back at most.
+# A week that the change of an hour would make one of hours is told with the next.
+_LEAST = {ReportKind.DAILY: timedelta(milliseconds=1), ReportKind.WEEKLY: timedelta(days=2)}
 _MOST_DAYS = {ReportKind.DAILY: STRIP_DAYS, ReportKind.WEEKLY: 2 * STRIP_DAYS}
 _TRIES = 5
 
@@ -76,87 +74,104 @@ class AccountReports:
         settings, progress = self.schedule.load(account)
         if progress.due_at is None or progress.due_at > now:
             return Sent()
-        report = Told(_days(settings).last_end(now), now - SETTLED_AFTER)
-        if (begun := progress.under_way) and begun.until != report.until:
-            return self.send(body, deadline) if self._give_up(account, progress, begun) else Sent()
-        # Again with the cut that it had: all are told the same.
-        report = begun or report
+        days = _days(settings)
+        end = days.last_end(now)
+        report = UnderWay(end, days.last_monday(end), now - SETTLED_AFTER)
+        if begun := progress.under_way:
+            if begun.until > end:
+                return Sent()  # an old message
+            if begun.until < end:
+                return self.send(body, deadline) if self._give_up(account, settings, progress, begun) else Sent()
+            # Again with the cut that it had: all are told the same.
+            report = begun
         if not self.schedule.begin(account, progress, report, self.clock(), deadline):
             return Sent()
-        sent = self._send_all(account, settings, progress, report, deadline)
+        periods = _periods(settings, progress, report)
+        sent = self._send_all(account, settings, progress, report, periods, deadline)
         if sent.failed:
             self.schedule.release(account, report)
         else:
-            self._finish(account, progress, report, now)
+            self._finish(account, report, _told(periods, report), now)
         return sent
 
-    def _send_all(
-        self, account: str, settings: ReportSettings, progress: ReportProgress, report: Told, deadline: datetime
+    def _send_all(  # noqa: PLR0913, PLR0917 - what is known of the account
+        self,
+        account: str,
+        settings: ReportSettings,
+        progress: ReportProgress,
+        report: UnderWay,
+        periods: Mapping[ReportKind, Period],
+        deadline: datetime,
     ) -> Sent:
         sent = failed = 0
-        for kind, period in _periods(settings, progress, report).items():
-            waiting = [
-                recipient
-                for recipient in settings.recipients
-                if recipient.report is _FREQUENCIES[kind] and recipient.address not in progress.sent_to
-            ]
+        for kind, period in periods.items():
+            waiting = [one for one in _recipients(settings, kind) if one.address not in progress.sent_to]
             if not waiting:
                 continue
             content = self.sources.report(account, _days(settings), period, self.clock())
             for recipient in waiting:
                 link = self.mailer.unsubscribe_url(account, recipient.unsubscribe_token)
-                if self.clock() < deadline - _RESERVE and self._send(recipient.address, *content, link):
-                    self.schedule.mark_sent(account, report, recipient.address)
-                    sent += 1
-                else:
+                if self.clock() >= deadline - LONGEST_SEND or not self._send(recipient.address, *content, link):
                     failed += 1
+                    continue
+                sent += 1
+                if not self.schedule.mark_sent(account, report, recipient.address):
+                    # Nobody is to get it any more: the customer has taken out all.
+                    return Sent(sent)
         return Sent(sent, failed)
 
     def _send(self, address: str, report: Report, table: Attachment, link: str) -> bool:
-        try:
-            self.mailer.send(address, report_email(report, [table], self.mailer.page_url, link), link)
-        except (BotoCoreError, ClientError) as error:
-            # Not the address: it is a person's, and the log is read by others.
-            logger.error("a report could not be sent", extra={"account": report.account, "reason": str(error)})
-            return False
-        return True
+        reason = self.mailer.send(address, report_email(report, [table], self.mailer.page_url, link), link)
+        if reason:
+            logger.error("a report could not be sent", extra={"account": report.account, "reason": reason})
+        return reason is None
 
-    def _finish(self, account: str, progress: ReportProgress, report: Told, now: datetime) -> bool:
-        """Note what was told, and that the first report after `now` is due next; whether that was still to be noted."""
+    def _finish(self, account: str, report: UnderWay, told: Mapping[ReportKind, Told], now: datetime) -> None:
+        """Note what was told, and that the first report after `now` is due next."""
         for _ in range(_TRIES):
             # The customer may have changed the hour meanwhile.
-            settings, now_known = self.schedule.load(account)
-            if now_known.under_way != report:
-                return False
-            told = {kind: Told(one.end, report.cut) for kind, one in _periods(settings, progress, report).items()}
-            due_at = _days(settings).next_end(now)
-            if self.schedule.finish(account, report, told, due_at, settings.revision):
-                return True
-        return False
+            settings, progress = self.schedule.load(account)
+            if progress.under_way != report:
+                return
+            if self.schedule.finish(account, report, told, _days(settings).next_end(now), settings.revision):
+                return
 
-    def _give_up(self, account: str, progress: ReportProgress, begun: Told) -> bool:
-        """Have done with reports that others have followed; whether that is so, and nobody works at them."""
+    def _give_up(self, account: str, settings: ReportSettings, progress: ReportProgress, begun: UnderWay) -> bool:
+        """Have done with reports that others have followed; whether that is so, and nobody works at them.
+
+        Of a kind that nobody has got, the next one tells it all.
+        """
         logger.warning("a report did not reach all", extra={"account": account, "until": str(begun.until)})
-        if progress.sent_to:
-            return self._finish(account, progress, begun, begun.until)
-        return self.schedule.discard(account, begun, self.clock())
+        periods = _periods(settings, progress, begun)
+        reached = {
+            kind: period
+            for kind, period in periods.items()
+            if any(one.address in progress.sent_to for one in _recipients(settings, kind))
+        }
+        return self.schedule.give_up(account, begun, _told(reached, begun), self.clock())
 
 
 def _days(settings: ReportSettings) -> ReportDays:
-    return ReportDays(settings.hour, ZoneInfo(settings.timezone))
+    return ReportDays(settings.hour, settings.zone)
 
 
-def _periods(settings: ReportSettings, progress: ReportProgress, report: Told) -> Mapping[ReportKind, Period]:
+def _recipients(settings: ReportSettings, kind: ReportKind) -> Sequence[Recipient]:
+    return [recipient for recipient in settings.recipients if recipient.report is _FREQUENCIES[kind]]
+
+
+def _told(periods: Mapping[ReportKind, Period], report: UnderWay) -> Mapping[ReportKind, Told]:
+    return {kind: Told(period.end, report.cut) for kind, period in periods.items()}
+
+
+def _periods(settings: ReportSettings, progress: ReportProgress, report: UnderWay) -> Mapping[ReportKind, Period]:
     """What each report that is due tells of: what lies behind the last of its kind."""
     days, periods = _days(settings), {}
-    wanted = {recipient.report for recipient in settings.recipients}
-    ends = {ReportKind.DAILY: report.until, ReportKind.WEEKLY: days.last_monday(report.until)}
-    for kind, end in ends.items():
+    for kind, end in ((ReportKind.DAILY, report.until), (ReportKind.WEEKLY, report.week)):
         told = progress.told.get(kind)
         # Who begins to get a weekly report waits for the first Monday.
         start = told.until if told else days.start(kind, end) if end == report.until else end
         start = max(start, days.before(end, _MOST_DAYS[kind]))
-        if _FREQUENCIES[kind] in wanted and start < end:
+        if _recipients(settings, kind) and end - start >= _LEAST[kind]:
             periods[kind] = Period(
                 kind=kind,
                 before=days.start(kind, start),

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 SETTLED_AFTER = timedelta(minutes=2)
 # For so long a report waits for a queue that is behind, and not longer: silence is what its reader fears.
 MOST_PATIENCE = timedelta(hours=2)
-# Before another try: at least this, and a quarter of the time since the report was due.
+# Before another try: at least this, and a quarter of the time since the day's report was due.
 SHORTEST_PAUSE = timedelta(minutes=15)
+_DAY = timedelta(days=1)
 _RESERVE = timedelta(seconds=10)
 _SQS_BATCH = 10
 
@@ -108,4 +109,6 @@ class DueReports:
 
 
 def _pause(due: DueReport, now: datetime) -> timedelta:
-    return max(SHORTEST_PAUSE, (now - due.due_at) / 4)
+    since = (now - due.due_at) % _DAY
+    # The next day's report is not to wait for it.
+    return min(max(SHORTEST_PAUSE, since / 4), _DAY - since)

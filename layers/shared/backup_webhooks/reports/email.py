@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes along. `content_type`: its media type."""
+    """A file that goes along. `content_type`: its media type; `complete`: whether nothing was left out for its size."""
 
     name: str
     content_type: str
     content: bytes
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,7 +20,7 @@ from backup_webhooks import clients
 from backup_webhooks.backups import Backup
 from backup_webhooks.messages import BackupFinished, BackupMissed, InvalidMessage, Notice, parse_message
 from backup_webhooks.moments import Clock, utc_now
-from backup_webhooks.reports.mailer import Mailer
+from backup_webhooks.reports.mailer import LONGEST_SEND, Mailer
 from backup_webhooks.reports.notice_email import notice_email
 from backup_webhooks.reports.recipients import Recipient
 from backup_webhooks.settings import EmailNoticesSettings
@@ -29,7 +31,7 @@ logger = Logger(child=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Emailed:
     """How many e-mails SES took, how many not, and the ids of the messages that must come again."""
 
     sent: int
@@ -56,8 +58,8 @@ class EmailNotices:
             mailer=Mailer.of(settings.email),
         )
 
-    def tell(self, bodies: Mapping[str, str]) -> Told:
-        """Tell of what the messages, by their ids, say."""
+    def tell(self, bodies: Mapping[str, str], deadline: datetime) -> Emailed:
+        """Tell of what the messages, by their ids, say; what there is no time for before the deadline comes again."""
         again: set[str] = set()
         of_account: dict[str, dict[str, Notice]] = defaultdict(dict)
         for message_id, body in bodies.items():
@@ -74,17 +76,22 @@ class EmailNotices:
         sent = failed = 0
         for account, notices in of_account.items():
             try:
-                taken, not_taken = self._tell_account(account, notices)
+                taken, not_taken = self._tell_account(account, notices, deadline)
             except (BotoCoreError, ClientError) as error:
                 logger.error("notices failed", extra={"account": account, "reason": str(error)})
                 taken, not_taken = 0, 1
+            except Exception:
+                # Whatever it is: an account's trouble is no other's.
+                logger.exception("notices failed", extra={"account": account})
+                taken, not_taken = 0, 1
             sent, failed = sent + taken, failed + not_taken
             again.update(notices if not_taken else ())
-        return Told(sent, failed, again)
+        return Emailed(sent, failed, again)
 
-    def _tell_account(self, account: str, notices: Mapping[str, Notice]) -> tuple[int, int]:
-        """How many e-mails SES took, and how many not."""
-        recipients = [one for one in self.settings.load(account).recipients if one.events]
+    def _tell_account(self, account: str, notices: Mapping[str, Notice], deadline: datetime) -> tuple[int, int]:
+        """How many e-mails SES took, and how many not, or there was no time for."""
+        settings = self.settings.load(account)
+        recipients = [one for one in settings.recipients if one.events]
         if not recipients:
             return 0, 0
         backups = {Backup.of(notice, notice.occurred_at): notice for notice in notices.values()}
@@ -98,19 +105,17 @@ class EmailNotices:
             }
             if not new:
                 continue
-            if self._send(account, recipient, new):
+            if self.clock() < deadline - LONGEST_SEND and self._send(account, recipient, new, settings.zone):
                 taken += 1
             else:
                 not_taken += 1
         return taken, not_taken
 
-    def _send(self, account: str, recipient: Recipient, new: Mapping[Backup, Notice]) -> bool:
+    def _send(self, account: str, recipient: Recipient, new: Mapping[Backup, Notice], zone: ZoneInfo) -> bool:
         link = self.mailer.unsubscribe_url(account, recipient.unsubscribe_token)
-        email = notice_email(account, list(new.values()), self.mailer.page_url, link)
-        try:
-            self.mailer.send(recipient.address, email, link)
-        except (BotoCoreError, ClientError) as error:
-            logger.error("notices could not be sent", extra={"account": account, "reason": str(error)})
+        email = notice_email(account, list(new.values()), zone, self.mailer.page_url, link)
+        if reason := self.mailer.send(recipient.address, email, link):
+            logger.error("notices could not be sent", extra={"account": account, "reason": reason})
             return False
         for backup in new:
             self.backups.mark_emailed(backup, recipient.address)

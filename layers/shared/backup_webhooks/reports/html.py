@@ -50,11 +50,11 @@ def _body(report: Report, page_url: str) -> Iterator[str]:
 def _attention(report: Report) -> Iterator[str]:
     yield look.heading("Needs attention")
     if not report.attention and not report.webhooks:
-        yield look.paragraph("Nothing needs attention.")
+        yield look.paragraph(escape(sentences.nothing_wrong(report)))
     if report.attention:
         columns = [
             look.Column("Server and policy", 38),
-            look.Column(f"In {sentences.these(report)}, latest", 32),
+            look.Column("In this report, latest", 32),
             look.Column("Now, next backup", 30),
         ]
         yield look.subheading("Servers")

@@ -21,7 +21,8 @@ _TONES = {Tone.GOOD: "#17733f", Tone.SLOW: "#855400", Tone.BAD: "#b3261e", Tone.
 # Gmail drops a style sheet of more than 8,192 characters, and one in which it meets what it does not know.
 _STYLE = f"""
 :root{{color-scheme:light dark;supported-color-schemes:light dark}}
-.d th,.d td{{text-align:left;vertical-align:top;border-bottom:1px solid {_LINE};padding:7px 8px 7px 0}}
+.d th,.d td{{font-family:{_FONT};text-align:left;vertical-align:top}}
+.d th,.d td{{border-bottom:1px solid {_LINE};padding:7px 8px 7px 0}}
 .d th{{font-weight:600}}
 .d .h th{{color:{_MUTED};font-size:12px;border-bottom-color:{_MUTED};vertical-align:bottom}}
 .d small{{color:{_MUTED};font-size:12px;font-weight:400}}
@@ -32,7 +33,6 @@ _STYLE = f"""
 .q{{padding:12px 0!important}}
 .d{{font-size:13px!important}}
 .d th,.d td{{padding:7px 5px 7px 0}}
-.d small,.d .h th{{font-size:11px}}
 .n{{font-size:20px!important}}
 }}
 @media (prefers-color-scheme:dark){{
@@ -179,7 +179,7 @@ def frame(title: str, preview: str, body: str, foot: str) -> str:
 <title>{escape(title)}</title>
 <style>{_STYLE}</style>
 </head>
-<body class="x" style="margin:0;padding:0;background:{_GROUND};color:{_TEXT}">
+<body class="x" style="margin:0;padding:0;-webkit-text-size-adjust:100%;background:{_GROUND};color:{_TEXT}">
 <div style="display:none;max-height:0;overflow:hidden">{escape(preview)}</div>
 <div role="article" aria-roledescription="email" aria-label="{escape(title)}" lang="en" dir="ltr">
 <table role="presentation" class="x" width="100%" cellpadding="0" cellspacing="0" \

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks import clients
 from backup_webhooks.reports.email import Email
@@ -15,6 +21,9 @@ if TYPE_CHECKING:
 
 _NAME = "Simple Backup"
 _CHARSET = "UTF-8"
+# The worst of one message: SES's time to answer, and the pauses. What is begun with so much time left can still end.
+LONGEST_SEND = timedelta(seconds=45)
+_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,7 @@ class Mailer:
     client: SESV2Client
     sender: str
     page_url: str
+    sleep: Callable[[float], None] = time.sleep
 
     @classmethod
     def of(cls, settings: EmailSettings) -> Self:
@@ -32,10 +42,27 @@ class Mailer:
 
     def unsubscribe_url(self, account: str, token: str) -> str:
         """Where the recipient with that token can end his e-mail."""
-        return f"{self.page_url}unsubscribe?{urlencode({'account': account, 'token': token})}"
+        return f"{self.page_url}unsubscribe?{urlencode({'account': account, 'token': token}, quote_via=quote)}"
 
-    def send(self, address: str, email: Email, unsubscribe_url: str) -> None:
-        """Raises botocore's errors: of the address, of our identity, of the rate at which we may send."""
+    def send(self, address: str, email: Email, unsubscribe_url: str) -> str | None:
+        """Hand it over; None, or why SES has not taken it, or not answered, in words without the address."""
+        for pause in (*_PAUSES_SECONDS, None):
+            try:
+                self._send(address, email, unsubscribe_url)
+            except self.client.exceptions.TooManyRequestsException as error:
+                # So many a second and no more. What is refused so was not sent: it may be tried again here.
+                if pause is None:
+                    return _code(error)
+                self.sleep(random.uniform(pause / 2, pause))  # noqa: S311
+            except ClientError as error:
+                return _code(error)
+            except BotoCoreError as error:
+                return type(error).__name__
+            else:
+                return None
+        raise AssertionError("the last pause is None")
+
+    def _send(self, address: str, email: Email, unsubscribe_url: str) -> None:
         self.client.send_email(
             FromEmailAddress=f"{_NAME} <{self.sender}>",
             Destination={"ToAddresses": [address]},
@@ -65,3 +92,8 @@ class Mailer:
                 }
             },
         )
+
+
+def _code(error: ClientError) -> str:
+    # Its message names the recipient.
+    return str(error.response["Error"]["Code"])

@@ -15,11 +15,10 @@ from zoneinfo import ZoneInfo
 
 from backup_webhooks.backups import Backup, BackupResult
 from backup_webhooks.days import DayResults
-from backup_webhooks.reports.report import STRIP_DAYS, Report, ReportKind, ServerLine
+from backup_webhooks.reports.report import NOTHING, STRIP_DAYS, Report, ReportKind, ServerLine
 from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.server_states import ServerState, server_state
 
-NOTHING = DayResults()
 _COUNTED = {
     BackupResult.SUCCESS: DayResults(success=1),
     BackupResult.PARTIAL_SUCCESS: DayResults(partial_success=1),
@@ -114,7 +113,8 @@ class ReportMaker:
     totals: DayResults = NOTHING
     before: DayResults = NOTHING
     cancelled: int = 0
-    late: int = 0
+    late: DayResults = NOTHING
+    late_cancelled: int = 0
     _servers: dict[str, _Server] = field(default_factory=dict)
 
     @property
@@ -134,13 +134,15 @@ class ReportMaker:
         if backup.occurred_at >= self.strip_start:
             server.last_at = backup.occurred_at
             server.strip[bisect_right(self.strip_ends, backup.occurred_at)] += counted
-        if self.period.before <= backup.occurred_at < self.period.start:
-            self.before += counted
         if not self.period.tells(backup):
+            if backup.occurred_at >= self.period.before:
+                self.before += counted
             return False
         self.totals += counted
         self.cancelled += backup.result is BackupResult.CANCELLED
-        self.late += self.period.is_late(backup)
+        if self.period.is_late(backup):
+            self.late += counted
+            self.late_cancelled += backup.result is BackupResult.CANCELLED
         server.period += counted
         server.told = True
         return True
@@ -160,6 +162,7 @@ class ReportMaker:
             strip_ends=self.strip_ends,
             cancelled=self.cancelled,
             late=self.late,
+            late_cancelled=self.late_cancelled,
             attention=sorted(attention, key=_urgency),
             servers=lines,
         )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from zoneinfo import ZoneInfo
 
 from backup_webhooks.messages import BackupFinished, BackupStatus, Notice
 from backup_webhooks.reports import look
@@ -18,7 +19,7 @@ MOST_LISTED = 200
 _LONGEST_IN_SUBJECT = 60
 _LONGEST_ID = 100
 _MOST_IN_PREVIEW = 5
-_WHY = "You get this because this address is told at once of what goes wrong. Times are in UTC."
+_WHY = "You get this because this address is told at once of what goes wrong. Times are in {zone}."
 _MISSED = "missed"
 _WORDS = {
     BackupStatus.SUCCESS: ("succeeded", Tone.GOOD),
@@ -38,29 +39,29 @@ class _Told:
     facts: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, notice: Notice) -> _Told:
+    def of(cls, notice: Notice, zone: ZoneInfo) -> _Told:
         if not isinstance(notice, BackupFinished):
-            return cls(notice, _MISSED, Tone.BAD, [("Expected", exact_words(notice.expected_date))])
+            return cls(notice, _MISSED, Tone.BAD, [("Expected", exact_words(notice.expected_date, zone))])
         facts = [
-            ("Started", exact_words(notice.backup_started_date)),
-            ("Finished", exact_words(notice.backup_finished_date)),
+            ("Started", exact_words(notice.backup_started_date, zone)),
+            ("Finished", exact_words(notice.backup_finished_date, zone)),
             ("Restore point", notice.restore_point_id),
         ]
         return cls(notice, *_WORDS[notice.restore_point_creation_status], facts)
 
 
-def notice_email(account: str, notices: Sequence[Notice], page_url: str, unsubscribe_url: str) -> Email:
+def notice_email(account: str, notices: Sequence[Notice], zone: ZoneInfo, page_url: str, unsubscribe_url: str) -> Email:
     """What became of these backups of one account, at least one, in the order of time; at most 200 are listed."""
-    told = [_Told.of(notice) for notice in sorted(notices, key=lambda notice: notice.occurred_at)]
-    subject = _subject(account, told)
+    told = [_Told.of(notice, zone) for notice in sorted(notices, key=lambda notice: notice.occurred_at)]
+    subject, why = _subject(account, told), _WHY.format(zone=zone)
     return Email(
         subject=subject,
-        text="\n".join([*_text(account, told), *foot([_WHY], page_url, unsubscribe_url)]),
+        text="\n".join([*_text(account, told), *foot([why], page_url, unsubscribe_url)]),
         html=look.frame(
             title=subject,
             preview=", ".join(legible(one.notice.server_id) for one in told[:_MOST_IN_PREVIEW]),
             body="\n".join([look.brand(page_url), *_body(account, told)]),
-            foot=look.foot([_WHY], page_url, unsubscribe_url),
+            foot=look.foot([why], page_url, unsubscribe_url),
         ),
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Self
+from zoneinfo import ZoneInfo
 
 from backup_webhooks.messages import WebhookEvent
 
@@ -56,6 +58,17 @@ class ReportSettings:
     revision: int = 0
 
     @property
-    def events(self) -> frozenset[WebhookEvent]:
-        """The events of which anybody is told at once."""
-        return frozenset().union(*(recipient.events for recipient in self.recipients))
+    def zone(self) -> ZoneInfo:
+        """The time zone; UTC where it is none that is known any more: reports come at another hour, and come."""
+        try:
+            return ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            return ZoneInfo(DEFAULT_TIMEZONE)
+
+    def recipient_of(self, token: str) -> Recipient | None:
+        """Whose links have that token; None where they are nobody's."""
+        return next((one for one in self.recipients if secrets.compare_digest(one.unsubscribe_token, token)), None)
+
+    def without(self, gone: Recipient | None) -> Self:
+        """The settings without that recipient."""
+        return replace(self, recipients=[one for one in self.recipients if one is not gone])

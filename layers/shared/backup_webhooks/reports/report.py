@@ -13,6 +13,7 @@ from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.server_states import ServerState
 
 STRIP_DAYS = 7
+NOTHING = DayResults()
 
 
 class ReportKind(StrEnum):
@@ -54,7 +55,8 @@ class ServerLine:
 class WebhookLine:
     """A target that needs attention: it fails now, was switched off, or notifications of the period did not reach it.
 
-    `url` may hold a secret: a report shows its host alone. `undelivered`: notifications of the period.
+    `url` may hold a secret: a report shows its host alone. `undelivered`: notifications that were given up in the
+    period. `enabled`: False where we, or its customer, have switched it off.
     """
 
     event: WebhookEvent
@@ -64,16 +66,19 @@ class WebhookLine:
     failing_since: datetime | None = None
     reason: str | None = None
     switched_off_at: datetime | None = None
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """An account's report on the time from `start` to `end` (exclusive), both in UTC, to be shown in `zone`.
 
-    `totals` and `cancelled` count the period's backups, `before` those of the period before. `late`: how many of them
-    belong to an earlier time, but were heard of too late for its report. `attention`: the servers that need it, the
-    worst first; `servers`: all that are active or had a backup, by name. `strip_ends`: when each of the strips' days
-    ended. `read_until`: set where our own reading of results lags behind the period's end; what came later is missing.
+    `totals` and `cancelled` count what is told, `before` what the report before told of its own period. `late` and
+    `late_cancelled`: those of them that belong to an earlier time, but were heard of too late for its report.
+    `attention`: the servers that need it, the worst first; `servers`: all that are active or had a backup, by name.
+    `strip_ends`: when each of the strips' days ended. `read_until`: set where our own reading of results lags behind
+    the period's end; what came later is missing. `table_complete`: whether the attached table has all backups that are
+    told, not only those that did not succeed.
     """
 
     kind: ReportKind
@@ -85,13 +90,24 @@ class Report:
     before: DayResults
     strip_ends: Sequence[datetime]
     cancelled: int = 0
-    late: int = 0
+    late: DayResults = NOTHING
+    late_cancelled: int = 0
     attention: Sequence[ServerLine] = ()
     servers: Sequence[ServerLine] = ()
     webhooks: Sequence[WebhookLine] = ()
     read_until: datetime | None = None
+    table_complete: bool = True
 
     @property
-    def backups(self) -> int:
-        """How many backups ended, one way or another."""
-        return self.totals.success + self.totals.partial_success + self.totals.failed + self.cancelled
+    def ended(self) -> int:
+        """How many backups ended in the period, one way or another."""
+        return _ended(self.totals) + self.cancelled - _ended(self.late) - self.late_cancelled
+
+    @property
+    def missed(self) -> int:
+        """How many of the period were missed."""
+        return self.totals.missed - self.late.missed
+
+
+def _ended(results: DayResults) -> int:
+    return results.success + results.partial_success + results.failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -84,10 +84,11 @@ def remarks(report: Report) -> Iterator[str]:
     """What is to be said of the totals."""
     if report.cancelled:
         yield f"{report.cancelled:,} more {_was(report.cancelled)} cancelled."
-    if report.late:
+    late = sum(astuple(report.late)) + report.late_cancelled
+    if late:
         yield (
-            f"{report.late:,} of these backups ended before this period, and {_was(report.late)} heard of too late for "
-            "its report."
+            f"{late:,} of these {_was(late)} due before this period, and {_was(late)} heard of too late for an earlier "
+            "report."
         )
     if is_compared(report):
         yield f"+ and {_MINUS} compare with {_BEFORE[report.kind]}."
@@ -109,11 +110,11 @@ def warning(report: Report) -> str | None:
 
 def silence(report: Report) -> Iterator[str]:
     """That no backup ended, and whether any should have; nothing where one did."""
-    if report.backups:
+    if report.ended:
         return
     yield f"No backup ended in {these(report)}."
-    if report.totals.missed:
-        yield f"{counted(report.totals.missed, 'scheduled backup')} never started."
+    if report.missed:
+        yield f"{counted(report.missed, 'scheduled backup')} never started."
     coming = [line.next_expected_at for line in report.servers if line.next_expected_at]
     if not coming:
         yield "No server of this account has an active backup policy, so that none is expected."
@@ -139,7 +140,7 @@ def latest(report: Report, line: ServerLine) -> str:
 
 def upcoming(report: Report, line: ServerLine) -> str:
     """When the next backup is expected."""
-    return clock(report, line.next_expected_at) if line.next_expected_at else "none expected"
+    return clock(report, line.next_expected_at) if line.next_expected_at else "none is expected"
 
 
 def standing(line: ServerLine) -> tuple[str, Tone]:
@@ -161,6 +162,8 @@ def webhook_standing(line: WebhookLine) -> tuple[str, Tone]:
     """How a webhook stands now."""
     if line.switched_off_at:
         return "Switched off", Tone.BAD
+    if not line.enabled:
+        return "Off", Tone.PLAIN
     return ("Failing", Tone.BAD) if line.consecutive_failures else ("Works again", Tone.GOOD)
 
 
@@ -169,7 +172,7 @@ def webhook_story(report: Report, line: WebhookLine) -> str:
     facts = []
     if line.switched_off_at:
         facts.append(f"Off since {clock(report, line.switched_off_at)}")
-    elif line.consecutive_failures:
+    elif line.consecutive_failures and line.enabled:
         since = f"Since {clock(report, line.failing_since)}, " if line.failing_since else ""
         facts.append(f"{since}{counted(line.consecutive_failures, 'failure')} in a row")
     if facts and line.reason:
@@ -182,7 +185,16 @@ def webhook_story(report: Report, line: WebhookLine) -> str:
 def and_more(report: Report) -> str | None:
     """How many servers need attention beyond those that are listed."""
     more = len(report.attention) - MOST_ATTENTION
-    return f"And {more:,} more: see below and the attached table." if more > 0 else None
+    return f"And {more:,} more: see the list of all servers below." if more > 0 else None
+
+
+def nothing_wrong(report: Report) -> str:
+    """What is said where nothing needs attention, as far as we know."""
+    late = sum(line.state is ServerState.LATE for line in report.servers)
+    if not late and report.read_until is None:
+        return "Nothing needs attention."
+    overdue = f"; {counted(late, 'server is', 'servers are')} late" if late else ""
+    return f"Nothing is known to need attention{overdue}."
 
 
 def strip_note(report: Report) -> str:
@@ -202,5 +214,8 @@ def footer(report: Report) -> Sequence[str]:
     """What is attached, and which clock the report goes by."""
     return (
         f"Times are in {report.zone}. How servers and webhooks stand is as of the making of this report.",
-        "Attached: every backup of this report as a table (CSV, zipped where it is large), with its times in UTC.",
+        "Attached: every backup of this report as a table (CSV, zipped where it is large), with its times in UTC."
+        if report.table_complete
+        else "Attached: the backups that did not succeed, as a table (CSV, zipped), with its times in UTC. One of all "
+        "backups would be too large for e-mail.",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Self
 
 from backup_webhooks import clients
@@ -16,14 +16,10 @@ from backup_webhooks.reports.report import STRIP_DAYS, Report, WebhookLine
 from backup_webhooks.reports.table import BackupTable
 from backup_webhooks.settings import DailyReportSettings
 from backup_webhooks.stores.backups import BackupsStore
-from backup_webhooks.stores.deliveries import DeliveryState
 from backup_webhooks.stores.delivery_log import DeliveryLog
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksStore
-
-_UNDELIVERED = (DeliveryState.FAILED, DeliveryState.EXHAUSTED)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +63,15 @@ class ReportSources:
             maker.report(account, days.zone, known),
             webhooks=list(self._webhooks(account, period)),
             read_until=read_until if read_until is None or read_until < period.end else None,
+            table_complete=attachment.complete,
         ), attachment
 
     def _webhooks(self, account: str, period: Period) -> Iterator[WebhookLine]:
-        undelivered = Counter(
-            (logged.delivery.event, logged.delivery.target_id)
-            for logged in self.deliveries.of_account(account, period.start, period.end - _MILLISECOND, _UNDELIVERED)
-        )
+        undelivered = Counter(self.deliveries.given_up(account, period.start, period.end))
         for target in self.webhooks.of_account(account):
             health, count = target.health, undelivered[target.event, target.target_id]
-            if count or health.consecutive_failures or health.switched_off_at:
+            # One that its customer has switched off himself is left alone.
+            if count or health.switched_off_at or (target.enabled and health.consecutive_failures):
                 yield WebhookLine(
                     event=target.event,
                     url=target.url,
@@ -85,4 +80,5 @@ class ReportSources:
                     failing_since=health.failing_since,
                     reason=health.switched_off_reason or health.last_reason,
                     switched_off_at=health.switched_off_at,
+                    enabled=target.enabled,
                 )

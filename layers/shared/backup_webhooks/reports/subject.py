@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import astuple
 
 from backup_webhooks.reports.legible import isolated
 from backup_webhooks.reports.report import Report, ReportKind
@@ -36,8 +37,10 @@ def counts(report: Report) -> str:
         for count, words in ((totals.failed, "failed"), (totals.missed, "missed"), (totals.partial_success, "partial"))
         if count
     ]
-    if not report.backups:
-        return ", ".join([*wrong, "no backups"])
+    if not report.ended:
+        # What is told then was heard of too late for an earlier report, or was missed.
+        late = [f"{totals.success:,} succeeded"] if totals.success else []
+        return ", ".join([*wrong, *late, "no backups since" if any(astuple(report.late)) else "no backups"])
     if totals.success:
         all_well = not wrong and not report.cancelled and totals.success > 1
         well = f"all {totals.success:,} succeeded" if all_well else f"{totals.success:,} succeeded"
@@ -56,6 +59,8 @@ def _further(report: Report) -> Iterator[str]:
     off = sum(line.switched_off_at is not None for line in report.webhooks)
     if off:
         yield f"{counted(off, 'webhook')} off"
-    failing = sum(line.consecutive_failures > 0 and line.switched_off_at is None for line in report.webhooks)
+    failing = sum(
+        line.consecutive_failures > 0 and line.enabled and not line.switched_off_at for line in report.webhooks
+    )
     if failing:
         yield f"{counted(failing, 'webhook')} failing"

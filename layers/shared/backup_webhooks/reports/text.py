@@ -77,7 +77,7 @@ def _totals(report: Report) -> Iterator[str]:
 def _attention(report: Report) -> Iterator[str]:
     yield from headline("Needs attention")
     if not report.attention and not report.webhooks:
-        yield "Nothing needs attention."
+        yield from wrapped(sentences.nothing_wrong(report))
     for line in report.attention[: sentences.MOST_ATTENTION]:
         yield from _attention_lines(report, line)
     if more := sentences.and_more(report):

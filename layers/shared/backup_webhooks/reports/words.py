@@ -42,7 +42,7 @@ SUCCEEDED = Mark("✓", "all succeeded", Tone.GOOD)
 PARTIAL = Mark("!", "partly succeeded", Tone.SLOW)
 FAILED = Mark("✕", "failed", Tone.BAD)
 MISSED = Mark("M", "missed", Tone.BAD)
-NOTHING = Mark("\u2013", "no backup", Tone.PLAIN)
+NOTHING = Mark("\u2013", "none completed", Tone.PLAIN)
 LEGEND: Sequence[Mark] = (SUCCEEDED, PARTIAL, FAILED, MISSED, NOTHING)
 
 # As on the page "Servers".
@@ -75,14 +75,14 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def in_words(results: DayResults) -> str:
-    """`1 failed, 2 succeeded`; `no backup`."""
+    """`1 failed, 2 succeeded`; `none completed`."""
     counts = (
         (results.failed, "failed"),
         (results.missed, "missed"),
         (results.partial_success, "partly succeeded"),
         (results.success, "succeeded"),
     )
-    return ", ".join(f"{count:,} {words}" for count, words in counts if count) or "no backup"
+    return ", ".join(f"{count:,} {words}" for count, words in counts if count) or NOTHING.words
 
 
 def day_words(moment: datetime, zone: tzinfo = UTC) -> str:
@@ -97,6 +97,6 @@ def clock_words(moment: datetime, zone: tzinfo, year: int) -> str:
     return f"{there:%a} {there.day} {there:%b}{'' if there.year == year else f' {there.year}'}, {there:%H:%M}"
 
 
-def exact_words(moment: datetime) -> str:
-    """`2026-11-25 03:12:07 UTC`, as the notifications write it."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+def exact_words(moment: datetime, zone: tzinfo) -> str:
+    """`2026-11-25 03:12:07`, the time in that zone, in the form that the notifications have."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"

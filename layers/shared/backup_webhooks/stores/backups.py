@@ -9,6 +9,7 @@ were told of it at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -38,15 +39,13 @@ class BackupsStore:
 
     def keep(self, backup: Backup) -> None:
         """Keep it for 400 days; nothing happens where it is kept already, however often a message comes."""
-        try:
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.put_item(
                 TableName=self.table,
                 Item=to_item(_item(backup)),
                 # Else its `recorded_at` would be another, and a report count it anew.
                 ConditionExpression="attribute_not_exists(accountDay)",
             )
-        except self.client.exceptions.ConditionalCheckFailedException:
-            return
 
     def between(self, account: str, since: datetime, until: datetime) -> Iterator[Backup]:
         """The account's backups of the time from `since` to before `until`, in the order of that time.
@@ -84,13 +83,15 @@ class BackupsStore:
         return {backup: found.get(backup, frozenset()) for backup in backups}
 
     def mark_emailed(self, backup: Backup, address: str) -> None:
-        """Note that the address was told of the backup."""
-        self.client.update_item(
-            TableName=self.table,
-            Key=to_item(_key(backup)),
-            UpdateExpression="ADD emailedTo :address",
-            ExpressionAttributeValues=to_item({":address": {address}}),
-        )
+        """Note that the address was told of the backup; nothing happens where it is not kept."""
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(
+                TableName=self.table,
+                Key=to_item(_key(backup)),
+                UpdateExpression="ADD emailedTo :address",
+                ConditionExpression="attribute_exists(accountDay)",
+                ExpressionAttributeValues=to_item({":address": {address}}),
+            )
 
 
 def _item(backup: Backup) -> dict[str, Any]:

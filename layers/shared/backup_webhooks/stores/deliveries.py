@@ -1,7 +1,8 @@
 """DeliveriesTable: what was sent where, and how it went. The claim that allows one attempt is the log entry itself.
 
 Partition `accountDay`: `{account}#{yyyy-mm-dd of the event, UTC}`; sort key `delivery`:
-`{event time, ISO ms}#{event}#{restorePointId or serverPolicyId}#{targetId}`.
+`{event time, ISO ms}#{event}#{restorePointId or serverPolicyId}#{targetId}`. Those that were given up stand in the
+sparse index `undelivered`, by account and by when that was.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ UNDELIVERED = (DeliveryState.FAILED, DeliveryState.EXHAUSTED)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to make one attempt at a delivery, until it lapses."""
+    """The right to make one attempt at a delivery, from `taken_at` until it lapses."""
 
     delivery: Delivery
     token: str
+    taken_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ class DeliveriesStore:
                 ConditionExpression=_FREE,
                 UpdateExpression=(
                     f"SET {_ENTRY} #url = :url, #state = :claimed, attempts = :attempt, claimToken = :token, "
-                    "claimedUntil = :until, claimedAt = :claimedAt, expiresAt = :expiresAt REMOVE retryAt"
+                    "claimedUntil = :until, claimedAt = :claimedAt, expiresAt = :expiresAt "
+                    "REMOVE retryAt, undeliveredOf, givenUpAt"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#url": "url"},
                 ExpressionAttributeValues=to_item(
@@ -103,11 +106,12 @@ class DeliveriesStore:
         except self.client.exceptions.ConditionalCheckFailedException as error:
             item = from_item(error.response["Item"])  # type: ignore[typeddict-item]
             # An answer that was lost on its way made botocore ask again: the claim that stands is this very one.
-            return Claim(order.delivery, token) if item.get("claimToken") == token else standing_of(item)
-        return Claim(order.delivery, token)
+            return Claim(order.delivery, token, now) if item.get("claimToken") == token else standing_of(item)
+        return Claim(order.delivery, token, now)
 
     def record(self, claim: Claim, attempt: Attempt, state: DeliveryState, retry_at: datetime | None) -> None:
         """Write down what came of the attempt. Does nothing where the claim has lapsed and somebody else took it."""
+        given_up = state in UNDELIVERED
         # Suppressed: the claim lapsed and was taken over, or a lost answer made botocore write twice.
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.update_item(
@@ -116,7 +120,9 @@ class DeliveriesStore:
                 ConditionExpression="claimToken = :token",
                 UpdateExpression=(
                     "SET #state = :state, httpStatus = :status, milliseconds = :milliseconds, #error = :error, "
-                    "#response = :response, retryAt = :retryAt REMOVE claimToken, claimedUntil"
+                    "#response = :response, retryAt = :retryAt"
+                    + (", undeliveredOf = :account, givenUpAt = :givenUpAt" if given_up else "")
+                    + " REMOVE claimToken, claimedUntil"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#error": "error", "#response": "response"},
                 ExpressionAttributeValues=to_item(
@@ -129,6 +135,11 @@ class DeliveriesStore:
                         ":response": attempt.response[:KEPT_RESPONSE_BYTES].decode(errors="replace"),
                         ":retryAt": retry_at and iso_milliseconds(retry_at),
                     }
+                    | (
+                        {":account": claim.delivery.account, ":givenUpAt": iso_milliseconds(claim.taken_at)}
+                        if given_up
+                        else {}
+                    )
                 ),
             )
 
@@ -146,7 +157,8 @@ class DeliveriesStore:
                 ConditionExpression=f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted)",
                 UpdateExpression=(
                     f"SET {_ENTRY} #state = :failed, attempts = if_not_exists(attempts, :none), #error = :error, "
-                    "expiresAt = :expiresAt REMOVE retryAt, claimToken, claimedUntil"
+                    "expiresAt = :expiresAt, undeliveredOf = :account, givenUpAt = :givenUpAt "
+                    "REMOVE retryAt, claimToken, claimedUntil"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#error": "error"},
                 ExpressionAttributeValues=to_item(
@@ -157,6 +169,7 @@ class DeliveriesStore:
                         ":exhausted": str(DeliveryState.EXHAUSTED),
                         ":none": 0,
                         ":error": reason,
+                        ":givenUpAt": iso_milliseconds(now),
                     }
                 ),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",

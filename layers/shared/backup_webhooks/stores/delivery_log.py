@@ -70,24 +70,33 @@ class DeliveryLog:
         item = self.client.get_item(TableName=self.table, Key=to_item(key), ConsistentRead=True).get("Item")
         return _logged(from_item(item)) if item else None
 
-    def of_account(
-        self, account: str, since: datetime, until: datetime, states: Sequence[DeliveryState] = ()
-    ) -> Iterator[Logged]:
-        """The account's deliveries of events from `since` to `until`, in the order of the events.
+    def given_up(self, account: str, since: datetime, until: datetime) -> Iterator[tuple[WebhookEvent, str]]:
+        """Event and target of each delivery that was given up from `since` to before `until`."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table,
+            IndexName="undelivered",
+            KeyConditionExpression="undeliveredOf = :account AND givenUpAt BETWEEN :since AND :until",
+            ExpressionAttributeValues=to_item(
+                {
+                    ":account": account,
+                    ":since": iso_milliseconds(since),
+                    ":until": iso_milliseconds(until - timedelta(milliseconds=1)),
+                }
+            ),
+        )
+        for page in pages:
+            for item in map(from_item, page["Items"]):
+                yield WebhookEvent(item["event"]), item["targetId"]
 
-        `states`: those in one of these; all where none is given.
-        """
+    def of_account(self, account: str, since: datetime, until: datetime) -> Iterator[Logged]:
+        """The account's deliveries of events from `since` to `until`, in the order of the events."""
         since, until = since.astimezone(UTC), until.astimezone(UTC)
         if since > until:
             return
         paginator = self.client.get_paginator("query")
         for day in range((until.date() - since.date()).days + 1):
             query = self._query(
-                account,
-                since.date() + timedelta(days=day),
-                iso_milliseconds(since),
-                iso_milliseconds(until) + _BEHIND,
-                {"state": list(map(str, states))},
+                account, since.date() + timedelta(days=day), iso_milliseconds(since), iso_milliseconds(until) + _BEHIND
             )
             for page in paginator.paginate(**query, ConsistentRead=True):
                 yield from (_logged(from_item(item)) for item in page["Items"])

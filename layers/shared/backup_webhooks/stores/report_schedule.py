@@ -1,8 +1,9 @@
 """How far an account's reports are: in the item of its settings (`ReportSettingsStore`), and the index `dueReports`.
 
 `dueAt`: the end of the report day that is to be told next; `tryAt`: when to try (again), by which the index finds it.
-`underWayEnd`, `underWayCut`: the report that is being sent, `sentTo`: who has it, `leaseUntil`: up to when one function
-alone works at it. `{daily,weekly}Until`, `{daily,weekly}Cut`: what the last report of that kind has told.
+`underWayEnd`, `underWayWeek`, `underWayCut`: the reports that are being sent, `sentTo`: who has them, `leaseUntil`: up
+to when one function alone works at them. `{daily,weekly}Until`, `{daily,weekly}Cut`: what the last report of that kind
+has told.
 """
 
 from __future__ import annotations
@@ -21,14 +22,27 @@ from backup_webhooks.stores.report_settings import DUE_SHARD, report_key, settin
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_UNDER_WAY = "underWayEnd, underWayCut, leaseUntil, sentTo"
+_UNDER_WAY = "underWayEnd, underWayWeek, underWayCut, leaseUntil, sentTo"
+_IDLE = "(attribute_not_exists(leaseUntil) OR leaseUntil < :now)"
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a report tells, or has told: backups up to `until`, of those that were recorded up to `cut`."""
+    """What the last report of a kind has told: backups up to `until`, of those that were recorded up to `cut`."""
 
     until: datetime
+    cut: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """The reports that are being sent: a daily one up to `until`, and a weekly one up to `week`; recorded up to `cut`.
+
+    Fixed when they are begun: their recipients are told the same, whatever the customer changes meanwhile.
+    """
+
+    until: datetime
+    week: datetime
     cut: datetime
 
 
@@ -38,7 +52,7 @@ class ReportProgress:
 
     due_at: datetime | None
     told: Mapping[ReportKind, Told]
-    under_way: Told | None
+    under_way: UnderWay | None
     sent_to: frozenset[str]
 
 
@@ -81,10 +95,11 @@ class ReportScheduleStore:
         item = from_item(answer.get("Item", {}))
         return settings_of(item), _progress(item)
 
-    def begin(self, account: str, seen: ReportProgress, report: Told, now: datetime, lease_until: datetime) -> bool:
+    def begin(self, account: str, seen: ReportProgress, report: UnderWay, now: datetime, lease_until: datetime) -> bool:
         """Take up the report, or take it up again; False where somebody is at it, or it is no longer the one due."""
         values = {
             ":end": report.until,
+            ":week": report.week,
             ":cut": report.cut,
             ":lease": lease_until,
             ":now": now,
@@ -92,40 +107,31 @@ class ReportScheduleStore:
         }
         return self._update(
             account,
-            "SET underWayEnd = :end, underWayCut = :cut, leaseUntil = :lease",
+            "SET underWayEnd = :end, underWayWeek = :week, underWayCut = :cut, leaseUntil = :lease",
             values,
-            "dueAt = :due AND (attribute_not_exists(leaseUntil) OR leaseUntil < :now) "
-            "AND (attribute_not_exists(underWayEnd) OR underWayEnd = :end)",
+            f"dueAt = :due AND {_IDLE} AND (attribute_not_exists(underWayEnd) OR underWayEnd = :end)",
         )
 
-    def mark_sent(self, account: str, report: Told, address: str) -> bool:
+    def mark_sent(self, account: str, report: UnderWay, address: str) -> bool:
         """Note that the address has the report; False where that is not under way any more."""
         values = {":end": report.until, ":address": {address}}
         return self._update(account, "ADD sentTo :address", values, "underWayEnd = :end")
 
-    def release(self, account: str, report: Told) -> None:
+    def release(self, account: str, report: UnderWay) -> None:
         """Let others go on with the report."""
         self._update(account, "REMOVE leaseUntil", {":end": report.until}, "underWayEnd = :end")
 
-    def discard(self, account: str, report: Told, now: datetime) -> bool:
-        """Forget a report that nobody has got; False where somebody is at it, or has got it."""
-        return self._update(
-            account,
-            f"REMOVE {_UNDER_WAY}",
-            {":end": report.until, ":now": now},
-            "underWayEnd = :end AND attribute_not_exists(sentTo) "
-            "AND (attribute_not_exists(leaseUntil) OR leaseUntil < :now)",
-        )
+    def give_up(self, account: str, report: UnderWay, told: Mapping[ReportKind, Told], now: datetime) -> bool:
+        """Have done with a report that not all have got, and note what it has told; False where somebody is at it."""
+        update, values = _noted("", {":end": report.until, ":now": now}, told)
+        return self._update(account, f"{update} REMOVE {_UNDER_WAY}", values, f"underWayEnd = :end AND {_IDLE}")
 
     def finish(
-        self, account: str, report: Told, told: Mapping[ReportKind, Told], due_at: datetime, revision: int
+        self, account: str, report: UnderWay, told: Mapping[ReportKind, Told], due_at: datetime, revision: int
     ) -> bool:
         """Note what was told, and what is due next; False where the settings or the report have changed since."""
-        values: dict[str, Any] = {":end": report.until, ":due": due_at, ":revision": revision}
-        update = "SET dueAt = :due, tryAt = :due"
-        for kind, one in told.items():
-            update += f", {kind}Until = :{kind}Until, {kind}Cut = :{kind}Cut"
-            values |= {f":{kind}Until": one.until, f":{kind}Cut": one.cut}
+        values = {":end": report.until, ":due": due_at, ":revision": revision}
+        update, values = _noted("SET dueAt = :due, tryAt = :due", values, told)
         return self._update(
             account, f"{update} REMOVE {_UNDER_WAY}", values, "underWayEnd = :end AND revision = :revision"
         )
@@ -144,6 +150,16 @@ class ReportScheduleStore:
         return True
 
 
+def _noted(update: str, values: dict[str, Any], told: Mapping[ReportKind, Told]) -> tuple[str, dict[str, Any]]:
+    """The update and its values, with what each kind of report has told."""
+    sets = [f"{kind}{what} = :{kind}{what}" for kind in told for what in ("Until", "Cut")]
+    if sets:
+        update = f"{update}, {', '.join(sets)}" if update else f"SET {', '.join(sets)}"
+    for kind, one in told.items():
+        values = values | {f":{kind}Until": one.until, f":{kind}Cut": one.cut}
+    return update, values
+
+
 def _stored(value: Any) -> Any:
     return iso_milliseconds(value) if isinstance(value, datetime) else value
 
@@ -157,7 +173,7 @@ def _progress(item: Mapping[str, Any]) -> ReportProgress:
             if f"{kind}Until" in item
         },
         under_way=(
-            Told(Moment.parse(item["underWayEnd"]), Moment.parse(item["underWayCut"]))
+            UnderWay(*(Moment.parse(item[name]) for name in ("underWayEnd", "underWayWeek", "underWayCut")))
             if "underWayEnd" in item
             else None
         ),

@@ -6,12 +6,10 @@ so that both change together: no report is due for an account without recipients
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from backup_webhooks.moments import Clock, iso_milliseconds, utc_now
 from backup_webhooks.reports.periods import ReportDays
@@ -32,7 +30,7 @@ _TRIES = 5
 _OF_DAILY, _OF_WEEKLY, _OF_ANY = (
     "dailyUntil, dailyCut",
     "weeklyUntil, weeklyCut",
-    "dueShard, tryAt, dueAt, underWayEnd, underWayCut, leaseUntil, sentTo",
+    "dueShard, tryAt, dueAt, underWayEnd, underWayWeek, underWayCut, leaseUntil, sentTo",
 )
 
 
@@ -49,44 +47,38 @@ class ReportSettingsStore:
         answer = self.client.get_item(TableName=self.table, Key=report_key(account), ConsistentRead=True)
         return settings_of(from_item(answer.get("Item", {})))
 
-    def save(self, account: str, wanted: ReportSettings, expected_version: str | None = None) -> ReportSettings:
-        """Put these in the place of those that are there; answers with what is stored then.
+    def change(
+        self, account: str, edit: Callable[[ReportSettings], ReportSettings], expected_version: str | None = None
+    ) -> ReportSettings:
+        """Put what `edit` makes of the settings in their place; answers with what is stored then.
 
-        A recipient who stays keeps the token of his links. Raises `Changed` where the revision is not the expected
-        one, `Conflict` where others kept coming first.
+        `edit` may be called several times; who is to keep the token of his links is for it to see to. Raises `Changed`
+        where the revision is not the expected one, `Conflict` where others kept coming first, and what `edit` raises.
         """
         for _ in range(_TRIES):
             seen = self.load(account)
             if expected_version not in (None, str(seen.revision)):
                 raise Changed(SORT_KEY)
-            tokens = {known.address.lower(): known.unsubscribe_token for known in seen.recipients}
-            recipients = [
-                replace(one, unsubscribe_token=tokens.get(one.address.lower(), one.unsubscribe_token))
-                for one in wanted.recipients
-            ]
-            saved = replace(wanted, recipients=recipients, revision=seen.revision + 1)
+            saved = replace(edit(seen), revision=seen.revision + 1)
             # The latter: an answer that was lost made botocore write twice.
             if self._replace(account, seen, saved) or self.load(account) == saved:
                 return saved
         raise Conflict(SORT_KEY)
+
+    def save(self, account: str, wanted: ReportSettings) -> ReportSettings:
+        """Put these in the place of those that are there, whatever they are. Raises as `change` does."""
+        return self.change(account, lambda seen: wanted)
 
     def unsubscribe(self, account: str, token: str) -> str | None:
         """Take out the recipient whose token it is; answers with his address, None where there is none (any more).
 
         Raises `Conflict` where others kept coming first.
         """
-        for _ in range(_TRIES):
-            seen = self.load(account)
-            gone = next((one for one in seen.recipients if compare_digest(one.unsubscribe_token, token)), None)
-            if gone is None:
-                return None
-            left = replace(seen, recipients=[one for one in seen.recipients if one is not gone])
-            try:
-                self.save(account, left, str(seen.revision))
-            except Changed:
-                continue
-            return gone.address
-        raise Conflict(SORT_KEY)
+        if (gone := self.load(account).recipient_of(token)) is None:
+            return None
+        # Where somebody else takes him out meanwhile, nothing is left to change.
+        self.change(account, lambda seen: seen.without(seen.recipient_of(token)))
+        return gone.address
 
     def _replace(self, account: str, seen: ReportSettings, saved: ReportSettings) -> bool:
         update, values = _update(seen, saved, self.clock())
@@ -111,8 +103,9 @@ def report_key(account: str) -> dict[str, Any]:
 
 def settings_of(fields: Mapping[str, Any]) -> ReportSettings:
     """The settings that the item holds; the defaults where there is none."""
-    if "revision" not in fields:
-        return ReportSettings()
+    # An item that an earlier version has written has a revision, and nothing of the rest.
+    if "recipients" not in fields:
+        return ReportSettings(revision=int(fields.get("revision", 0)))
     return ReportSettings(
         recipients=[
             Recipient(**{**recipient, "report": ReportFrequency(recipient["report"])})
@@ -142,7 +135,7 @@ def _update(seen: ReportSettings, saved: ReportSettings, now: datetime) -> tuple
     ]
     if _OF_ANY not in ended:
         moved = (seen.hour, seen.timezone) != (saved.hour, saved.timezone)
-        due_at = iso_milliseconds(ReportDays(saved.hour, ZoneInfo(saved.timezone)).next_end(now))
+        due_at = iso_milliseconds(ReportDays(saved.hour, saved.zone).next_end(now))
         values |= {":dueShard": DUE_SHARD, ":dueAt": due_at}
         update += ", dueShard = :dueShard" + "".join(
             f", {name} = " + (":dueAt" if moved else f"if_not_exists({name}, :dueAt)") for name in ("dueAt", "tryAt")
