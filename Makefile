@@ -38,12 +38,13 @@ format: $(VENV) ## Put the code into ruff's form
 
 build: $(VENV) $(SAM) ## Build functions and layers for AWS (Architecture=arm64|x86_64) into .aws-sam/build
 	$(SAM_BUILD) --parameter-overrides Architecture=$(Architecture)
+	@$(call compile,.aws-sam/build)
 
 deploy: build ## Deploy to AWS: asks at first, samconfig.toml remembers
 	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(if $(shell grep -s ^region samconfig.toml),,--guided)
 
-bench: $(VENV) ## Benchmarks, as ratios and medians
-	@for benchmark in benchmarks/*.py; do PYTHONPATH=. $(PYTHON) $$benchmark; done
+bench: $(VENV) ## Benchmarks, as ratios and medians (QUICK=1: a first idea, within a minute)
+	@$(PYTHON) -m benchmarks $(if $(QUICK),--quick)
 
 # The system's Chromium, or one of Playwright's own; without either the tests of the page are left out, and say so.
 browser: $(VENV)
@@ -57,6 +58,7 @@ screenshots: $(VENV) browser ## Pictures of the page and of a report, into docs/
 
 artefact: $(VENV) $(SAM)
 	@$(SAM_BUILD) --parameter-overrides Architecture=x86_64 --build-dir .aws-sam/x86_64 >.aws-sam.log 2>&1 || (cat .aws-sam.log; exit 1)
+	@$(call compile,.aws-sam/x86_64)
 
 clean: ## Remove all that was made here
 	rm -rf .venv .tools .local .aws-sam tools/sam/.venv
@@ -73,6 +75,10 @@ $(VENV): pyproject.toml uv.lock $(UV)
 $(SAM): tools/sam/pyproject.toml tools/sam/uv.lock $(UV)
 	@$(UV) sync --quiet --frozen --project tools/sam
 	@touch $(SAM)
+
+# Layers can't be written to: without this, each new environment compiles all that it imports, over half of its start.
+# By hash, as files have other times once they are deployed.
+compile = $(PYTHON) -m compileall -q -j 0 --invalidation-mode checked-hash $(1)/DependenciesLayer $(1)/SharedLayer
 
 # The pins of the dependencies layer, hashes and all, from the lock.
 export = $(UV) export --quiet --frozen --no-dev --no-emit-project --no-annotate --no-header --output-file $(1)

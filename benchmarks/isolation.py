@@ -2,30 +2,22 @@
 
 The whole local stack in real time, with five environments of each function, as many as Lambda begins with, and 10 s for
 each POST that hangs. The thousand come evenly over the minute: all at once they would measure the embedded AWS, which
-needs longer than that minute to take and hand out so many. Prints a JSON line and a table; the figure is the ratio of
-the medians, of which 2 is the most allowed.
+needs longer than that minute to take and hand out so many. The floor is the account's median alone.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import statistics
-import subprocess
-import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
+from collections.abc import Iterable
 
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.targets import Target
 
+from benchmarks.figures import Figure
+from benchmarks.support import share, tables_elsewhere
 from local import messages
 from local.clock import LocalClock
 from local.demo import functions_running
@@ -39,6 +31,7 @@ SECONDS_ALONE, SECONDS_BESIDE = 20, 60
 HANGING_EVENTS = 1000
 ENVIRONMENTS = 5
 HANG_SECONDS = 30
+MOST = "<= 2"
 
 
 def missed(account: str, mark: str) -> str:
@@ -69,7 +62,7 @@ class Stopwatch:
         self.latencies[mark] = post.received_at - self.sent[mark]
 
     def send_for(self, stack: Stack, seconds: int) -> list[float]:
-        """Send the good account's messages at an even pace; how long each took, those that never came as infinite."""
+        """Send the good account's messages evenly; the seconds of each, HANG_SECONDS where it never came."""
         marks = []
         begin = time.monotonic()
         for number in range(seconds * A_SECOND):
@@ -80,7 +73,7 @@ class Stopwatch:
         end = time.monotonic() + HANG_SECONDS
         while not all(mark in self.latencies for mark in marks) and time.monotonic() < end:
             time.sleep(0.1)
-        return [self.latencies.get(mark, float("inf")) for mark in marks]
+        return [self.latencies.get(mark, HANG_SECONDS) for mark in marks]
 
 
 def send_hanging(stack: Stack) -> None:
@@ -92,28 +85,13 @@ def send_hanging(stack: Stack) -> None:
         sqs.send_message_batch(QueueUrl=stack.outputs["BackupEventsQueueUrl"], Entries=entries)
 
 
-@contextmanager
-def dynamodb_elsewhere() -> Iterator[None]:
-    """The embedded AWS is one process on one core: its tables get a second, lest it be what is measured."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = Path(sys.executable).with_name("moto_server")
-    with subprocess.Popen([server, "-p", str(port)], stderr=subprocess.DEVNULL) as process:  # noqa: S603
-        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://127.0.0.1:{port}"
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            time.sleep(0.1)
-        try:
-            yield
-        finally:
-            process.terminate()
-
-
-def main() -> None:
+def measure(quick: bool) -> Iterable[Figure]:
+    """The median beside the endpoint that hangs, against the median alone; never `quick`: it takes a minute."""
     over = threading.Event()
     watch = Stopwatch()
     template = translate()
     with (
-        dynamodb_elsewhere(),
+        tables_elsewhere(),
         embedded(template) as stack,
         Receiver(watch.on_post) as good,
         Receiver(lambda post: over.wait(HANG_SECONDS) and None) as hanging,
@@ -129,12 +107,7 @@ def main() -> None:
         beside = watch.send_for(stack, SECONDS_BESIDE)
         storm.join()
         over.set()
-    ratio = statistics.median(beside) / statistics.median(alone)
-    print(json.dumps({"name": "isolation", "figure": round(ratio, 2), "unit": "x alone", "most allowed": 2}))
-    for name, latencies in (("alone", alone), ("beside 1,000 that hang", beside)):
-        p50, p95, p99 = (sorted(latencies)[int(len(latencies) * share)] * 1000 for share in (0.5, 0.95, 0.99))
-        print(f"{name:24} n={len(latencies):4}  p50 {p50:7.0f} ms  p95 {p95:7.0f} ms  p99 {p99:7.0f} ms")
-
-
-if __name__ == "__main__":
-    main()
+    for name, of_them, goal in (("p50", 0.5, MOST), ("p95", 0.95, None), ("p99", 0.99, None)):
+        figure, floor = share(beside, of_them) * 1000, share(alone, of_them) * 1000
+        note = f"{HANGING_EVENTS} events hang; {len(beside)} beside them, {len(alone)} alone"
+        yield Figure(f"isolation-{name}", figure, "ms", floor, figure / floor, goal, note)

@@ -1,0 +1,44 @@
+"""How large the layers are as `sam build` makes them: all of it is fetched and unpacked at each new environment.
+
+A ratchet: where a number has shrunk, write the smaller one down, so that it stays.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local.template import PROJECT
+
+BUILD = PROJECT / ".aws-sam" / "x86_64"
+MIB = 1024 * 1024
+# What Python compiles when somebody runs the build is no part of it.
+MOST_MIB = {"DependenciesLayer": 33.8, "SharedLayer": 0.4}
+
+
+@pytest.mark.parametrize("layer", MOST_MIB)
+def test_a_layer_is_no_larger_than_it_was(layer: str) -> None:
+    if not (BUILD / layer).exists():
+        pytest.skip("there is no build: `make artefact` makes one")
+    files = {path: path.stat().st_size for path in (BUILD / layer).rglob("*") if path.is_file() and is_built(path)}
+    size = sum(files.values()) / MIB
+
+    largest = sorted(files, key=lambda path: files[path], reverse=True)[:5]
+    assert size <= MOST_MIB[layer], (
+        f"{layer} has {size:.2f} MiB, {MOST_MIB[layer]} were enough; its largest files: "
+        f"{', '.join(str(path.relative_to(BUILD / layer)) for path in largest)}. Is there a package that is not needed "
+        "(uv.lock)? Where there is not, write the new number down"
+    )
+
+
+def test_a_function_holds_its_handler_and_its_page_alone() -> None:
+    if not BUILD.exists():
+        pytest.skip("there is no build: `make artefact` makes one")
+    for function in BUILD.glob("*Function"):
+        found = {path.name for path in function.iterdir() if is_built(path)}
+        assert found <= {"app.py", "page"}, f"{function.name}: what is shared belongs into a layer"
+
+
+def is_built(path: Path) -> bool:
+    return path.suffix != ".pyc" and path.name != "__pycache__"

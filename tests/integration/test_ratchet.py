@@ -1,0 +1,254 @@
+"""What must not grow unseen, and is not noisy: AWS calls, what a tick reads, what each function imports.
+
+Each number is written down: the calls in tests/support/aws_calls.py, the rest here. Where one has grown, first look
+whether it must; where one has shrunk, write the smaller one down, so that it stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+
+import pytest
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.server_policies import TrackedPolicy
+from backup_webhooks.stores.server_policies import ServerPoliciesStore, shard_of
+from backup_webhooks.targets import DeliveryMode
+
+from local.receiver import Receiver
+from local.stack import Stack
+from local.template import PROJECT
+from tests.integration import test_missed_backups
+from tests.integration.conftest import Account, Invoke
+from tests.integration.test_missed_backups import Tick
+from tests.support.api import Client
+from tests.support.aws_calls import CALLS, AwsCalls
+from tests.support.messages import finished, missed
+from tests.support.policies import changed
+
+SUCCESS, FAILURE, MISSING = WebhookEvent.SUCCESS, WebhookEvent.FAILURE, WebhookEvent.MISSING
+# The tick, on a table and a queue with nothing in them.
+policies, tick = test_missed_backups.policies, test_missed_backups.tick
+
+GROWN = "where it must, write the new number down in tests/support/aws_calls.py: the service costs more then"
+
+
+@pytest.fixture
+def made() -> AwsCalls:
+    return AwsCalls()
+
+
+@pytest.fixture
+def small_world(
+    handler_at: Callable[..., Invoke], new_queue: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Invoke]:
+    """Makes handlers whose queues are the test's own; `email`: whether this installation sends any."""
+    retries, notices = new_queue(), new_queue()
+
+    def make(function: str, *, email: bool = True) -> Invoke:
+        handler = handler_at(function)
+        monkeypatch.setenv("RETRY_QUEUE_URL", retries)
+        monkeypatch.setenv("EMAIL_NOTICES_QUEUE_URL", notices if email else "")
+        return handler
+
+    return make
+
+
+def ended(account: Account, status: str, policy: str = "") -> str:
+    """A backup of a server policy that no other test has."""
+    own = {"serverPolicyId": f"{account.alias}{policy}", "restorePointCreationStatus": status}
+    return finished(account.alias, **own)
+
+
+def success(account: Account, policy: str = "") -> str:
+    return ended(account, "SUCCESS", policy)
+
+
+def beyond_none(calls: Mapping[str, int]) -> dict[str, int]:
+    return {action: number for action, number in calls.items() if number}
+
+
+NOTIFICATIONS: dict[str, tuple[WebhookEvent | None, Callable[[Account], list[str]]]] = {
+    "a success, without a target": (None, lambda account: [success(account)]),
+    "a success, posted": (SUCCESS, lambda account: [success(account)]),
+    "a failure, posted, where no e-mail is sent": (FAILURE, lambda account: [ended(account, "FAILED")]),
+    "a failure, posted, where e-mail is sent": (FAILURE, lambda account: [ended(account, "FAILED")]),
+    "a cancelled backup": (
+        SUCCESS,
+        lambda account: [ended(account, "CANCELLED")],
+    ),
+    "a start": (SUCCESS, lambda account: [start(account)]),
+    "ten successes of one account, posted, in one batch": (
+        SUCCESS,
+        lambda account: [success(account, f"-{number}") for number in range(10)],
+    ),
+    "a miss, posted, where e-mail is sent": (MISSING, lambda account: [missed(account.alias, account.alias)]),
+}
+
+
+def start(account: Account) -> str:
+    message = json.loads(finished(account.alias))
+    kept = ("serverId", "accountPolicyId", "accountPolicyName", "storageRegion", "backupStartedDate", "accountAlias")
+    return json.dumps(
+        {"type": "BackupStarted", "serverPolicyId": account.alias} | {name: message[name] for name in kept}
+    )
+
+
+@pytest.mark.parametrize("name", NOTIFICATIONS)
+def test_a_notification_calls_aws_no_more_than_it_did(
+    name: str, account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
+) -> None:
+    event, bodies = NOTIFICATIONS[name]
+    if event:
+        account.set_target(event, receiver.url)
+    notifier = small_world("notifier", email="no e-mail" not in name)
+
+    with made.counted():
+        assert notifier(*bodies(account)) == {"batchItemFailures": []}
+
+    assert len(receiver.posts) == name.count("posted") * len(bodies(account))
+    assert made.actions == CALLS[name], GROWN
+
+
+def test_a_second_target_costs_a_claim_and_an_outcome(
+    account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
+) -> None:
+    for path in ("one", "two"):
+        account.set_target(SUCCESS, f"{receiver.url}/{path}")
+
+    notifier = small_world("notifier")
+    with made.counted():
+        notifier(success(account))
+
+    made.actions.subtract(CALLS["a success, posted"])
+    assert beyond_none(made.actions) == CALLS["a second target of the same event"], GROWN
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("a redelivery that arrives", 200), ("a redelivery that fails and is tried again", 503)]
+)
+def test_a_redelivery_calls_aws_no_more_than_it_did(
+    name: str, status: int, account: Account, stack: Stack, small_world: Callable[..., Invoke], made: AwsCalls
+) -> None:
+    statuses = [503, status]
+    with Receiver(lambda post: statuses.pop(0)) as receiver:
+        account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
+        small_world("notifier")(finished(account.alias))
+        redeliverer = small_world("redeliverer")
+        (message,) = stack.client("sqs").receive_message(QueueUrl=os.environ["RETRY_QUEUE_URL"], WaitTimeSeconds=10)[
+            "Messages"
+        ]
+        order = json.loads(message["Body"]) | {"dueAt": "2018-12-20T01:39:43.000Z"}
+
+        with made.counted():
+            assert redeliverer(json.dumps(order)) == {"batchItemFailures": []}
+
+    assert not statuses
+    assert made.actions == CALLS[name], GROWN
+
+
+def test_a_tick_with_nothing_due_reads_no_policy(
+    stack: Stack,
+    policies: ServerPoliciesStore,
+    tick: Tick,
+    made: AwsCalls,
+) -> None:
+    with made.counted():
+        assert tick() == {"due": 0, "sent": 0}
+
+    assert made.actions == CALLS["a tick with nothing due"], GROWN
+    assert made.items_read == 0
+    # At most: a query that finds nothing is charged with half a unit.
+    assert made.capacity["Query"] + made.capacity["GetItem"] <= 17, "a tick reads more, each minute of the year"
+
+
+def test_misses_call_aws_no_more_than_they_did(
+    policies: ServerPoliciesStore,
+    tick: Tick,
+    made: AwsCalls,
+) -> None:
+    ids = [policy_id for number in range(1000) if shard_of(policy_id := f"policy-{number}") == 0][:10]
+    for policy_id in ids:
+        policies.save(TrackedPolicy(policy_id).after(changed("12-20 09:00", server_policy_id=policy_id)))
+
+    with made.counted():
+        assert tick() == {"due": 10, "sent": 10}
+
+    made.actions.subtract(CALLS["a tick with nothing due"])
+    assert beyond_none(made.actions) == CALLS["ten misses of one shard in a tick, beyond one with nothing due"], GROWN
+
+
+def test_a_heartbeat_is_one_write(notifier: Invoke, made: AwsCalls) -> None:
+    with made.counted():
+        notifier(json.dumps({"type": "Heartbeat", "sentDate": "2018-12-20T18:13:00.000Z"}))
+
+    assert made.actions == CALLS["a heartbeat that is read"], GROWN
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"),
+    [
+        ("the page's webhooks", [""]),
+        ("the page's deliveries, of an account that had none of late", ["/deliveries"]),
+        ("the page's servers and their chart", ["/serverPolicies", "/dailyResults"]),
+    ],
+)
+def test_a_view_of_the_page_calls_aws_no_more_than_it_did(
+    name: str,
+    paths: list[str],
+    account: Account,
+    receiver: Receiver,
+    notifier: Invoke,
+    client_of: Callable[..., Client],
+    made: AwsCalls,
+) -> None:
+    account.set_target(SUCCESS, receiver.url)
+    notifier(success(account))
+    client = client_of(account.alias)
+
+    with made.counted():
+        assert [client.get(f"/v2/webhooks/{account.alias}{path}").status for path in paths] == [200] * len(paths)
+
+    assert made.actions == CALLS[name], GROWN
+
+
+# All modules that a function's import brings along, Python's own and those of the layers.
+MODULES = {
+    "notifier": 537,
+    "redeliverer": 517,
+    "missed_backups": 436,
+    "webhooks_api": 646,
+    "daily_report": 558,
+    "email_notices": 460,
+}
+RENDERING = {
+    "backup_webhooks.api",
+    "email.mime",
+    *(f"backup_webhooks.reports.{name}" for name in ("html", "look", "mailer", "maker", "sentences", "table", "text")),
+}
+
+
+@pytest.mark.parametrize("function", MODULES)
+def test_a_function_imports_no_more_than_it_did(function: str) -> None:
+    imported = modules_of(function)
+
+    assert len(imported) <= MODULES[function], (
+        f"{function} imports {len(imported)} modules, {MODULES[function]} were enough: each cold start takes longer. "
+        "`python -X importtime` tells which are dear; import late what few invocations need"
+    )
+    assert ("pydantic" in imported) == (function == "webhooks_api"), "pydantic costs more than all of boto3's import"
+    if function in ("notifier", "redeliverer", "missed_backups"):
+        assert not imported & RENDERING, "it sends no e-mail, and shows no page"
+
+
+def modules_of(function: str) -> set[str]:
+    """What importing the function's app imports, in an interpreter of its own."""
+    script = "import sys; before = set(sys.modules); import app; print(*sorted(set(sys.modules) - before))"
+    path = os.pathsep.join(map(str, [PROJECT / "functions" / function, PROJECT / "layers" / "shared"]))
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "AWS_DEFAULT_REGION": "us-east-1"}
+    command = [sys.executable, "-c", script]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+    return set(answer.stdout.split())

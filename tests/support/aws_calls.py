@@ -1,0 +1,113 @@
+"""The AWS calls that the functions make: how to count them, and how many there are.
+
+`CALLS` is the one place where the numbers stand: tests/integration/test_ratchet.py holds the functions to them, and a
+formula of what the service costs may be built on them. `python -m tests.support.aws_calls` prints them as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from backup_webhooks import clients
+
+type Calls = Mapping[str, int]
+"""How often each action is called, by `service:Action`."""
+
+_DELIVERY = {"dynamodb:UpdateItem": 2}  # the claim, and the outcome
+_TARGETS = {"dynamodb:Query": 1}  # the account's targets, kept for 30 s
+_KEPT = {"dynamodb:PutItem": 1}  # the backup, for reports
+_POLICY = {"dynamodb:GetItem": 1, "dynamodb:PutItem": 1}  # the server policy, read and written
+_TOLD_BY_EMAIL = {"sqs:SendMessage": 1}
+
+
+def _sum(*some: Calls) -> Calls:
+    total: Counter[str] = Counter()
+    for calls in some:
+        total.update(calls)
+    return dict(total)
+
+
+CALLS: Mapping[str, Calls] = {
+    "a success, without a target": _sum(_TARGETS, _KEPT, _POLICY),
+    "a success, posted": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY),
+    "a failure, posted, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY),
+    "a failure, posted, where e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, _TOLD_BY_EMAIL),
+    "a second target of the same event": _DELIVERY,
+    "a cancelled backup": _sum(_KEPT, _POLICY),
+    "a start": _POLICY,
+    "ten successes of one account, posted, in one batch": _sum(
+        _TARGETS, *[_sum(_KEPT, _POLICY, _DELIVERY) for _ in range(10)]
+    ),
+    "a miss, posted, where e-mail is sent": _sum(_TARGETS, _KEPT, _DELIVERY, _TOLD_BY_EMAIL),
+    "a heartbeat that is read": {"dynamodb:UpdateItem": 1},
+    "a tick with nothing due": {
+        "dynamodb:Query": 16,
+        "dynamodb:GetItem": 1,
+        "dynamodb:UpdateItem": 1,
+        "sqs:SendMessage": 1,
+    },
+    "ten misses of one shard in a tick, beyond one with nothing due": {
+        "dynamodb:BatchGetItem": 1,
+        "dynamodb:PutItem": 10,
+        "sqs:SendMessageBatch": 1,
+    },
+    "a redelivery that arrives": _sum(_TARGETS, _DELIVERY, {"dynamodb:UpdateItem": 1}),
+    "a redelivery that fails and is tried again": _sum(
+        _TARGETS, _DELIVERY, {"dynamodb:UpdateItem": 1}, {"sqs:SendMessage": 1}
+    ),
+    "the page's webhooks": {"dynamodb:Query": 1},
+    # One for each day that the log is kept, until a page is full.
+    "the page's deliveries, of an account that had none of late": {"dynamodb:Query": 32},
+    "the page's servers and their chart": {"dynamodb:Query": 2},
+}
+
+
+@dataclass
+class AwsCalls:
+    """What was called: actions, and of DynamoDB's the items that were read and the capacity that it took."""
+
+    actions: Counter[str] = field(default_factory=Counter)
+    items_read: int = 0
+    capacity: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count what the functions' own clients call meanwhile: those of the environment that is entered."""
+        made = [clients.dynamodb(), clients.sqs(), clients.sesv2()]
+        hooks = [
+            ("provide-client-params.dynamodb", _ask_for_capacity),
+            ("before-call", self._before),
+            ("after-call.dynamodb", self._after),
+        ]
+        for client in made:
+            for event, hook in hooks:
+                client.meta.events.register(event, hook)
+        try:
+            yield
+        finally:
+            for client in made:
+                for event, hook in hooks:
+                    client.meta.events.unregister(event, hook)
+
+    def _before(self, model: Any, **_: Any) -> None:
+        # A call that botocore makes again is one call here; DynamoDB and SQS charge for each.
+        self.actions[f"{model.service_model.service_name}:{model.name}"] += 1
+
+    def _after(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        self.items_read += parsed.get("ScannedCount", 0)
+        consumed = parsed.get("ConsumedCapacity", {})
+        for one in consumed if isinstance(consumed, list) else [consumed]:
+            self.capacity[model.name] += one.get("CapacityUnits", 0)
+
+
+def _ask_for_capacity(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    return params | {"ReturnConsumedCapacity": "TOTAL"}
+
+
+if __name__ == "__main__":
+    print(json.dumps(CALLS, indent=2))
