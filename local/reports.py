@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import webbrowser
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def _report(options: argparse.Namespace) -> int:
     start = days.start(kind, end)
     period = Period(kind, days.start(kind, start), start, end, cut=end, cut_before=None)
     report, table = _sources(stack).report(options.account, days, period, now)
-    email = report_email(report, [table], PAGE, f"{PAGE}unsubscribe")
+    # Its hour goes on: that not all is read is no trouble here.
+    email = report_email(replace(report, read_until=None), [table], PAGE, f"{PAGE}unsubscribe")
     options.folder.mkdir(parents=True, exist_ok=True)
     (options.folder / "report.html").write_text(email.html)
     (options.folder / "report.txt").write_text(f"{email.subject}\n\n{email.text}")
