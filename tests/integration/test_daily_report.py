@@ -16,6 +16,7 @@ from backup_webhooks.reports.account_reports import Sent
 from backup_webhooks.reports.email import Email
 from backup_webhooks.reports.mailer import Mailer
 from backup_webhooks.stores.items import to_item
+from backup_webhooks.stores.report_schedule import ReportProgress, ReportScheduleStore, UnderWay
 from backup_webhooks.targets import DeliveryMode
 
 from local.mailbox import Mail, Mailbox
@@ -103,6 +104,25 @@ def test_two_functions_that_get_the_same_message_at_once_send_one_report(world: 
 
     assert sum(one.sent for one in sent) == 10
     assert Counter(mail.to for mail in world.mailbox.mails).most_common(1)[0][1] == 1
+
+
+def test_who_has_got_it_from_another_function_in_the_last_moment_gets_it_once(world: ReportsWorld) -> None:
+    world.set(("one", DAILY), ("two", DAILY))
+    world.now = at("2026-11-24 07:10")
+    world.due_reports.tick(world.now, world.now + HOUR)
+    (message,) = world.messages()
+
+    class Overtaken(ReportScheduleStore):
+        """Between this function's look and its turn, another has sent the report to one, and let go."""
+
+        def begin(self, account: str, seen: ReportProgress, report: UnderWay, *times: datetime) -> bool:
+            begun = super().begin(account, seen, report, *times)
+            return begun and self.mark_sent(account, report, world.address("one"))
+
+    world.schedule = Overtaken(world.schedule.client, world.schedule.table)
+    world.send(message)
+
+    assert [len(world.mails(name)) for name in ("one", "two")] == [0, 1]
 
 
 def test_a_refused_recipient_harms_no_other_and_is_tried_again(world: ReportsWorld) -> None:

@@ -86,6 +86,8 @@ class AccountReports:
             report = begun
         if not self.schedule.begin(account, progress, report, self.clock(), deadline):
             return Sent()
+        # Once more, now that it is this function's turn: another may have sent it to some since.
+        settings, progress = self.schedule.load(account)
         periods = _periods(settings, progress, report)
         sent = self._send_all(account, settings, progress, report, periods, deadline)
         if sent.failed:
