@@ -1,9 +1,8 @@
 """What a function's cold start costs: its import and its first clients, against a bare handler that makes the same.
 
-AWS's runtime interface emulator runs the functions as they were built for x86_64, and its own `INIT REPORT` is the
-figure. On Lambda a layer can't be written to, and SAM ships no compiled modules: "init-…" compiles all but Python's
-own, as deployed; "init-…-compiled" finds all compiled, as it would were they shipped. What is in the page cache, and
-whether a module is compiled, is the same for the function and for its floor.
+AWS's runtime interface emulator runs the functions and their layers as they are built, for x86_64: layers compiled,
+handlers not. Its own `INIT REPORT` is the figure. The bare handler has the same layers, and both find all of it in the
+page cache.
 """
 
 from __future__ import annotations
@@ -87,10 +86,10 @@ class World:
 
     @classmethod
     def make(cls, folder: Path, stack: Stack) -> World:
-        """Copy all that is run; nothing of the build is compiled then."""
+        """Copy all that is run."""
         (site_packages,) = [Path(path) for path in sys.path if path.endswith("site-packages")][:1]
         for name in (*FIRST_USES, *LAYERS):
-            shutil.copytree(BUILD / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(BUILD / name, folder / name)
         runtime = folder / "runtime"
         for name in ("awslambdaric", "snapshot_restore_py", "simplejson"):
             if (site_packages / name).exists():
@@ -107,7 +106,7 @@ class World:
         (emulator,) = (PROJECT / "tools/sam/.venv").glob("lib/*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
         return cls(folder, emulator, stack, stack.functions())
 
-    def init(self, name: str, *, bare: bool, compiled: bool) -> Init:
+    def init(self, name: str, *, bare: bool) -> Init:
         """Start the function, or its floor, in a new process."""
         code = self.folder / (f"{name}-bare" if bare else name)
         path = [code, *(self.folder / layer / "python" for layer in LAYERS), self.folder / "runtime"]
@@ -116,7 +115,8 @@ class World:
             | self.stack.aws_environment()
             | {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONTZPATH": ""}
             | {"AWS_LAMBDA_FUNCTION_NAME": name, "AWS_LAMBDA_FUNCTION_TIMEOUT": "30", "AWS_REGION": "us-east-1"}
-            | ({} if compiled else {"PYTHONDONTWRITEBYTECODE": "1"})
+            # Where a function's files are on Lambda, nothing can be written.
+            | {"PYTHONDONTWRITEBYTECODE": "1"}
         )
         with _free_ports() as (port, api_port):
             command = [
@@ -157,19 +157,19 @@ def _invoke(port: int) -> object:
     return json.loads(urllib3.request("POST", url, body=b"{}", timeout=60, retries=False).data)
 
 
-def _figures(world: World, name: str, rounds: int, *, compiled: bool) -> Iterator[Figure]:
-    # Into the page cache, and compiled where that is wanted.
+def _figures(world: World, name: str, rounds: int) -> Iterator[Figure]:
+    # Into the page cache.
     for bare in (True, False):
-        world.init(name, bare=bare, compiled=compiled)
+        world.init(name, bare=bare)
     own, floor = [], []
     for _ in range(rounds):
-        floor.append(world.init(name, bare=True, compiled=compiled))
-        own.append(world.init(name, bare=False, compiled=compiled))
+        floor.append(world.init(name, bare=True))
+        own.append(world.init(name, bare=False))
     short = re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("Function")).lower()
     for kind in ("milliseconds", "cpu_milliseconds"):
         figure, least = (statistics.median(getattr(init, kind) for init in inits) for inits in (own, floor))
         yield Figure(
-            name=f"init-{short}" + "-compiled" * compiled + "-cpu" * (kind == "cpu_milliseconds"),
+            name=f"init-{short}" + "-cpu" * (kind == "cpu_milliseconds"),
             figure=figure,
             unit="ms",
             floor=least,
@@ -181,13 +181,11 @@ def _figures(world: World, name: str, rounds: int, *, compiled: bool) -> Iterato
 
 def measure(quick: bool) -> Iterable[Figure]:
     """Every function; `quick`: those with a goal, in fewer rounds."""
-    if not (BUILD / "template.yaml").exists():
-        subprocess.run(["make", "artefact"], cwd=PROJECT, check=True)  # noqa: S607
+    # What is there may be of yesterday's sources.
+    subprocess.run(["make", "artefact"], cwd=PROJECT, check=True)  # noqa: S607
     rounds = QUICK_ROUNDS if quick else ROUNDS
     names = WITH_A_GOAL if quick else tuple(FIRST_USES)
     with TemporaryDirectory() as folder, embedded(translate()) as stack:
         world = World.make(Path(folder), stack)
-        # In this order: what was compiled once would be used from then on.
-        for compiled in (False, True):
-            for name in names:
-                yield from _figures(world, name, rounds, compiled=compiled)
+        for name in names:
+            yield from _figures(world, name, rounds)

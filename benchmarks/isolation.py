@@ -18,7 +18,6 @@ from backup_webhooks.targets import Target
 
 from benchmarks.figures import Figure
 from benchmarks.support import share, tables_elsewhere
-from local import messages
 from local.clock import LocalClock
 from local.demo import functions_running
 from local.receiver import Post, Receiver
@@ -64,12 +63,13 @@ class Stopwatch:
     def send_for(self, stack: Stack, seconds: int) -> list[float]:
         """Send the good account's messages evenly; the seconds of each, HANG_SECONDS where it never came."""
         marks = []
+        sqs, queue_url = stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]
         begin = time.monotonic()
         for number in range(seconds * A_SECOND):
             time.sleep(max(begin + number / A_SECOND - time.monotonic(), 0))
             marks.append(uuid.uuid4().hex)
             self.sent[marks[-1]] = time.time()
-            messages.send(stack, missed("GOOD", marks[-1]))
+            sqs.send_message(QueueUrl=queue_url, MessageBody=missed("GOOD", marks[-1]))
         end = time.monotonic() + HANG_SECONDS
         while not all(mark in self.latencies for mark in marks) and time.monotonic() < end:
             time.sleep(0.1)

@@ -35,7 +35,7 @@ FUNCTION, QUEUE, ACCOUNT = "NotifierFunction", "BackupEventsQueue", "BENCH"
 ENVIRONMENTS = 3
 RATES, QUICK_RATES = (50, 200), (50,)
 WARM_UP_SECONDS, SECONDS = 2, 8
-QUICK_WARM_UP_SECONDS, QUICK_SECONDS = 1.5, 4
+QUICK_WARM_UP_SECONDS, QUICK_SECONDS = 1, 2.5
 AWS_MILLISECONDS = 4
 # What has not come by then counts as having taken so long; the stack is not waited for any longer.
 HANG_SECONDS = 5.0

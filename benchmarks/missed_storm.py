@@ -38,7 +38,7 @@ from local.worker import Worker
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.policies import LONG_AGO, changed
 
-MANY, FEW = 10_000, 500
+MANY, FEW, QUICK_MANY = 10_000, 500, 300
 ROUNDS = 3
 COST_GOAL, MEMORY_GOAL = "<= 1.5", "<= 1.25"
 # As the function has them.
@@ -52,7 +52,7 @@ def measure(quick: bool) -> Iterable[Figure]:
         running.enter_context(tables_elsewhere())
         template = translate()
         stack = running.enter_context(embedded(template))
-        storm = Storm(stack, template, running.enter_context(_queue()), FEW if quick else MANY)
+        storm = Storm(stack, template, running.enter_context(_queue()), QUICK_MANY if quick else MANY)
         yield storm.cost()
         if not quick:
             yield storm.memory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -78,6 +79,8 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
     """
     # The translator looks for a region in the environment; partition-dependent ARNs are all that it is for.
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    # It warns that nobody takes its metrics.
+    logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
     template = yaml_parse(path.read_text())
     sources = {}
     for name, resource in template["Resources"].items():

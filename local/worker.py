@@ -14,11 +14,12 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
+from local.quiet_server import QuietServer
 from local.stack import Function, Stack
 from local.template import PROJECT
 
@@ -40,7 +41,7 @@ class Worker:
         self._log = log
         self._events: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
         self._answers: dict[str, Future[Any]] = {}
-        self._api = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._api = QuietServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._api.serve_forever, name=f"{function.name} runtime API", daemon=True).start()
         self._environment = self._make_environment(stack) | dict(environment or {})
         self.process = self._start()

@@ -77,7 +77,7 @@ def local_sender(
     *, limits: urllib3.Timeout | None = None, resolver: Resolver = resolve, tls: ssl.SSLContext | None = None
 ) -> Sender:
     """A sender to 127.0.0.1."""
-    return Sender(allow_private_targets=True, limits=limits, resolver=resolver, tls=tls or DEFAULT_TLS)
+    return Sender(allow_private_targets=True, limits=limits, resolver=resolver, make_tls=lambda: tls or DEFAULT_TLS)
 
 
 def post(url: str, sender: Sender | None = None, body: bytes = BODY, headers: Mapping[str, str] = HEADERS) -> Attempt:

@@ -5,7 +5,6 @@ that are killed, or whose calls of AWS fail, where the test says so.
 from __future__ import annotations
 
 import random
-import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -40,8 +39,6 @@ TIMEOUT = timedelta(seconds=30)
 DAY = timedelta(days=1)
 # Three steps of the schedule that is deployed.
 DELAYS = (timedelta(seconds=5), timedelta(minutes=5), timedelta(hours=24))
-# Made once: reading all authorities takes its time.
-_TLS = ssl.create_default_context()
 
 
 class _Stepping:
@@ -68,7 +65,7 @@ class _SteppingSender(Sender):
     """Being killed after the POST leaves it unrecorded: those are counted, as they may be made again."""
 
     def __init__(self, world: RetryWorld) -> None:
-        super().__init__(allow_private_targets=True, tls=_TLS)
+        super().__init__(allow_private_targets=True)
         self._world = world
 
     def post(self, *args: Any) -> Attempt:

@@ -1,4 +1,4 @@
-"""A function's batch of SQS records, on Powertools' batch processor: in threads, each record failing alone."""
+"""A function's batch of SQS records, in threads, each record failing alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks.deliverer import Postponed
@@ -33,21 +31,6 @@ class Batch[R]:
     response: PartialItemFailureResponse
 
 
-class _ThreadedBatchProcessor(BatchProcessor):
-    """A record that waits for a slow endpoint holds up no other.
-
-    A batch of which every record fails is reported as any other; it is no error of the function.
-    """
-
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        super().__init__(EventType.SQS, raise_on_entire_batch_failure=False)
-        self._threads = threads
-
-    def process(self) -> list[tuple[Any, ...]]:
-        """Call the handler for each record; the results are in the order of the records."""
-        return list(self._threads.map(self._process_record, self.records))
-
-
 def handle_batch[R](
     event: dict[str, Any], context: LambdaContext, threads: ThreadPoolExecutor, handle: Callable[[str, datetime], R]
 ) -> Batch[R]:
@@ -57,31 +40,37 @@ def handle_batch[R](
     as failed: it comes again, or ends in the dead letters.
     """
     deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
-    processor = _ThreadedBatchProcessor(threads)
-    with processor(event["Records"], lambda record: _handle(record, deadline, handle)):
-        results = processor.process()
+    # A record that waits for a slow endpoint holds up no other.
+    futures = [threads.submit(_handle, record, deadline, handle) for record in event["Records"]]
+    failures = [future.exception() for future in futures]
     return Batch(
-        results=[result for status, result, _ in results if status == "success"],
-        rejected=sum(issubclass(kind, InvalidMessage) for kind, _, _ in processor.exceptions if kind),
-        response=processor.response(),
+        results=[future.result() for future, failure in zip(futures, failures, strict=True) if failure is None],
+        rejected=sum(isinstance(failure, InvalidMessage) for failure in failures),
+        response={
+            "batchItemFailures": [
+                {"itemIdentifier": record["messageId"]}
+                for record, failure in zip(event["Records"], failures, strict=True)
+                if failure
+            ]
+        },
     )
 
 
-def _handle[R](record: SQSRecord, deadline: datetime, handle: Callable[[str, datetime], R]) -> R:
+def _handle[R](record: dict[str, Any], deadline: datetime, handle: Callable[[str, datetime], R]) -> R:
     try:
-        return handle(record.body, deadline)
+        return handle(record["body"], deadline)
     except InvalidMessage as error:
         logger.warning(
             "message rejected",
-            extra={"message_id": record.message_id, "field": error.field, "reason": error.reason},
+            extra={"message_id": record["messageId"], "field": error.field, "reason": error.reason},
         )
         raise
     except Postponed as error:
-        logger.info("message postponed", extra={"message_id": record.message_id, "reason": str(error)})
+        logger.info("message postponed", extra={"message_id": record["messageId"], "reason": str(error)})
         raise
     except (BotoCoreError, ClientError) as error:
-        logger.error("message failed", extra={"message_id": record.message_id, "reason": str(error)})
+        logger.error("message failed", extra={"message_id": record["messageId"], "reason": str(error)})
         raise
     except Exception:
-        logger.exception("message failed", extra={"message_id": record.message_id})
+        logger.exception("message failed", extra={"message_id": record["messageId"]})
         raise

@@ -21,6 +21,8 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=64,
     tcp_keepalive=True,
+    # A tenth of what a call costs us. The types of parameters are mypy's to check, their values AWS's.
+    parameter_validation=False,
 )
 
 

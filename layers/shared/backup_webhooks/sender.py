@@ -32,7 +32,7 @@ from backup_webhooks import address_guard
 from backup_webhooks.address_guard import Address, Resolver, TargetRefused
 from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.targets import parse_target_url
-from backup_webhooks.transport import MAX_RECEIVED_BYTES, AnswerTooLong, dial, guarded_pool_manager
+from backup_webhooks.transport import MAX_RECEIVED_BYTES, AnswerTooLong, MakeTLS, dial, guarded_pool_manager
 
 CONNECT_SECONDS = 5
 EXCHANGE_SECONDS = 10
@@ -64,7 +64,7 @@ class Attempt:
 class Sender:
     """Posts to targets. Made once and shared by threads; keeps connections between calls.
 
-    `allow_private_targets` takes away the address guard (local stacks only). `resolver` and `tls` are for tests.
+    `allow_private_targets` takes away the address guard (local stacks only). `resolver` and `make_tls` are for tests.
     """
 
     def __init__(
@@ -72,13 +72,11 @@ class Sender:
         *,
         allow_private_targets: bool = False,
         resolver: Resolver = address_guard.resolve,
-        tls: ssl.SSLContext | None = None,
+        make_tls: MakeTLS = ssl.create_default_context,
         limits: Timeout | None = None,
     ) -> None:
         check = _allow_all if allow_private_targets else address_guard.check
-        self._pools: PoolManager = guarded_pool_manager(
-            partial(dial, resolver=resolver, check=check), tls or ssl.create_default_context()
-        )
+        self._pools: PoolManager = guarded_pool_manager(partial(dial, resolver=resolver, check=check), make_tls)
         self._limits = limits or Timeout(connect=CONNECT_SECONDS, total=EXCHANGE_SECONDS)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:

@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
@@ -80,6 +80,7 @@ class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
 
 
 type Dial = Callable[[HTTPConnection], socket.socket]
+type MakeTLS = Callable[[], ssl.SSLContext]
 
 
 def dial(
@@ -149,17 +150,27 @@ class _GuardedHTTPPool(HTTPConnectionPool):
 
 
 class _GuardedHTTPSPool(HTTPSConnectionPool):
-    def __init__(self, *args: Any, dial: Dial, **options: Any) -> None:
+    def __init__(self, *args: Any, dial: Dial, tls: MakeTLS, **options: Any) -> None:
         self.ConnectionCls = partial(_GuardedHTTPSConnection, dial=dial)  # type: ignore[assignment]
-        super().__init__(*args, **options)
+        super().__init__(*args, ssl_context=tls(), **options)
 
 
-def guarded_pool_manager(dial: Dial, tls: ssl.SSLContext) -> PoolManager:
-    """A PoolManager whose connections are made by `dial` and keep their deadlines, over `tls` for https."""
-    tls.sslsocket_class = DeadlineTLSSocket
-    manager = PoolManager(num_pools=_POOLS, maxsize=_CONNECTIONS_A_POOL, ssl_context=tls)
+def guarded_pool_manager(dial: Dial, make_tls: MakeTLS) -> PoolManager:
+    """A PoolManager whose connections are made by `dial` and keep their deadlines.
+
+    What `make_tls` makes, once, is for https. To read the system's certificates takes 20 ms: as much as a fifth of a
+    cold start, and an environment may end without a notification.
+    """
+
+    @cache
+    def tls() -> ssl.SSLContext:
+        context = make_tls()
+        context.sslsocket_class = DeadlineTLSSocket
+        return context
+
+    manager = PoolManager(num_pools=_POOLS, maxsize=_CONNECTIONS_A_POOL)
     manager.pool_classes_by_scheme = {
         "http": partial(_GuardedHTTPPool, dial=dial),  # type: ignore[dict-item]
-        "https": partial(_GuardedHTTPSPool, dial=dial),  # type: ignore[dict-item]
+        "https": partial(_GuardedHTTPSPool, dial=dial, tls=tls),  # type: ignore[dict-item]
     }
     return manager
