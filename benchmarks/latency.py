@@ -4,7 +4,8 @@ the message was planned, so that a stack that falls behind can't slow down the c
 Three environments of the notifier poll the queue. The tables are in a process of their own and answer as DynamoDB does,
 in 4 ms, whatever they are asked (the emulator would take two of our notifiers' CPU for them); with
 AWS_ENDPOINT_URL_DYNAMODB they are there. The floor is the same queue and the same pollers with a handler that does
-nothing but post: it claims nothing and keeps no books. What it takes is what the emulated queue takes.
+nothing but post: it claims nothing and keeps no books. What it takes is what the emulated queue takes; where that alone
+is more than the goal, it is the emulator that is measured, and the goal is left out.
 """
 
 from __future__ import annotations
@@ -148,7 +149,6 @@ def using_cores(processes: Mapping[str, list[int]]) -> Iterator[dict[str, float]
 
 def _figures(rate: int, ours: list[float], floor: list[float], note: str) -> Iterable[Figure]:
     for name, of_them in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
-        goal = f"<= {MOST_MILLISECONDS}" if name == "p95" else None
-        yield Figure(
-            f"latency-{rate}-a-second-{name}", share(ours, of_them), "ms", share(floor, of_them), goal=goal, note=note
-        )
+        figure, least = share(ours, of_them), share(floor, of_them)
+        goal = f"<= {MOST_MILLISECONDS}" if name == "p95" and least <= MOST_MILLISECONDS else None
+        yield Figure(f"latency-{rate}-a-second-{name}", figure, "ms", least, goal=goal, note=note)
