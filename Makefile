@@ -38,6 +38,7 @@ format: $(VENV) ## Put the code into ruff's form
 
 build: $(VENV) $(SAM) ## Build functions and layers for AWS (Architecture=arm64|x86_64) into .aws-sam/build
 	$(SAM_BUILD) --parameter-overrides Architecture=$(Architecture)
+	@$(call prune,.aws-sam/build)
 	@$(call compile,.aws-sam/build)
 
 deploy: build ## Deploy to AWS: asks at first, samconfig.toml remembers
@@ -58,6 +59,7 @@ screenshots: $(VENV) browser ## Pictures of the page and of a report, into docs/
 
 artefact: $(VENV) $(SAM)
 	@$(SAM_BUILD) --parameter-overrides Architecture=x86_64 --build-dir .aws-sam/x86_64 >.aws-sam.log 2>&1 || (cat .aws-sam.log; exit 1)
+	@$(call prune,.aws-sam/x86_64)
 	@$(call compile,.aws-sam/x86_64)
 
 clean: ## Remove all that was made here
@@ -76,6 +78,9 @@ $(SAM): tools/sam/pyproject.toml tools/sam/uv.lock $(UV)
 	@$(UV) sync --quiet --frozen --project tools/sam
 	@touch $(SAM)
 
+# Two thirds of the layer would be descriptions of AWS's other services, which each new environment had to fetch.
+AWS_SERVICES := dynamodb sesv2 sqs
+prune = find $(1)/DependenciesLayer/python/boto*/data -mindepth 1 -maxdepth 1 -type d $(AWS_SERVICES:%=! -name %) -exec rm -r {} +
 # Layers can't be written to: without this, each new environment compiles all that it imports, over half of its start.
 # By hash, as files have other times once they are deployed.
 compile = $(PYTHON) -m compileall -q -j 0 --invalidation-mode checked-hash $(1)/DependenciesLayer $(1)/SharedLayer
