@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from backup_webhooks.messages import BackupFinished, BackupStatus, WebhookEvent
 from backup_webhooks.moments import Moment
-from backup_webhooks.recorder import Recorder
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from playwright.sync_api import Route, expect
 
@@ -20,7 +19,7 @@ from local.stack import Stack
 from tests.browser.conftest import PATIENCE_MS, Person, Visit
 from tests.integration.conftest import Account
 from tests.support.messages import finished
-from tests.support.policies import LONG_AGO, changed
+from tests.support.policies import LONG_AGO, changed, record
 
 expect.set_options(timeout=PATIENCE_MS)
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
@@ -41,7 +40,8 @@ def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
         "account_policy_name": name,
         "storage_region": name,
     }
-    Recorder(policies).record(
+    record(
+        policies,
         changed(
             "12-20 00:00",
             changed_date=Moment.of(NOW - timedelta(days=3)),
@@ -52,18 +52,19 @@ def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
             storage_region=name,
             backup_schedule="0 0 1 * * ?",
             timezone="America/Chicago",
-        )
+        ),
     )
     for day, status in enumerate(("SUCCESS", "FAILED", "PARTIAL_SUCCESS")):
         at = Moment.of(NOW - timedelta(days=day, minutes=1))
-        Recorder(policies).record(
+        record(
+            policies,
             BackupFinished(
                 **facts,
                 backup_started_date=at,
                 backup_finished_date=at,
                 restore_point_id=str(uuid.uuid4()),
                 restore_point_creation_status=BackupStatus(status),
-            )
+            ),
         )
     known = policies.load(policy_id)
     policies.save(known.after_miss(LONG_AGO))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from backup_webhooks.delivery import Delivery, Redelivery
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import Moment
+from backup_webhooks.noise import Noise, QuietHours
 from backup_webhooks.stores.deliveries import DeliveriesStore
 from playwright.sync_api import expect
 
@@ -154,6 +155,40 @@ def test_format_delivery_headers_and_the_switch_are_saved(account: Account, visi
     assert account.target().enabled
     assert account.target().headers == {"X-Team": "s3cret"}
     assert "s3cret" not in person.page.content()
+
+
+def test_less_noise_is_set_and_taken_back(account: Account, visit: Visit, receiver: Receiver) -> None:
+    account.set_target(FAILURE, receiver.url)
+    person = visit(account.alias)
+    card = person.open_event("Backup Failure")
+    card.get_by_text("More:").click()
+
+    card.get_by_label("Only changes").check()
+    card.get_by_label("Remind every").fill("24")
+    card.get_by_label("Quiet hours").check()
+    card.get_by_label("From").fill("22:00")
+    card.get_by_label("Until").fill("06:30")
+    card.get_by_label("Time zone").fill("Nowhere/City")
+    card.get_by_role("button", name="Save", exact=True).click()
+
+    zone = card.get_by_label("Time zone")
+    expect(zone).to_be_focused()
+    expect(zone).to_have_accessible_description(re.compile("must be an IANA time zone"))
+    zone.fill("Europe/Berlin")
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_text("Saved", exact=True)).to_be_visible()
+    assert account.target().noise == Noise(
+        changes_only=True, remind_hours=24, quiet_hours=QuietHours(time(22), time(6, 30), "Europe/Berlin")
+    )
+
+    person.page.reload()
+    card = person.open_event("Backup Failure")
+    card.get_by_text("More: only changes and quiet hours").click()
+    card.get_by_label("Only changes").uncheck()
+    card.get_by_label("Quiet hours").uncheck()
+    card.get_by_role("button", name="Save", exact=True).click()
+    expect(card.get_by_text("Saved", exact=True)).to_be_visible()
+    assert account.target().noise == Noise()
 
 
 def test_targets_are_added_up_to_five_and_removed(account: Account, visit: Visit) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.recorder import Recorder
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.stores.report_settings import ReportSettingsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
@@ -20,7 +19,7 @@ from local.stack import Stack
 from tests.integration.conftest import Account, Invoke, new_account
 from tests.support.api import Client, of_account
 from tests.support.messages import finished
-from tests.support.policies import changed
+from tests.support.policies import changed, record
 
 FAILURE = WebhookEvent.FAILURE
 URL = "http://127.0.0.1:9/b"
@@ -52,10 +51,11 @@ def other(stack: Stack, notifier: Invoke, client_of: Callable[..., Client]) -> O
     account = new_account(stack)
     policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
     for server in ("SECRET-SERVER-1", "SECRET-SERVER-2"):
-        Recorder(policies).record(
+        record(
+            policies,
             changed(
                 "12-20 16:00", server_policy_id=str(uuid.uuid4()), clc_account_alias=account.alias, server_id=server
-            )
+            ),
         )
     target = account.set_target(FAILURE, URL, headers={"x-secret": "SECRET-HEADER"})
     today = datetime.now(UTC).isoformat()

@@ -15,7 +15,6 @@ import pytest
 from backup_webhooks import clients
 from backup_webhooks.heartbeat import Seen, Watermark
 from backup_webhooks.messages import WebhookEvent, encode_message
-from backup_webhooks.recorder import Recorder
 from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.items import to_item
@@ -29,7 +28,7 @@ from local.worker import FunctionError, Worker
 from tests.integration.conftest import Account, Invoke
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import Context
-from tests.support.policies import LONG_AGO, at, changed, every, finished, started
+from tests.support.policies import LONG_AGO, at, changed, every, finished, record, started
 
 # Judged as of 18:05 that day, long after the grace.
 TICK = "2018-12-20T18:13:00Z"
@@ -103,7 +102,7 @@ def test_a_missed_backup_reaches_the_customer_with_the_faqs_words(
 
 
 def test_a_miss_is_told_once_and_the_next_one_again(stack: Stack, policies: ServerPoliciesStore, tick: Tick) -> None:
-    Recorder(policies).record(changed("12-20 09:00"))
+    record(policies, changed("12-20 09:00"))
 
     assert [tick() for _ in range(3)] == [{"due": 1, "sent": 1}] + 2 * [{"due": 0, "sent": 0}]
 
@@ -112,9 +111,8 @@ def test_a_miss_is_told_once_and_the_next_one_again(stack: Stack, policies: Serv
 
 
 def test_a_server_that_started_is_left_alone(policies: ServerPoliciesStore, tick: Tick) -> None:
-    recorder = Recorder(policies)
-    recorder.record(started("12-20 17:59"))
-    recorder.record(changed("12-20 09:00"))
+    record(policies, started("12-20 17:59"))
+    record(policies, changed("12-20 09:00"))
 
     assert tick() == {"due": 0, "sent": 0}
 
@@ -133,7 +131,7 @@ def test_a_tick_sends_a_heartbeat_that_the_notifier_takes_note_of(
 
 
 def test_while_no_heartbeat_vouches_nothing_is_judged(stack: Stack, policies: ServerPoliciesStore, tick: Tick) -> None:
-    Recorder(policies).record(changed("12-20 09:00"))
+    record(policies, changed("12-20 09:00"))
     HeartbeatsStore(policies.client, policies.table).save_tick(Watermark(ran_at=at("12-20 18:12")))
 
     assert tick() == {"due": 0, "sent": 0}
@@ -143,7 +141,7 @@ def test_two_ticks_at_the_same_time_post_once(
     account: Account, stack: Stack, policies: ServerPoliciesStore, tick: Tick, notifier: Invoke, receiver: Receiver
 ) -> None:
     account.set_target(WebhookEvent.MISSING, receiver.url)
-    Recorder(policies).record(changed("12-20 09:00", clc_account_alias=account.alias))
+    record(policies, changed("12-20 09:00", clc_account_alias=account.alias))
 
     with ThreadPoolExecutor() as threads:
         list(threads.map(lambda _: tick(), range(2)))
@@ -182,7 +180,7 @@ def test_a_tick_killed_at_any_step_loses_no_miss_and_posts_none_twice(
     tmp_path: Path,
 ) -> None:
     account.set_target(WebhookEvent.MISSING, receiver.url)
-    Recorder(policies).record(changed("12-20 09:00", clc_account_alias=account.alias))
+    record(policies, changed("12-20 09:00", clc_account_alias=account.alias))
     dynamodb, sqs = proxies
     function = stack.functions()["MissedBackupsFunction"]
     elsewhere = {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb.url, "AWS_ENDPOINT_URL_SQS": sqs.url}

@@ -7,13 +7,12 @@ from datetime import date
 
 import pytest
 from backup_webhooks.days import DayResults, summed
-from backup_webhooks.recorder import Recorder
 from backup_webhooks.stores.paging import InvalidCursor, to_cursor
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 
 from local.stack import Stack
 from tests.integration.conftest import Account
-from tests.support.policies import LONG_AGO, changed, finished
+from tests.support.policies import LONG_AGO, changed, finished, record
 
 
 @pytest.fixture
@@ -79,12 +78,11 @@ def test_results_and_misses_are_kept_by_day_and_add_up_for_the_account(
 ) -> None:
     """One server with a policy that was told, and one of which only its backups are known."""
     told, heard = str(uuid.uuid4()), str(uuid.uuid4())
-    recorder = Recorder(store)
-    recorder.record(changed("12-20 16:00", server_policy_id=told, clc_account_alias=account.alias))
+    record(store, changed("12-20 16:00", server_policy_id=told, clc_account_alias=account.alias))
     store.save(store.load(told).after_miss(LONG_AGO))
     for _ in range(2):
-        recorder.record(
-            finished("12-20 01:00", "12-20 01:10", "FAILED", server_policy_id=heard, account_alias=account.alias)
+        record(
+            store, finished("12-20 01:00", "12-20 01:10", "FAILED", server_policy_id=heard, account_alias=account.alias)
         )
 
     assert summed(store.days_of_account(account.alias)) == {date(2018, 12, 20): DayResults(failed=1, missed=1)}

@@ -7,13 +7,14 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, ClassVar
 
 import pytest
 from backup_webhooks.address_guard import Address
 from backup_webhooks.api.services import services
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.noise import Noise, QuietHours
 from standardwebhooks import Webhook
 
 from local.receiver import Post, Receiver
@@ -39,7 +40,7 @@ def targets(answer: Answer) -> dict[str, Any]:
 
 
 class TestEvents:
-    def test_an_account_without_targets_has_the_four_events_under_the_faqs_labels(
+    def test_an_account_without_targets_has_all_events_under_the_faqs_labels_and_one_of_our_own(
         self, account: Account, client: Client
     ) -> None:
         answer = client.get(of_account(account.alias))
@@ -50,6 +51,7 @@ class TestEvents:
             ("Backup.PartialSuccess", "Backup Partial Success"),
             ("Backup.Missing", "Missing Backups"),
             ("Backup.Success", "Backup Success"),
+            ("Backup.Recovered", "Backup Recovered"),
         ]
         assert all(item["configuration"] == {"recursive": False, "targetUris": []} for item in answer.json["items"])
         assert answer.json["links"][0] == {"rel": "self", "href": of_account(account.alias)}
@@ -108,6 +110,66 @@ class TestEvents:
         assert answer.status == 204
         stored = account.target()
         assert (stored.enabled, stored.format, stored.headers) == (False, "detailed", {"x-a": "b"})
+
+
+class TestNoise:
+    NOISE: ClassVar[dict[str, Any]] = {
+        "changesOnly": True,
+        "remindHours": 24,
+        "quietHours": {"from": "22:00", "until": "07:00", "timezone": "Europe/Berlin"},
+    }
+    NONE: ClassVar[dict[str, Any]] = {"changesOnly": False, "remindHours": None, "quietHours": None}
+
+    def test_by_default_all_is_sent(self, account: Account, client: Client) -> None:
+        put = client.put(configuration(account), {"targetUris": [{"targetUri": url()}]}, **REPRESENTATION)
+
+        assert targets(put)[url()]["noise"] == self.NONE
+
+    def test_what_is_set_is_what_the_notifier_reads_and_other_changes_leave_it(
+        self, account: Account, client: Client
+    ) -> None:
+        client.put(configuration(account), {"targetUris": [{"targetUri": url(), "noise": self.NOISE}]})
+        patched = client.patch(
+            configuration(account, "targetUris", account.target().target_id), {"format": "detailed"}, **REPRESENTATION
+        )
+
+        assert targets(patched)[url()]["noise"] == self.NOISE
+        assert account.target().noise == Noise(
+            changes_only=True, remind_hours=24, quiet_hours=QuietHours(time(22), time(7), "Europe/Berlin")
+        )
+
+    def test_it_is_replaced_as_a_whole(self, account: Account, client: Client) -> None:
+        account.set_target(FAILURE, url(), noise=Noise(changes_only=True, remind_hours=24))
+
+        client.patch(configuration(account, "targetUris", account.target().target_id), {"noise": {}})
+
+        assert account.target().noise == Noise()
+
+    @pytest.mark.parametrize(
+        ("noise", "field", "allowed"),
+        [
+            ({"remindHours": 24}, "noise.remindHours", "changesOnly"),
+            ({"changesOnly": True, "remindHours": 0}, "noise.remindHours", "1"),
+            ({"changesOnly": "yes"}, "noise.changesOnly", "boolean"),
+            ({"quietHours": {"from": "22:00", "until": "22:00"}}, "noise.quietHours.until", "differ"),
+            ({"quietHours": {"from": "24:00", "until": "07:00"}}, "noise.quietHours.from", "pattern"),
+            ({"quietHours": {"from": "22:00"}}, "noise.quietHours.until", "required"),
+            (
+                {"quietHours": {"from": "22:00", "until": "07:00", "timezone": "CEST+1"}},
+                "noise.quietHours.timezone",
+                "IANA",
+            ),
+            ({"quietHour": {}}, "noise.quietHour", ""),
+        ],
+    )
+    def test_what_can_not_be_meant_names_its_field(
+        self, account: Account, client: Client, noise: dict[str, Any], field: str, allowed: str
+    ) -> None:
+        answer = client.put(configuration(account), {"targetUris": [{"targetUri": url(), "noise": noise}]})
+
+        assert answer.status == 422
+        assert list(answer.errors) == [f"targetUris[0].{field}"]
+        assert allowed in answer.errors[f"targetUris[0].{field}"]
 
 
 class TestSecrets:
@@ -359,7 +421,7 @@ class TestTestSends:
         assert post.headers["x-team"] == "night"
         Webhook(target["secret"]).verify(post.body.decode(), dict(post.headers))
         assert "TEST-MESSAGE" in json.loads(post.body)["text"]
-        assert account.alias in outcome["body"] or event is WebhookEvent.MISSING
+        assert account.alias in outcome["body"] or event in (WebhookEvent.MISSING, WebhookEvent.RECOVERED)
         assert account.deliveries(datetime.now(UTC).date().isoformat()) == []
 
     def test_a_target_that_fails_says_why_and_its_health_stays(self, account: Account, client: Client) -> None:

@@ -13,6 +13,7 @@ from backup_webhooks.messages import (
 )
 from backup_webhooks.moments import Moment
 from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
 
 POLICY_ID = "e6ac019b-c646-359a-83a4-b81b5cc1c512"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,6 +81,12 @@ def tracked(*messages: PolicyMessage) -> TrackedPolicy:
     for message in messages:
         policy = policy.after(message)
     return policy
+
+
+def record(store: ServerPoliciesStore, *messages: PolicyMessage) -> None:
+    """Store what is known after these messages, as the notifier does."""
+    for message in messages:
+        store.save(store.load(message.server_policy_id).after(message))
 
 
 def misses(policy: TrackedPolicy, as_of: str, resumed_at: datetime = LONG_AGO) -> list[str]:

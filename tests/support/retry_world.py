@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from backup_webhooks.backup_events_queue import BackupEventsQueue
 from backup_webhooks.deliverer import Deliverer, Postponed
 from backup_webhooks.health_recorder import HealthRecorder
 from backup_webhooks.notifier import Notifier
@@ -134,7 +135,10 @@ class RetryWorld:
             webhooks=notifiers,
             deliverer=deliverer(notifiers),
             retry_queue=retry_queue,
-            recorder=Recorder(ServerPoliciesStore(client, outputs["ServerPoliciesTableName"])),
+            recorder=Recorder(
+                ServerPoliciesStore(client, outputs["ServerPoliciesTableName"]),
+                BackupEventsQueue(self.events, "BackupEventsQueue"),  # type: ignore[arg-type]
+            ),
             backups=BackupsStore(dynamodb, outputs["BackupsTableName"]),
             heartbeats=HeartbeatsStore(client, outputs["ServerPoliciesTableName"]),
             email_notices=EmailNoticesQueue(self.retries, None),  # type: ignore[arg-type]

@@ -14,8 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from backup_webhooks.backup_events_queue import BackupEventsQueue
 from backup_webhooks.messages import (
     BackupMissed,
+    BackupRecovered,
     Heartbeat,
     Message,
     encode_message,
@@ -27,7 +29,7 @@ from backup_webhooks.quartz import QuartzCron
 from backup_webhooks.recorder import Recorder
 
 from tests.support.memory import Killed, MemoryHeartbeats, MemoryPolicies, MemoryQueue
-from tests.support.policies import changed, every, finished, started
+from tests.support.policies import at, changed, every, finished, started
 
 BEGIN = datetime(2018, 12, 3, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -54,11 +56,16 @@ class World:
         self.fragile = False
         self.truth: set[tuple[str, datetime]] = set()
         self.posts: Counter[tuple[str, datetime]] = Counter()
-        self.told: set[tuple[str, datetime]] = set()
+        self.told: dict[tuple[str, datetime], datetime] = {}
+        self.ended: set[tuple[str, datetime]] = set()
+        self.recovered: set[tuple[str, datetime]] = set()
         self.queue = MemoryQueue(self.chance, lambda: self.now, self.maybe_killed)
         self.policies = MemoryPolicies(self.maybe_killed)
         self.heartbeats = MemoryHeartbeats()
-        self.recorder = Recorder(self.policies)  # type: ignore[arg-type]
+        self.recorder = Recorder(
+            self.policies,  # type: ignore[arg-type]
+            BackupEventsQueue(self.queue, ""),  # type: ignore[arg-type]
+        )
         self.missed_backups = MissedBackups(
             policies=self.policies,  # type: ignore[arg-type]
             heartbeats=self.heartbeats,  # type: ignore[arg-type]
@@ -73,6 +80,9 @@ class World:
         off = BEGIN + self.chance.uniform(1, 5.5) * DAY
         self.judged_before_gap = BEGIN
         self.off = (off, off + 26 * HOUR)
+
+    def ends(self, policy_id: str) -> list[datetime]:
+        return [end for policy, end in self.ended if policy == policy_id]
 
     def maybe_killed(self) -> None:
         if self.fragile and self.chance.random() < KILL_RATE_A_STEP:
@@ -124,6 +134,7 @@ class World:
             start = expected + timedelta(seconds=self.chance.randint(-240, 300))
         end = start + timedelta(minutes=self.chance.randint(1, 50))
         yield start, started(z(start), server_policy_id=policy_id)
+        self.ended.add((policy_id, at(z(end))))
         yield end, finished(z(start), z(end), server_policy_id=policy_id)
 
     # --- the functions ---
@@ -151,7 +162,9 @@ class World:
                 # The claim: one attempt for one miss.
                 # (After the end the servers are silent for want of a script, not by themselves.)
                 if message.expected_date < END:
-                    self.told.add((message.server_policy_id, message.expected_date))
+                    self.told.setdefault((message.server_policy_id, message.expected_date), self.now)
+            case BackupRecovered():
+                self.recovered.add((message.server_policy_id, message.backup_finished_date))
             case _:
                 self.recorder.record(message)
 
@@ -197,13 +210,25 @@ def test_every_true_miss_is_told_and_no_false_one(seed: int) -> None:
     world.run()
 
     assert world.queue.dead_letters == []
-    assert world.told - world.truth == set(), f"false alarms, seed {seed}"
+    told = set(world.told)
+    assert told - world.truth == set(), f"false alarms, seed {seed}"
     # Of the misses whose deadline went by in the gap, a policy's first stands for all.
     in_gap = [miss for miss in world.truth if world.judged_before_gap <= miss[1] + HOUR <= world.off[1] + MINUTE]
     firsts = {min(other for other in in_gap if other[0] == miss[0]) for miss in in_gap}
     owed = (world.truth - set(in_gap)) | firsts
-    assert owed - world.told == set(), f"lost misses, seed {seed}"
+    assert owed - told == set(), f"lost misses, seed {seed}"
     assert len(world.truth) > 10
+    assert world.recovered <= world.ended, f"recoveries that were none, seed {seed}"
+    assert {policy for policy, _ in world.recovered} <= {policy for policy, _ in told}
+    owed_recoveries = {
+        (policy, min(later))
+        for (policy, expected), told_at in world.told.items()
+        # A success that was known before its miss was told is no news.
+        if not any(expected + HOUR < end <= told_at for end in world.ends(policy))
+        if (later := [end for end in world.ends(policy) if end > told_at])
+    }
+    assert owed_recoveries - world.recovered == set(), f"lost recoveries, seed {seed}"
+    assert len(owed_recoveries) > 5
 
 
 def test_a_start_just_within_the_hour_whose_receiver_is_killed_is_no_false_alarm() -> None:
@@ -220,5 +245,5 @@ def test_a_start_just_within_the_hour_whose_receiver_is_killed_is_no_false_alarm
         world.notify()
         world.now += MINUTE
 
-    assert world.told == set()
+    assert world.told == {}
     assert world.policies.items["policy-0"].expected_at == BEGIN + DAY + 17 * HOUR

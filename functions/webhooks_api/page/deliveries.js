@@ -9,6 +9,7 @@ const STATES = {
   retrying: ['slow', 'Will be retried'],
   failed: ['bad', 'Failed'],
   exhausted: ['bad', 'Failed after retries'],
+  heldBack: ['off', 'Held back'],
 };
 const COLUMNS = ['Time', 'Event', 'State', 'Target', 'Status', 'Time taken', 'Reason'];
 const NOTHING = '–';

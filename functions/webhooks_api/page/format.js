@@ -86,4 +86,5 @@ export const EVENT_LABELS = {
   'Backup.PartialSuccess': 'Backup Partial Success',
   'Backup.Missing': 'Missing Backups',
   'Backup.Success': 'Backup Success',
+  'Backup.Recovered': 'Backup Recovered',
 };

@@ -1,20 +1,21 @@
 import { sendTest } from './api.js';
 import { button, field, h, isAvailable, select, setAvailable, stateMark } from './dom.js';
 import { answerText, counted, pretty, shortTime } from './format.js';
+import { ALL_IS_SENT, NoiseSettings } from './noise.js';
 import { CustomHeaders, secretBox, SigningSecrets } from './secrets.js';
 
 const FORMATS = { text: 'Text', detailed: 'Detailed' };
 const DELIVERIES = [['once', 'Once'], ['retry', 'Retry for about 3 days']];
-const NEW_TARGET = { targetUri: '', format: 'text', delivery: 'once', enabled: true, headers: {} };
+const NEW_TARGET = { targetUri: '', format: 'text', delivery: 'once', enabled: true, noise: ALL_IS_SENT, headers: {} };
 
 /**
  * What the reader wants of a target. Headers are pairs of name and value, null where the stored value is to stay.
- * @typedef {{targetUri: string, format: string, delivery: string, enabled: boolean, headers: [string, ?string][]}} Draft
+ * @typedef {{targetUri: string, format: string, delivery: string, enabled: boolean, noise: object, headers: [string, ?string][]}} Draft
  */
 
 /** The draft that changes nothing of a stored target. @returns {Draft} */
-export const unchanged = ({ targetUri, format, delivery, enabled, headers }) => (
-  { targetUri, format, delivery, enabled, headers: Object.entries(headers ?? {}) });
+export const unchanged = ({ targetUri, format, delivery, enabled, noise, headers }) => (
+  { targetUri, format, delivery, enabled, noise, headers: Object.entries(headers ?? {}) });
 
 /** One target of an event: its settings, its health, a test. */
 export class TargetRow {
@@ -27,6 +28,7 @@ export class TargetRow {
     this.card = card;
     this.buildSettings(card);
     this.headers = new CustomHeaders(() => this.changed());
+    this.noise = new NoiseSettings(() => this.changed());
     this.secrets = new SigningSecrets({ ...card, onSecret: (secret, secrets) => this.adoptSecret(secret, secrets) });
     this.secretPlace = h('div', {});
     this.health = h('div', { class: 'health' });
@@ -35,7 +37,7 @@ export class TargetRow {
     this.removeButton = button('Remove', () => card.remove(this), { class: 'quiet' });
     this.testOutcome = h('div', { role: 'status', class: 'test-outcome' });
     this.summary = h('summary', {});
-    this.more = h('details', { class: 'more' }, this.summary, this.headers.node, this.secrets.node);
+    this.more = h('details', { class: 'more' }, this.summary, this.noise.node, this.headers.node, this.secrets.node);
     this.node = h('div', { class: 'target', role: 'group' },
       h('div', { class: 'settings' }, this.url.node, this.format.node, this.delivery.node, this.on.node),
       h('div', { class: 'target-foot' }, this.health, h('div', { class: 'actions' }, this.testButton, this.removeButton)),
@@ -60,6 +62,7 @@ export class TargetRow {
     this.format.control.value = draft.format;
     this.delivery.control.value = draft.delivery;
     this.on.control.checked = draft.enabled;
+    this.noise.show(draft.noise);
     this.headers.show(draft.headers, Object.keys(stored?.headers ?? {}));
     this.secrets.show(stored);
     if (stored?.secret) this.showSecret(stored.secret);
@@ -81,7 +84,7 @@ export class TargetRow {
   draft() {
     return {
       targetUri: this.url.control.value.trim(), format: this.format.control.value, delivery: this.delivery.control.value,
-      enabled: this.on.control.checked, headers: this.headers.pairs(),
+      enabled: this.on.control.checked, noise: this.noise.value(), headers: this.headers.pairs(),
     };
   }
 
@@ -120,7 +123,8 @@ export class TargetRow {
     this.note.textContent = note || '';
     this.note.hidden = !note;
     const secrets = this.stored ? `, ${counted(this.stored.secrets.length, 'signing secret')}` : '';
-    this.summary.textContent = `More: ${counted(this.headers.pairs().length, 'custom header')}${secrets}`;
+    const less = this.noise.summary() && `${this.noise.summary()}, `;
+    this.summary.textContent = `More: ${less}${counted(this.headers.pairs().length, 'custom header')}${secrets}`;
   }
 
   adoptSecret(secret, secrets) {
@@ -140,6 +144,7 @@ export class TargetRow {
 
   forgive() {
     for (const part of [this.url, this.format, this.delivery, this.on]) part.complain(null);
+    this.noise.forgive();
     this.headers.forgive();
   }
 
@@ -157,7 +162,7 @@ export class TargetRow {
       this.url.complain('This URL is set above already.');
       return this.url.control;
     }
-    const gap = this.headers.firstGap(!this.hasStoredUrl());
+    const gap = this.noise.firstGap() ?? this.headers.firstGap(!this.hasStoredUrl());
     if (gap) this.more.open = true;
     return gap;
   }
@@ -168,6 +173,10 @@ export class TargetRow {
    * @returns {HTMLElement} the control that it is about
    */
   complain(where, reason) {
+    if (where.startsWith('noise')) {
+      this.more.open = true;
+      return this.noise.complain(where.replace(/^noise\.?/, ''), reason);
+    }
     const header = /^headers\[(['"])(.*)\1\]$/.exec(where)?.[2];
     if (where.startsWith('headers')) this.more.open = true;
     const control = header !== undefined && this.headers.complain(header, reason);

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from backup_webhooks.messages import BackupFinished, Notice
+from backup_webhooks.messages import BackupFinished, BackupNotice
 
 # The backup service's own fields of a restore point, as `BackupFinished` has them.
 COUNTS = (
@@ -62,7 +62,7 @@ class Backup:
     counts: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, notice: Notice, recorded_at: datetime) -> Self:
+    def of(cls, notice: BackupNotice, recorded_at: datetime) -> Self:
         """The backup that the message tells of."""
         ended = notice if isinstance(notice, BackupFinished) else None
         return cls(

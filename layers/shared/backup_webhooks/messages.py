@@ -38,12 +38,13 @@ class InvalidMessage(ValueError):
 
 
 class WebhookEvent(StrEnum):
-    """The events that a customer sets target URLs for (the FAQ's four categories)."""
+    """The events that a customer sets target URLs for: the FAQ's four categories, and one that it does not have."""
 
     FAILURE = "Backup.Failure"
     PARTIAL_SUCCESS = "Backup.PartialSuccess"
     MISSING = "Backup.Missing"
     SUCCESS = "Backup.Success"
+    RECOVERED = "Backup.Recovered"
 
 
 class BackupStatus(StrEnum):
@@ -119,9 +120,15 @@ class BackupFinished(_ServerBackup, frozen=True, kw_only=True, rename="camel", t
 
 
 class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupMissed"):
-    """No backup was initiated within an hour of `expected_date`, its scheduled start."""
+    """No backup was initiated within an hour of `expected_date`, its scheduled start.
+
+    `missing_since_date`: the first scheduled start that was missed since the last success, and
+    `previous_expected_date` the one missed before this one; None where nobody has said, or there was none.
+    """
 
     expected_date: Moment
+    missing_since_date: Moment | None = None
+    previous_expected_date: Moment | None = None
 
     @property
     def webhook_event(self) -> WebhookEvent:
@@ -137,6 +144,35 @@ class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag
     def subject_id(self) -> str:
         """What the event is about, unique together with its time: the server policy."""
         return self.server_policy_id
+
+
+class BackupRecovered(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupRecovered"):
+    """The first success after backups that failed or were missed; written by the notifier.
+
+    `failing_since_date`: the end of the first that failed, or the scheduled start of the first that was missed,
+    whichever is earlier; `failed` and `missed`: how many since.
+    """
+
+    restore_point_id: Identifier
+    backup_finished_date: Moment
+    failing_since_date: Moment
+    failed: Annotated[int, Meta(ge=0)]
+    missed: Annotated[int, Meta(ge=0)]
+
+    @property
+    def webhook_event(self) -> WebhookEvent:
+        """Always `Backup.Recovered`."""
+        return WebhookEvent.RECOVERED
+
+    @property
+    def occurred_at(self) -> Moment:
+        """When the event happened: the end of the backup that succeeded."""
+        return self.backup_finished_date
+
+    @property
+    def subject_id(self) -> str:
+        """What the event is about, unique together with its time: the restore point."""
+        return self.restore_point_id
 
 
 class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", tag="ServerPolicyChanged"):
@@ -162,10 +198,12 @@ class Heartbeat(_Message, frozen=True, kw_only=True, rename="camel", tag="Heartb
     sent_date: Moment
 
 
-type Notice = BackupFinished | BackupMissed
+type BackupNotice = BackupFinished | BackupMissed
+"""What became of a backup: kept, reported, and told by e-mail too."""
+type Notice = BackupNotice | BackupRecovered
 """The messages that customers are told of."""
-type Message = BackupStarted | BackupFinished | BackupMissed | ServerPolicyChanged | Heartbeat
-_MESSAGES = (BackupStarted, BackupFinished, BackupMissed, ServerPolicyChanged, Heartbeat)
+type Message = BackupStarted | BackupFinished | BackupMissed | BackupRecovered | ServerPolicyChanged | Heartbeat
+_MESSAGES = (BackupStarted, BackupFinished, BackupMissed, BackupRecovered, ServerPolicyChanged, Heartbeat)
 
 
 _ALLOWED = {

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from enum import Enum
+from typing import Any, Self
 
 from aws_lambda_powertools import Logger
 
 from backup_webhooks import clients
+from backup_webhooks.backup_events_queue import BackupEventsQueue
 from backup_webhooks.backups import Backup
 from backup_webhooks.deliverer import Deliverer, Outcome
 from backup_webhooks.delivery import Delivery, Redelivery
 from backup_webhooks.messages import (
     BackupFinished,
     BackupMissed,
+    BackupNotice,
+    BackupRecovered,
     BackupStarted,
     Heartbeat,
     Notice,
@@ -24,6 +28,7 @@ from backup_webhooks.messages import (
     parse_message,
 )
 from backup_webhooks.moments import Clock, Moment, utc_now
+from backup_webhooks.noise import Noise, Repetition
 from backup_webhooks.recorder import Recorder
 from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.reports.notices_queue import EmailNoticesQueue
@@ -45,12 +50,20 @@ logger = Logger(child=True)
 @dataclass(frozen=True, slots=True)
 class Notified:
     """What came of one message: the attempts that were made, how many deliveries were handed to the redeliverer in
-    place of being attempted, and whether nobody had asked to be told.
+    place of being attempted, how many held back as their targets want it, and whether nobody had asked to be told.
     """
 
     attempts: tuple[Attempt, ...] = ()
     handed_over: int = 0
+    held_back: int = 0
     without_webhook: bool = False
+
+
+class _Instead(Enum):
+    """What was done in place of an attempt."""
+
+    HANDED_OVER = "handed over"
+    HELD_BACK = "held back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,10 @@ class Notifier:
             webhooks=webhooks,
             deliverer=Deliverer.of(settings.delivery, webhooks),
             retry_queue=RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url),
-            recorder=Recorder(ServerPoliciesStore(dynamodb, settings.server_policies_table)),
+            recorder=Recorder(
+                ServerPoliciesStore(dynamodb, settings.server_policies_table),
+                BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
+            ),
             backups=BackupsStore(dynamodb, settings.backups_table),
             heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
             email_notices=EmailNoticesQueue(clients.sqs(), settings.email_notices_queue_url),
@@ -95,23 +111,33 @@ class Notifier:
             case BackupStarted() | ServerPolicyChanged() as message:
                 self.recorder.record(message)
                 return Notified()
-            case BackupFinished() | BackupMissed() as message:
-                # At the same time: the customer need not wait for our books, and none of these for another.
-                books = [self._threads.submit(self._keep, message)]
-                if isinstance(message, BackupFinished):
-                    books.append(self._threads.submit(self.recorder.record, message))
+            case BackupRecovered() as message:
+                return self._notify(message, deadline, lambda: None)
+            case BackupMissed() as message:
+                repetition = _repetition_of(message)
+                kept = self._threads.submit(self._keep, message)
                 try:
-                    return self._notify(message, deadline)
+                    return self._notify(message, deadline, lambda: repetition)
                 finally:
+                    kept.result()
+            case BackupFinished() as message:
+                # At the same time: the customer need not wait for our books, and none of these for another.
+                kept = self._threads.submit(self._keep, message)
+                recorded = self._threads.submit(self.recorder.record, message)
+                try:
+                    # But where he wants to hear of changes alone: the books know what is one.
+                    return self._notify(message, deadline, lambda: recorded.result().repetition(message))
+                finally:
+                    books: list[Future[Any]] = [kept, recorded]
                     _all_done(books)
 
-    def _keep(self, notice: Notice) -> None:
+    def _keep(self, notice: BackupNotice) -> None:
         """Of a miss this is all: missed_backups has noted the rest in its server policy."""
         self.backups.keep(Backup.of(notice, Moment.of(self.clock())))
         # After that: the e-mail's function notes there whom it has told.
         self.email_notices.pass_on(notice)
 
-    def _notify(self, notice: Notice, deadline: datetime) -> Notified:
+    def _notify(self, notice: Notice, deadline: datetime, repetition: Callable[[], Repetition | None]) -> Notified:
         event = notice.webhook_event
         if event is None:
             return Notified()
@@ -120,22 +146,42 @@ class Notifier:
             logger.info("no webhook", extra={"account": notice.account_alias, "event": event})
             return Notified(without_webhook=True)
         # Each target is attempted before any failure of ours is raised, which makes the message come again.
-        outcomes = _all_done([self._threads.submit(self._deliver, notice, target, deadline) for target in targets])
+        outcomes = _all_done(
+            [self._threads.submit(self._deliver, notice, target, deadline, repetition) for target in targets]
+        )
         return Notified(
-            attempts=tuple(outcome.attempt for outcome in outcomes if outcome and outcome.attempt),
-            handed_over=outcomes.count(None),
+            attempts=tuple(outcome.attempt for outcome in outcomes if isinstance(outcome, Outcome) and outcome.attempt),
+            handed_over=outcomes.count(_Instead.HANDED_OVER),
+            held_back=outcomes.count(_Instead.HELD_BACK),
         )
 
-    def _deliver(self, notice: Notice, target: Target, deadline: datetime) -> Outcome | None:
-        """Attempt the delivery, or, None, leave it to the redeliverer: nobody here waits for a target that fails."""
+    def _deliver(
+        self, notice: Notice, target: Target, deadline: datetime, repetition: Callable[[], Repetition | None]
+    ) -> Outcome | _Instead:
+        """Attempt the delivery, unless its target does not want it, or is one that fails: nobody waits for that."""
         order = Redelivery.first(Delivery.of(notice, target), self.clock())
+        if target.noise != Noise() and self._held_back(notice, target, order.delivery, repetition()):
+            return _Instead.HELD_BACK
         if target.health.isolated:
             self.retry_queue.send(order, self.clock())
-            return None
+            return _Instead.HANDED_OVER
         outcome = self.deliverer.deliver(order, target, deadline)
         if outcome.then:
             self.retry_queue.send(outcome.then, self.clock())
         return outcome
+
+    def _held_back(self, notice: Notice, target: Target, delivery: Delivery, repetition: Repetition | None) -> bool:
+        now = self.clock()
+        reason = target.noise.hold_back(target.event, notice.occurred_at, repetition, now)
+        if reason is None or not self.deliverer.deliveries.hold_back(delivery, target, reason, now):
+            return False
+        logger.info("held back", extra=delivery.log_fields() | {"reason": reason})
+        return True
+
+
+def _repetition_of(message: BackupMissed) -> Repetition | None:
+    since, previous = message.missing_since_date, message.previous_expected_date
+    return None if since in (None, message.expected_date) else Repetition(since, previous)
 
 
 def _all_done[R](futures: Sequence[Future[R]]) -> Sequence[R]:

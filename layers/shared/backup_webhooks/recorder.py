@@ -6,7 +6,8 @@ import random
 import time
 from dataclasses import dataclass
 
-from backup_webhooks.server_policies import PolicyMessage
+from backup_webhooks.backup_events_queue import BackupEventsQueue
+from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
 from backup_webhooks.stores.server_policies import Conflict, ServerPoliciesStore
 
 # In a backlog all ten messages of a batch may be of one server policy; one of the writers wins each round.
@@ -19,9 +20,13 @@ class Recorder:
     """Records messages, in any order and any number of times. Shared by threads."""
 
     policies: ServerPoliciesStore
+    events: BackupEventsQueue
 
-    def record(self, message: PolicyMessage) -> None:
-        """Load, apply, and store unless nothing changed.
+    def record(self, message: PolicyMessage) -> TrackedPolicy:
+        """Load, apply, and store unless nothing changed; answers with what is known then.
+
+        A recovery is told, as a message of its own, before it is stored: a function killed between the two tells it
+        again, and it is posted once.
 
         Raises `InvalidMessage` for a schedule that can't be kept, `Conflict` if others kept coming first, and
         botocore's errors: the message must come again.
@@ -33,8 +38,11 @@ class Recorder:
                 time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))  # noqa: S311
         return self._record(message)
 
-    def _record(self, message: PolicyMessage) -> None:
+    def _record(self, message: PolicyMessage) -> TrackedPolicy:
         known = self.policies.load(message.server_policy_id)
         known_now = known.after(message)
         if known_now != known:
+            if recovery := known.recovery(message):
+                self.events.send(recovery)
             self.policies.save(known_now)
+        return known_now

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from backup_webhooks.messages import BackupFinished, BackupMissed, BackupStatus, Notice, WebhookEvent
+from backup_webhooks.messages import (
+    BackupFinished,
+    BackupMissed,
+    BackupRecovered,
+    BackupStatus,
+    Notice,
+    WebhookEvent,
+)
 from backup_webhooks.moments import Moment
 
 _STATUS_OF_EVENT = {
@@ -17,7 +25,7 @@ _STATUS_OF_EVENT = {
 
 def sample_notice(account: str, event: WebhookEvent, now: datetime) -> Notice:
     """A notice of that event, which says of itself that it is a test. No two are about the same backup."""
-    facts = {
+    facts: dict[str, Any] = {
         "account_alias": account,
         "server_id": "TEST-MESSAGE",
         "server_policy_id": str(uuid.uuid4()),
@@ -28,6 +36,15 @@ def sample_notice(account: str, event: WebhookEvent, now: datetime) -> Notice:
     moment = Moment.of(now)
     if event is WebhookEvent.MISSING:
         return BackupMissed(**facts, expected_date=moment)
+    if event is WebhookEvent.RECOVERED:
+        return BackupRecovered(
+            **facts,
+            restore_point_id=str(uuid.uuid4()),
+            backup_finished_date=moment,
+            failing_since_date=Moment.of(now - timedelta(days=1)),
+            failed=1,
+            missed=0,
+        )
     return BackupFinished(
         **facts,
         backup_started_date=moment,

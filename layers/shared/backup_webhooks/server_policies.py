@@ -12,7 +12,16 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from backup_webhooks.days import MISSED, OF_STATUS, Days, counted
-from backup_webhooks.messages import BackupFinished, BackupMissed, BackupStarted, InvalidMessage, ServerPolicyChanged
+from backup_webhooks.messages import (
+    BackupFinished,
+    BackupMissed,
+    BackupRecovered,
+    BackupStarted,
+    BackupStatus,
+    InvalidMessage,
+    ServerPolicyChanged,
+    WebhookEvent,
+)
 from backup_webhooks.missed import (
     TOLERANCE,
     CronSchedule,
@@ -25,7 +34,9 @@ from backup_webhooks.missed import (
     rescheduled,
 )
 from backup_webhooks.moments import Moment
+from backup_webhooks.noise import Repetition
 from backup_webhooks.quartz import InvalidSchedule, QuartzCron
+from backup_webhooks.streaks import Streak, Streaks
 
 _ACTIVE = "ACTIVE"
 
@@ -127,9 +138,9 @@ class TrackedPolicy:
 
     `policy` is None while only backups of it were heard of; `heard_of` is then what the first of them said, and None
     otherwise. `expected_at` is the next scheduled start that no backup has answered yet, `last_missed_at` the newest
-    that was told as missed. `days`: the results of late; `forgotten_until` the latest end that has left the history,
-    up to which nobody can say whether an end that comes was counted before, and so none is. `revision` counts the
-    changes, so that two writers can't undo each other's.
+    that was told as missed. `days`: the results of late, and `streaks` what they have in common; `forgotten_until` the
+    latest end that has left the history, up to which nobody can say whether an end that comes was counted before, and
+    so none is. `revision` counts the changes, so that two writers can't undo each other's.
     """
 
     server_policy_id: str
@@ -138,6 +149,7 @@ class TrackedPolicy:
     expected_at: datetime | None = None
     last_missed_at: datetime | None = None
     days: Days = field(default_factory=dict)
+    streaks: Streaks = field(default_factory=Streaks)
     forgotten_until: datetime | None = None
     heard_of: ServerBackup | None = None
     revision: int = 0
@@ -177,8 +189,49 @@ class TrackedPolicy:
         return replace(
             settled,
             days=counted(self.days, finished_at, OF_STATUS[status]),
+            streaks=self._streaks_after(message),
             forgotten_until=_latest(settled.forgotten_until, finished_at if forgotten else None),
         )
+
+    def _streaks_after(self, message: BackupFinished) -> Streaks:
+        at, event = message.backup_finished_date, message.webhook_event
+        if message.restore_point_creation_status is BackupStatus.SUCCESS:
+            return self.streaks.with_success(at)
+        return self.streaks.with_trouble(event, at) if event else self.streaks
+
+    def recovery(self, message: PolicyMessage) -> BackupRecovered | None:
+        """The message that tells that this one ends failures and misses; None where it does not, or did so before."""
+        if not isinstance(message, BackupFinished):
+            return None
+        at = message.backup_finished_date
+        if message.restore_point_creation_status is not BackupStatus.SUCCESS or not (
+            ended := self.streaks.ended_by(at)
+        ):
+            return None
+        failed, missed = (ended.get(event) for event in (WebhookEvent.FAILURE, WebhookEvent.MISSING))
+        since = [failed.since] if failed else []
+        since += [missed.since - TOLERANCE] if missed else []
+        return BackupRecovered(
+            account_alias=message.account_alias,
+            server_id=message.server_id,
+            server_policy_id=message.server_policy_id,
+            account_policy_id=message.account_policy_id,
+            account_policy_name=message.account_policy_name,
+            storage_region=message.storage_region,
+            restore_point_id=message.restore_point_id,
+            backup_finished_date=message.backup_finished_date,
+            failing_since_date=Moment.of(min(since)),
+            failed=failed.count if failed else 0,
+            missed=missed.count if missed else 0,
+        )
+
+    def repetition(self, message: BackupFinished) -> Repetition | None:
+        """Whether the message, which is known of here, repeats what is known since; None where it is news."""
+        at, event = message.backup_finished_date, message.webhook_event
+        if event is WebhookEvent.SUCCESS:
+            return None if at == self.streaks.recovered_at else Repetition(self.streaks.recovered_at)
+        streak = self.streaks.of_event.get(event) if event else None
+        return _repetition(streak, at) if streak else None
 
     def _changed(self, policy: ServerPolicy) -> Self:
         if self.policy and policy.changed_at <= self.policy.changed_at:
@@ -217,12 +270,23 @@ class TrackedPolicy:
         )
         if self.expected_at is None:
             return told
-        return replace(told, last_missed_at=self.expected_at, days=counted(self.days, self.expected_at, MISSED))
+        return replace(
+            told,
+            last_missed_at=self.expected_at,
+            days=counted(self.days, self.expected_at, MISSED),
+            streaks=self._streaks_after_miss,
+        )
+
+    @property
+    def _streaks_after_miss(self) -> Streaks:
+        # At its deadline: a backup that ends before that, of a run begun too early to answer it, is no success since.
+        return self.streaks.with_trouble(WebhookEvent.MISSING, self.deadline) if self.deadline else self.streaks
 
     def miss(self) -> BackupMissed:
         """The message that tells of the miss of `expected_at`."""
         if self.policy is None or self.expected_at is None:
             raise ValueError("nothing is expected, so nothing was missed")
+        streak = self._streaks_after_miss.of_event.get(WebhookEvent.MISSING)
         return BackupMissed(
             account_alias=self.policy.account,
             server_id=self.policy.server_id,
@@ -231,7 +295,16 @@ class TrackedPolicy:
             account_policy_name=self.policy.account_policy_name,
             storage_region=self.policy.storage_region,
             expected_date=Moment.of(self.expected_at),
+            missing_since_date=Moment.of(streak.since - TOLERANCE) if streak else None,
+            previous_expected_date=Moment.of(streak.previous - TOLERANCE) if streak and streak.previous else None,
         )
+
+
+def _repetition(streak: Streak, at: datetime) -> Repetition | None:
+    if at == streak.since:
+        return None
+    # One that came late is told of as it would have been, but for what lay before it.
+    return Repetition(streak.since, streak.previous if at == streak.latest else None)
 
 
 def _latest(*moments: datetime | None) -> datetime | None:

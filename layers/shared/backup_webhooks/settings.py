@@ -89,17 +89,19 @@ class NotifierSettings:
     delivery: DeliverySettings
     server_policies_table: str
     backups_table: str
+    backup_events_queue_url: str
     email_notices_queue_url: str | None
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read from what `DeliverySettings` reads, SERVER_POLICIES_TABLE, BACKUPS_TABLE, and EMAIL_NOTICES_QUEUE_URL,
-        which is empty where no e-mail is sent.
+        """Read from what `DeliverySettings` reads, SERVER_POLICIES_TABLE, BACKUPS_TABLE, BACKUP_EVENTS_QUEUE_URL, and
+        EMAIL_NOTICES_QUEUE_URL, which is empty where no e-mail is sent.
         """
         return cls(
             delivery=DeliverySettings.from_env(environment),
             server_policies_table=required("SERVER_POLICIES_TABLE", environment),
             backups_table=required("BACKUPS_TABLE", environment),
+            backup_events_queue_url=required("BACKUP_EVENTS_QUEUE_URL", environment),
             email_notices_queue_url=environment.get("EMAIL_NOTICES_QUEUE_URL") or None,
         )
 

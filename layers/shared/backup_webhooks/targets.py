@@ -15,6 +15,7 @@ from backup_webhooks.custom_headers import check_headers
 from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.health import Health
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.noise import Noise, check_noise
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.signing import SigningSecret
 
@@ -46,6 +47,7 @@ class Target:
     delivery: DeliveryMode = DeliveryMode.ONCE
     enabled: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    noise: Noise = field(default_factory=Noise)
     secrets: Sequence[SigningSecret] = field(default=(), repr=False)
     health: Health = field(default_factory=Health)
 
@@ -61,6 +63,7 @@ def check_target(target: Target) -> None:
     if target.format not in FORMATS:
         raise InvalidTarget("format", f"allowed: {', '.join(FORMATS)}")
     check_headers(target.headers)
+    check_noise(target.noise)
 
 
 def parse_target_url(url: str) -> Url:

@@ -54,6 +54,8 @@ def with_settings(target: Target, settings: TargetSettings) -> Target:
     given: dict[str, Any] = {
         name: value for name in ("format", "delivery", "enabled") if (value := getattr(settings, name)) is not None
     }
+    if settings.noise is not None:
+        given["noise"] = settings.noise.noise()
     if settings.headers is not None:
         given["headers"] = {name: _header(target, name, value) for name, value in settings.headers.items()}
     return replace(target, **given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, model_validator
@@ -11,9 +11,12 @@ from backup_webhooks.api.models import Input, Link, Model, Time
 from backup_webhooks.custom_headers import MOST_HEADERS
 from backup_webhooks.health import Health
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.noise import MOST_REMIND_HOURS, Noise, QuietHours
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.signing import SigningSecret, current
 from backup_webhooks.targets import MAX_URL_LENGTH, MOST_TARGETS, DeliveryMode, Target
+
+_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
 class Secret(Model):
@@ -60,6 +63,49 @@ def _state(health: Health) -> str:
     return "slow" if health.slow else "good"
 
 
+class QuietHoursModel(Input):
+    """Local times of an IANA zone, to the minute; over midnight where `until` is before `from`."""
+
+    start: Annotated[str, Field(alias="from", pattern=_TIME, examples=["22:00"])]
+    end: Annotated[str, Field(alias="until", pattern=_TIME, examples=["07:00"])]
+    timezone: Annotated[str, Field(max_length=64, examples=["Europe/Berlin"])] = "UTC"
+
+    def quiet_hours(self) -> QuietHours:
+        """The times."""
+        return QuietHours(time.fromisoformat(self.start), time.fromisoformat(self.end), self.timezone)
+
+
+class NoiseModel(Input):
+    """What is not to be sent to a target. What is left out is sent.
+
+    `changesOnly`: of each kind of event only the first since the server policy's last success, and of successes only
+    the first after something else. `remindHours`: with those, the first after each so many hours. `quietHours`:
+    nothing then but failures and misses. What is held back stands in the delivery log, with the reason.
+    """
+
+    changes_only: StrictBool = False
+    remind_hours: Annotated[int, Field(ge=1, le=MOST_REMIND_HOURS, strict=True)] | None = None
+    quiet_hours: QuietHoursModel | None = None
+
+    @classmethod
+    def of(cls, noise: Noise) -> Self:
+        """What is stored."""
+        quiet = noise.quiet_hours
+        return cls.model_validate(
+            {
+                "changesOnly": noise.changes_only,
+                "remindHours": noise.remind_hours,
+                "quietHours": quiet
+                and {"from": f"{quiet.start:%H:%M}", "until": f"{quiet.end:%H:%M}", "timezone": quiet.timezone},
+            }
+        )
+
+    def noise(self) -> Noise:
+        """What is to be stored."""
+        quiet = self.quiet_hours.quiet_hours() if self.quiet_hours else None
+        return Noise(self.changes_only, self.remind_hours, quiet)
+
+
 class TargetOut(Model):
     """A target as it is stored. Header values may be secrets and are not told: null stands for each.
 
@@ -72,6 +118,7 @@ class TargetOut(Model):
     delivery: DeliveryMode
     enabled: bool
     headers: dict[str, None]
+    noise: NoiseModel
     secrets: list[Secret]
     health: TargetHealth
     secret: str | None = None
@@ -86,6 +133,7 @@ class TargetOut(Model):
             delivery=target.delivery,
             enabled=target.enabled,
             headers=dict.fromkeys(target.headers),
+            noise=NoiseModel.of(target.noise),
             secrets=[Secret.of(one) for one in current(target.secrets, now)],
             health=TargetHealth.of(target.health),
             secret=secret,
@@ -111,7 +159,7 @@ class WebhookOut(Model):
 
 
 class WebhooksOut(Model):
-    """The four events of an account, and what can be set."""
+    """The events of an account, and what can be set."""
 
     items: list[WebhookOut]
     formats: list[str]
@@ -129,6 +177,7 @@ class TargetSettings(Input):
     delivery: DeliveryMode | None = None
     enabled: StrictBool | None = None
     headers: Annotated[dict[str, str | None], Field(json_schema_extra={"maxProperties": MOST_HEADERS})] | None = None
+    noise: NoiseModel | None = None
 
 
 class TargetIn(TargetSettings):

@@ -33,7 +33,7 @@ from backup_webhooks.targets import MOST_TARGETS, Target
 
 router = Router()
 
-# The FAQ's words.
+# The FAQ's words, but for the last.
 _LABELS = {
     WebhookEvent.FAILURE: ("Backup Failure", "A backup has completed with a status of Failure."),
     WebhookEvent.PARTIAL_SUCCESS: (
@@ -45,12 +45,16 @@ _LABELS = {
         "A server has not initiated a backup within 1 hour of the scheduled start time on the backup policy.",
     ),
     WebhookEvent.SUCCESS: ("Backup Success", "A backup has completed with a status of Success."),
+    WebhookEvent.RECOVERED: (
+        "Backup Recovered",
+        "A backup has completed with a status of Success, and those before it had failed or were missed.",
+    ),
 }
 
 
 @router.get("/v2/webhooks/<account>", summary="All webhooks of an account", responses=READS, compress=True)
 def webhooks(account: Account) -> WebhooksOut:
-    """The four events with their targets."""
+    """The events with their targets."""
     configurations = services().configurations.of_account(account)
     return WebhooksOut(
         items=[_webhook(configuration) for configuration in configurations.values()],

@@ -12,7 +12,7 @@ import msgspec
 from backup_webhooks.messages import Notice
 from backup_webhooks.payloads import detailed, text
 
-FORMATS: Mapping[str, Callable[[Notice], dict[str, str]]] = {
+FORMATS: Mapping[str, Callable[[Notice], Mapping[str, str | int]]] = {
     "text": text.payload,
     "detailed": detailed.payload,
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from backup_webhooks.messages import BackupFinished, Notice
+from backup_webhooks.messages import BackupFinished, BackupRecovered, Notice
 from backup_webhooks.moments import iso_milliseconds
 from backup_webhooks.payloads.text import finished_date, text
 
 
-def payload(notice: Notice) -> dict[str, str]:
+def payload(notice: Notice) -> dict[str, str | int]:
     """`text` and the fields of design section 3; dates as `text` writes them."""
-    facts = {
+    facts: dict[str, str | int] = {
         "text": text(notice),
         "account": notice.account_alias,
         "server": notice.server_id,
@@ -22,5 +22,13 @@ def payload(notice: Notice) -> dict[str, str]:
             "status": str(notice.restore_point_creation_status),
             "restorePointId": notice.restore_point_id,
             "finishedDate": finished_date(notice.backup_finished_date),
+        }
+    if isinstance(notice, BackupRecovered):
+        return facts | {
+            "restorePointId": notice.restore_point_id,
+            "finishedDate": finished_date(notice.backup_finished_date),
+            "failingSinceDate": finished_date(notice.failing_since_date),
+            "failed": notice.failed,
+            "missed": notice.missed,
         }
     return facts | {"expectedDate": iso_milliseconds(notice.expected_date)}

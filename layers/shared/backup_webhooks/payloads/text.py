@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from backup_webhooks.messages import BackupFinished, Notice
+from backup_webhooks.messages import BackupFinished, BackupRecovered, Notice
 from backup_webhooks.moments import iso_milliseconds
 
 
@@ -22,11 +22,24 @@ def text(notice: Notice) -> str:
             f"  -  Restore Point Id: {notice.restore_point_id}"
             f"  -  Finished Date/Time: {finished_date(notice.backup_finished_date)}"
         )
+    if isinstance(notice, BackupRecovered):
+        return (
+            f"{notice.server_id} recovered with restore point [{notice.restore_point_id}]"
+            f" at {finished_date(notice.backup_finished_date)} for policy [{notice.account_policy_name}]"
+            f" with server policy id [{notice.server_policy_id}], after {_how_many(notice)}"
+            f" since {finished_date(notice.failing_since_date)}"
+        )
     return (
         f"{notice.server_id} missed a backup expected at {iso_milliseconds(notice.expected_date)}"
         f" for policy [{notice.account_policy_name}] with server policy id [{notice.server_policy_id}]"
         f" and storage region [{notice.storage_region}]"
     )
+
+
+def _how_many(notice: BackupRecovered) -> str:
+    """`2 failed and 1 missed backup`."""
+    counts = [f"{count} {how}" for count, how in ((notice.failed, "failed"), (notice.missed, "missed")) if count]
+    return f"{' and '.join(counts)} backup{'' if notice.failed + notice.missed == 1 else 's'}"
 
 
 def finished_date(moment: datetime) -> str:

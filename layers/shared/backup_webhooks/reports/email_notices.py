@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks import clients
 from backup_webhooks.backups import Backup
-from backup_webhooks.messages import BackupFinished, BackupMissed, InvalidMessage, Notice, parse_message
+from backup_webhooks.messages import BackupFinished, BackupMissed, BackupNotice, InvalidMessage, parse_message
 from backup_webhooks.moments import Clock, utc_now
 from backup_webhooks.reports.mailer import LONGEST_SEND, Mailer
 from backup_webhooks.reports.notice_email import notice_email
@@ -61,7 +61,7 @@ class EmailNotices:
     def tell(self, bodies: Mapping[str, str], deadline: datetime) -> Emailed:
         """Tell of what the messages, by their ids, say; what there is no time for before the deadline comes again."""
         again: set[str] = set()
-        of_account: dict[str, dict[str, Notice]] = defaultdict(dict)
+        of_account: dict[str, dict[str, BackupNotice]] = defaultdict(dict)
         for message_id, body in bodies.items():
             try:
                 notice = _notice(body)
@@ -88,7 +88,7 @@ class EmailNotices:
             again.update(notices if not_taken else ())
         return Emailed(sent, failed, again)
 
-    def _tell_account(self, account: str, notices: Mapping[str, Notice], deadline: datetime) -> tuple[int, int]:
+    def _tell_account(self, account: str, notices: Mapping[str, BackupNotice], deadline: datetime) -> tuple[int, int]:
         """How many e-mails SES took, and how many not, or there was no time for."""
         settings = self.settings.load(account)
         recipients = [one for one in settings.recipients if one.events]
@@ -111,7 +111,7 @@ class EmailNotices:
                 not_taken += 1
         return taken, not_taken
 
-    def _send(self, account: str, recipient: Recipient, new: Mapping[Backup, Notice], zone: ZoneInfo) -> bool:
+    def _send(self, account: str, recipient: Recipient, new: Mapping[Backup, BackupNotice], zone: ZoneInfo) -> bool:
         link = self.mailer.unsubscribe_url(account, recipient.unsubscribe_token)
         email = notice_email(account, list(new.values()), zone, self.mailer.page_url, link)
         if reason := self.mailer.send(recipient.address, email, link):
@@ -122,7 +122,7 @@ class EmailNotices:
         return True
 
 
-def _notice(body: str) -> Notice:
+def _notice(body: str) -> BackupNotice:
     message = parse_message(body)
     if isinstance(message, BackupFinished | BackupMissed):
         return message

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.messages import BackupFinished, BackupStatus, Notice
+from backup_webhooks.messages import BackupFinished, BackupNotice, BackupStatus
 from backup_webhooks.reports import look
 from backup_webhooks.reports.email import Email
 from backup_webhooks.reports.legible import isolated, legible
@@ -33,13 +33,13 @@ _WORDS = {
 class _Told:
     """A notice in words. `words`: what became of the backup; `facts`: label and value."""
 
-    notice: Notice
+    notice: BackupNotice
     words: str
     tone: Tone
     facts: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, notice: Notice, zone: ZoneInfo) -> _Told:
+    def of(cls, notice: BackupNotice, zone: ZoneInfo) -> _Told:
         if not isinstance(notice, BackupFinished):
             return cls(notice, _MISSED, Tone.BAD, [("Expected", exact_words(notice.expected_date, zone))])
         facts = [
@@ -50,7 +50,9 @@ class _Told:
         return cls(notice, *_WORDS[notice.restore_point_creation_status], facts)
 
 
-def notice_email(account: str, notices: Sequence[Notice], zone: ZoneInfo, page_url: str, unsubscribe_url: str) -> Email:
+def notice_email(
+    account: str, notices: Sequence[BackupNotice], zone: ZoneInfo, page_url: str, unsubscribe_url: str
+) -> Email:
     """What became of these backups of one account, at least one, in the order of time; at most 200 are listed."""
     told = [_Told.of(notice, zone) for notice in sorted(notices, key=lambda notice: notice.occurred_at)]
     subject, why = _subject(account, told), _WHY.format(zone=zone)

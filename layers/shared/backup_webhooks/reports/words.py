@@ -17,6 +17,7 @@ EVENT_LABELS: Mapping[WebhookEvent, str] = {
     WebhookEvent.PARTIAL_SUCCESS: "Backup Partial Success",
     WebhookEvent.MISSING: "Missing Backups",
     WebhookEvent.SUCCESS: "Backup Success",
+    WebhookEvent.RECOVERED: "Backup Recovered",
 }
 
 

@@ -38,6 +38,8 @@ class DeliveryState(StrEnum):
     """The last attempt failed, and no other is planned."""
     EXHAUSTED = "exhausted"
     """The last retry failed; the delivery stands in the dead letters."""
+    HELD_BACK = "heldBack"
+    """Its target's settings did not want it. It counts as the first attempt, which nobody will make."""
 
 
 UNDELIVERED = (DeliveryState.FAILED, DeliveryState.EXHAUSTED)
@@ -154,7 +156,7 @@ class DeliveriesStore:
                 TableName=self.table,
                 Key=to_item(_key(order.delivery)),
                 # What a replay finds settled stays as it is.
-                ConditionExpression=f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted)",
+                ConditionExpression=f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted, :held)",
                 UpdateExpression=(
                     f"SET {_ENTRY} #state = :failed, attempts = if_not_exists(attempts, :none), #error = :error, "
                     "expiresAt = :expiresAt, undeliveredOf = :account, givenUpAt = :givenUpAt "
@@ -167,6 +169,7 @@ class DeliveriesStore:
                         ":delivered": str(DeliveryState.DELIVERED),
                         ":failed": str(DeliveryState.FAILED),
                         ":exhausted": str(DeliveryState.EXHAUSTED),
+                        ":held": str(DeliveryState.HELD_BACK),
                         ":none": 0,
                         ":error": reason,
                         ":givenUpAt": iso_milliseconds(now),
@@ -177,6 +180,33 @@ class DeliveriesStore:
         except self.client.exceptions.ConditionalCheckFailedException as error:
             return standing_of(from_item(error.response["Item"]))  # type: ignore[typeddict-item]
         return None
+
+    def hold_back(self, delivery: Delivery, target: Target, reason: str, now: datetime) -> bool:
+        """Write down that the delivery is not wanted; False where it was judged before, one way or the other."""
+        order = Redelivery.first(delivery, now)
+        values = self._values(order, now) | {
+            ":held": str(DeliveryState.HELD_BACK),
+            ":error": reason,
+            ":url": target.url,
+        }
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key=to_item(_key(delivery)),
+                # The latter: an answer that was lost made botocore write twice.
+                ConditionExpression="attribute_not_exists(delivery) OR #state = :held",
+                UpdateExpression=(
+                    f"SET {_ENTRY} #url = :url, #state = :held, attempts = :attempt, #error = :error, "
+                    "expiresAt = :expiresAt"
+                ),
+                ExpressionAttributeNames={"#state": "state", "#error": "error", "#url": "url"},
+                ExpressionAttributeValues=to_item(
+                    {name: value for name, value in values.items() if name not in (":claimed", ":now")}
+                ),
+            )
+        except self.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def _values(self, order: Redelivery, now: datetime) -> dict[str, Any]:
         delivery = order.delivery

@@ -3,6 +3,7 @@
 Index `due` (`dueShard`, `deadline`) holds the active policies, keys only; index `byAccount` (`account`, `serverId`).
 Moments are text in ISO 8601 to the millisecond, UTC, whose order is that of time. `days` maps a day to the numbers of
 its results, `"{success} {partial success} {failed} {missed}"`: text, as thousands of them are read for one chart.
+`streaks` maps an event to its streak, `"{count} {since} {latest} {previous}"`, the last where there is one.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from backup_webhooks.days import DayResults, Days
+from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.missed import TOLERANCE, History
 from backup_webhooks.moments import iso_milliseconds
 from backup_webhooks.server_policies import ServerBackup, ServerPolicy, TrackedPolicy
 from backup_webhooks.stores.items import from_item, to_item
 from backup_webhooks.stores.paging import InvalidCursor, Page, from_cursor, to_cursor
+from backup_webhooks.streaks import Streak, Streaks
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -177,6 +180,9 @@ def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
             str(day): f"{results.success} {results.partial_success} {results.failed} {results.missed}"
             for day, results in tracked.days.items()
         }
+    if tracked.streaks.of_event:
+        values["streaks"] = {str(event): _streak_text(streak) for event, streak in tracked.streaks.of_event.items()}
+    values |= {"lastSuccessAt": tracked.streaks.last_success_at, "recoveredAt": tracked.streaks.recovered_at}
     if tracked.expected_at:
         values["expectedAt"] = tracked.expected_at
         values["deadline"] = tracked.expected_at + TOLERANCE
@@ -202,6 +208,7 @@ def _tracked(item: dict[str, Any]) -> TrackedPolicy:
         last_missed_at=_from_text(item.get("lastMissedAt")),
         forgotten_until=_from_text(item.get("forgottenUntil")),
         days=_days(item),
+        streaks=_streaks(item),
         heard_of=heard_of,
         revision=int(item["revision"]),
     )
@@ -210,6 +217,24 @@ def _tracked(item: dict[str, Any]) -> TrackedPolicy:
 def _days(item: dict[str, Any]) -> Days:
     days = item.get("days", {}).items()
     return {date.fromisoformat(day): DayResults(*map(int, counts.split())) for day, counts in days}
+
+
+def _streak_text(streak: Streak) -> str:
+    moments = [streak.since, streak.latest, *([streak.previous] if streak.previous else [])]
+    return " ".join([str(streak.count), *map(iso_milliseconds, moments)])
+
+
+def _streaks(item: dict[str, Any]) -> Streaks:
+    return Streaks(
+        of_event={WebhookEvent(event): _streak(text) for event, text in item.get("streaks", {}).items()},
+        last_success_at=_from_text(item.get("lastSuccessAt")),
+        recovered_at=_from_text(item.get("recoveredAt")),
+    )
+
+
+def _streak(text: str) -> Streak:
+    count, since, latest, *previous = text.split()
+    return Streak(_from_text(since), _from_text(latest), _from_text(previous[0]) if previous else None, int(count))
 
 
 def _values(item: dict[str, Any], attributes: dict[str, str]) -> dict[str, Any]:

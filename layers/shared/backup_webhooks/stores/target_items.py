@@ -6,12 +6,13 @@ Beside them stands, for each event, the item `{event}#`: the revision of the cus
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from backup_webhooks.health import Health
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import Moment, iso_milliseconds
+from backup_webhooks.noise import Noise, QuietHours
 from backup_webhooks.signing import SigningSecret
 from backup_webhooks.stores.items import to_item
 from backup_webhooks.targets import DeliveryMode, Target
@@ -23,6 +24,7 @@ NAMES = {
     "#delivery": "delivery",
     "#enabled": "enabled",
     "#headers": "headers",
+    "#noise": "noise",
     "#secrets": "secrets",
 }
 
@@ -50,6 +52,7 @@ def settings_of(target: Target) -> dict[str, Any]:
         "delivery": str(target.delivery),
         "enabled": target.enabled,
         "headers": dict(target.headers),
+        "noise": _noise_item(target.noise),
     }
 
 
@@ -69,6 +72,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         delivery=DeliveryMode(fields["delivery"]),
         enabled=fields["enabled"],
         headers=fields.get("headers", {}),
+        noise=_noise(fields.get("noise", {})),
         secrets=tuple(
             SigningSecret(secret["value"], _moment(secret["expiresAt"])) for secret in fields.get("secrets", ())
         ),
@@ -84,6 +88,27 @@ def secret_items(secrets: Sequence[SigningSecret]) -> list[dict[str, str | None]
 def moment_text(moment: datetime | None) -> str | None:
     """A moment as it is stored."""
     return iso_milliseconds(moment) if moment else None
+
+
+def _noise_item(noise: Noise) -> dict[str, Any]:
+    quiet = noise.quiet_hours
+    return {
+        "changesOnly": noise.changes_only,
+        "remindHours": noise.remind_hours,
+        "quietHours": quiet
+        and {"from": f"{quiet.start:%H:%M}", "until": f"{quiet.end:%H:%M}", "timezone": quiet.timezone},
+    }
+
+
+def _noise(fields: Mapping[str, Any]) -> Noise:
+    """What an earlier version has stored has none of it."""
+    remind, quiet = fields.get("remindHours"), fields.get("quietHours")
+    return Noise(
+        changes_only=fields.get("changesOnly", False),
+        remind_hours=None if remind is None else int(remind),
+        quiet_hours=quiet
+        and QuietHours(time.fromisoformat(quiet["from"]), time.fromisoformat(quiet["until"]), quiet["timezone"]),
+    )
 
 
 def _health(fields: Mapping[str, Any]) -> Health:

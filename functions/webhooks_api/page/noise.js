@@ -1,0 +1,86 @@
+import { field, h } from './dom.js';
+import { READERS_ZONE } from './format.js';
+
+const MOST_REMIND_HOURS = 720;
+const USUAL_NIGHT = { from: '22:00', until: '07:00' };
+
+/** What is stored of a target for which nothing is held back. */
+export const ALL_IS_SENT = { changesOnly: false, remindHours: null, quietHours: null };
+
+/** The settings by which a target is told less. What they say is a value like `ALL_IS_SENT`. */
+export class NoiseSettings {
+  /** @param {() => void} changed called at each change */
+  constructor(changed) {
+    const check = (label, hint) => field(label, h('input', { type: 'checkbox', onchange: () => { this.reflect(); changed(); } }), { hint, className: 'check' });
+    this.changesOnly = check('Only changes', 'The first failure, and the recovery: nothing that was so before.');
+    this.remind = field('Remind every … hours while it lasts', h('input', {
+      type: 'number', min: 1, max: MOST_REMIND_HOURS, step: 1, inputmode: 'numeric', placeholder: 'never', oninput: changed,
+    }), { hint: 'With the next failure or miss after so many hours.', className: 'narrow' });
+    this.quiet = check('Quiet hours', 'Only failures and misses are sent then.');
+    this.from = field('From', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
+    this.until = field('Until', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
+    this.zone = field('Time zone', h('input', { autocomplete: 'off', spellcheck: 'false', oninput: changed }));
+    this.times = h('div', { class: 'inline' }, this.from.node, this.until.node, this.zone.node);
+    this.node = h('div', { class: 'more-part' }, h('h3', {}, 'Less noise'),
+      h('p', {}, 'What is held back stands in the deliveries, with the reason.'),
+      h('div', { class: 'checks' }, this.changesOnly.node, this.remind.node, this.quiet.node, this.times));
+  }
+
+  show({ changesOnly, remindHours, quietHours }) {
+    this.changesOnly.control.checked = changesOnly;
+    this.remind.control.value = remindHours ?? '';
+    this.quiet.control.checked = Boolean(quietHours);
+    const { from, until, timezone } = quietHours ?? { ...USUAL_NIGHT, timezone: READERS_ZONE };
+    this.from.control.value = from;
+    this.until.control.value = until;
+    this.zone.control.value = timezone;
+    this.reflect();
+  }
+
+  reflect() {
+    this.remind.node.hidden = !this.changesOnly.control.checked;
+    this.times.hidden = !this.quiet.control.checked;
+  }
+
+  value() {
+    const changesOnly = this.changesOnly.control.checked;
+    const hours = this.remind.control.value;
+    return {
+      changesOnly,
+      remindHours: changesOnly && hours !== '' ? Number(hours) : null,
+      quietHours: this.quiet.control.checked
+        ? { from: this.from.control.value, until: this.until.control.value, timezone: this.zone.control.value.trim() } : null,
+    };
+  }
+
+  /** In a few words; an empty text where nothing is held back. */
+  summary() {
+    const { changesOnly, quietHours } = this.value();
+    return [changesOnly && 'only changes', quietHours && 'quiet hours'].filter(Boolean).join(' and ');
+  }
+
+  forgive() {
+    for (const part of [this.changesOnly, this.remind, this.quiet, this.from, this.until, this.zone]) part.complain(null);
+  }
+
+  /** @returns {?HTMLElement} the first control to be mended, of what can be told without asking the service */
+  firstGap() {
+    const { remindHours, quietHours } = this.value();
+    if (remindHours !== null && !(Number.isInteger(remindHours) && remindHours >= 1 && remindHours <= MOST_REMIND_HOURS)) {
+      return this.complain('remindHours', `Whole hours from 1 to ${MOST_REMIND_HOURS}, or nothing.`);
+    }
+    for (const name of ['from', 'until']) {
+      if (quietHours && !quietHours[name]) return this.complain(`quietHours.${name}`, 'Type a time, such as 22:00.');
+    }
+    return null;
+  }
+
+  /** Shows what is wrong. @returns {HTMLElement} the control that it is about */
+  complain(where, reason) {
+    const part = {
+      remindHours: this.remind, 'quietHours.from': this.from, 'quietHours.until': this.until, 'quietHours.timezone': this.zone,
+    }[where] ?? this.changesOnly;
+    part.complain(reason);
+    return part.control;
+  }
+}
