@@ -217,12 +217,12 @@ def test_a_view_of_the_page_calls_aws_no_more_than_it_did(
 
 # All modules that a function's import brings along, Python's own and those of the layers.
 MODULES = {
-    "notifier": 537,
-    "redeliverer": 517,
+    "notifier": 535,
+    "redeliverer": 515,
     "missed_backups": 436,
-    "webhooks_api": 646,
-    "daily_report": 558,
-    "email_notices": 460,
+    "webhooks_api": 644,
+    "daily_report": 556,
+    "email_notices": 458,
 }
 RENDERING = {
     "backup_webhooks.api",
@@ -240,6 +240,8 @@ def test_a_function_imports_no_more_than_it_did(function: str) -> None:
         "`python -X importtime` tells which are dear; import late what few invocations need"
     )
     assert ("pydantic" in imported) == (function == "webhooks_api"), "pydantic costs more than all of boto3's import"
+    formats = {name for name in imported if name.startswith("backup_webhooks.payloads.")}
+    assert not formats, "a format is imported once it is used: most functions meet one or two of them"
     if function in ("notifier", "redeliverer", "missed_backups"):
         assert not imported & RENDERING, "it sends no e-mail, and shows no page"
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from backup_webhooks import __version__
 from backup_webhooks.messages import AccountAlias, Identifier, Notice, WebhookEvent, decode, encode
 from backup_webhooks.moments import Moment, iso_milliseconds
-from backup_webhooks.payloads import render
+from backup_webhooks.payloads import FORMATS, format_named, render
 from backup_webhooks.signing import current, signature
 from backup_webhooks.targets import Target
 
@@ -20,7 +20,8 @@ from backup_webhooks.targets import Target
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What is to be posted. Two receives of one message make equal deliveries, with equal keys and ids.
 
-    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about.
+    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about. `format`:
+    the body's, which its target may have changed since; `text` of those from before deliveries told it.
     """
 
     account: AccountAlias
@@ -29,6 +30,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     occurred_at: Moment
     subject_id: Identifier
     body: str
+    format: Annotated[str, Meta(pattern=rf"^({'|'.join(FORMATS)})\Z")] = "text"
 
     @classmethod
     def of(cls, notice: Notice, target: Target) -> Self:
@@ -40,6 +42,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             occurred_at=notice.occurred_at,
             subject_id=notice.subject_id,
             body=render(target.format, notice).decode(),
+            format=target.format,
         )
 
     @property
@@ -61,7 +64,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """The headers of an attempt that is made `now`: the target's own, and ours, which no custom header replaces."""
         timestamp = int(now.timestamp())
         headers = dict(target.headers) | {
-            "content-type": "application/json",
+            "content-type": format_named(self.format).content_type,
             "user-agent": f"SimpleBackupWebhooks/{__version__}",
             "webhook-id": self.webhook_id,
             "webhook-timestamp": str(timestamp),
