@@ -16,7 +16,7 @@ import msgspec
 
 from backup_webhooks.messages import Notice
 
-FORMATS = ("text", "detailed")
+FORMATS = ("text", "detailed", "slack")
 
 
 @dataclass(frozen=True, slots=True)
