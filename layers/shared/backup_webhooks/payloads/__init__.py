@@ -16,7 +16,7 @@ import msgspec
 
 from backup_webhooks.messages import Notice
 
-FORMATS = ("text", "detailed", "slack")
+FORMATS = ("text", "detailed", "slack", "teams")
 
 
 @dataclass(frozen=True, slots=True)
