@@ -16,7 +16,7 @@ import msgspec
 
 from backup_webhooks.messages import Notice
 
-FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat")
+FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat", "cloudevents")
 
 
 @dataclass(frozen=True, slots=True)
