@@ -8,9 +8,13 @@ from backup_webhooks.payloads.card import Card, Fact, Severity
 
 
 def card(
-    *, subject: str = "SERVER", facts: Sequence[Fact] = (("Server", "SERVER"),), summary: str = "A backup failed."
+    *,
+    title: str = "Backup failed",
+    subject: str = "SERVER",
+    facts: Sequence[Fact] = (("Server", "SERVER"),),
+    summary: str = "A backup failed.",
 ) -> Card:
-    return Card("Backup failed", Severity.BAD, subject, facts, summary)
+    return Card(title, Severity.BAD, subject, facts, summary)
 
 
 def card_of_many(count: int, value: str = "SERVER") -> Card:

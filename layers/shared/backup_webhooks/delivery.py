@@ -20,8 +20,9 @@ from backup_webhooks.targets import Target
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What is to be posted. Two receives of one message make equal deliveries, with equal keys and ids.
 
-    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about. `format`:
-    the body's, which its target may have changed since; `text` of those from before deliveries told it.
+    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about. `body`:
+    as it is posted, but for the destination's key, which its target alone has. `format`: the body's, which its target
+    may have changed since; `text` of those from before deliveries told it.
     """
 
     account: AccountAlias
@@ -60,6 +61,22 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """The receiver's key against repetition (Standard Webhooks): the same for every attempt at this delivery."""
         return "msg_" + hashlib.sha256(f"{self.account_day}#{self.sort_key}".encode()).hexdigest()[:32]
 
+    def obstacle(self, target: Target | None) -> str | None:
+        """Why the delivery can't be attempted at its target, as that is now; None where it can."""
+        if target is None:
+            return "was removed"
+        if not target.enabled:
+            return "was switched off"
+        key = format_named(self.format).key
+        if key and (target.format != self.format or target.destination_key is None):
+            return f"was given another format, and has no {key.called} any more"
+        return None
+
+    def posted_to(self, target: Target) -> bytes:
+        """The body as it is posted: with the key that the target has for it, which is stored nowhere else."""
+        key = format_named(self.format).key
+        return key.put_into(self.body, target.destination_key or "") if key else self.body.encode()
+
     def headers(self, target: Target, now: datetime) -> dict[str, str]:
         """The headers of an attempt that is made `now`: the target's own, and ours, which no custom header replaces."""
         timestamp = int(now.timestamp())
@@ -70,7 +87,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             "webhook-timestamp": str(timestamp),
         }
         if secrets := current(target.secrets, now):
-            headers["webhook-signature"] = signature(secrets, self.webhook_id, timestamp, self.body.encode())
+            headers["webhook-signature"] = signature(secrets, self.webhook_id, timestamp, self.posted_to(target))
         return headers
 
     def log_fields(self) -> dict[str, str]:

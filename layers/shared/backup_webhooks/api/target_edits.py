@@ -54,6 +54,9 @@ def with_settings(target: Target, settings: TargetSettings) -> Target:
     given: dict[str, Any] = {
         name: value for name in ("format", "delivery", "enabled") if (value := getattr(settings, name)) is not None
     }
+    if settings.destination_key is not None or settings.format not in (None, target.format):
+        # A key is for one format, and goes with it.
+        given["destination_key"] = settings.destination_key
     if settings.headers is not None:
         given["headers"] = {name: _header(target, name, value) for name, value in settings.headers.items()}
     return replace(target, **given)

@@ -16,15 +16,38 @@ import msgspec
 
 from backup_webhooks.messages import Notice
 
-FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat", "cloudevents")
+FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat", "pagerduty", "cloudevents")
+
+
+# What stands in the place of a destination's key wherever a body is stored or shown.
+HIDDEN = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationKey:
+    """A secret that a destination wants in the body, where others have it in the URL.
+
+    It is kept with the target, and put in when an attempt is made. `field`: where it stands; `called`: in words;
+    `pattern`: all that it may be, which `allowed` says.
+    """
+
+    field: str
+    called: str
+    pattern: str
+    allowed: str
+
+    def put_into(self, body: str, key: str) -> bytes:
+        """The body as it is posted."""
+        return msgspec.json.encode(msgspec.json.decode(body) | {self.field: key})
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a format's module says of it. `payload`: the JSON object that a notice becomes."""
+    """What a format's module says of it. `payload`: the JSON object that a notice becomes, without any key."""
 
     payload: Callable[[Notice], Mapping[str, Any]]
     content_type: str = "application/json"
+    key: DestinationKey | None = None
 
 
 @cache
@@ -37,5 +60,7 @@ def format_named(name: str) -> Format:
 
 
 def render(format_name: str, notice: Notice) -> bytes:
-    """The body to post, UTF-8 JSON. A `KeyError` for a format that is not in `FORMATS`."""
-    return msgspec.json.encode(format_named(format_name).payload(notice))
+    """The body to post, UTF-8 JSON, with its key hidden. A `KeyError` for a format that is not in `FORMATS`."""
+    found = format_named(format_name)
+    key = {found.key.field: HIDDEN} if found.key else {}
+    return msgspec.json.encode(key | dict(found.payload(notice)))
