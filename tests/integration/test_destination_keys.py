@@ -64,6 +64,8 @@ class TestAsASetting:
             ({"format": "pagerduty", "destinationKey": ""}, "the routing key is 32 letters and digits"),
             ({"format": "slack", "destinationKey": KEY}, "not allowed with the format slack"),
             ({"destinationKey": KEY}, "not allowed with the format text"),
+            ({"format": "ntfy", "targetUri": "https://ntfy.sh/"}, "required with the format ntfy: the topic"),
+            ({"format": "ntfy", "targetUri": "https://ntfy.sh/", "destinationKey": "a/b"}, "the topic is 1 to 64"),
         ],
     )
     def test_what_it_can_not_be_is_said_at_its_field_and_not_repeated(
@@ -170,6 +172,28 @@ class TestInAnAttempt:
 
         assert (logged["format"], answer.status) == ("pagerduty", 409)
         assert "has no routing key any more: it is not called." in answer.json["detail"]
+
+
+class TestATopicOfNtfy:
+    def test_it_is_posted_to_the_very_url_that_was_given(
+        self, account: Account, notifier: Invoke, receiver: Receiver
+    ) -> None:
+        account.set_target(FAILURE, f"{receiver.url}/", format="ntfy", destination_key="backups-x7")
+
+        notifier(finished(account.alias))
+
+        (post,) = receiver.posts
+        assert (post.path, post.headers["content-type"]) == ("/", "application/json")
+        told = json.loads(post.body)
+        assert (told["topic"], told["title"]) == ("backups-x7", "Backup failed: IL1TESTWEB01")
+
+    def test_a_topics_own_url_is_refused_with_what_to_give_in_its_place(self, account: Account, client: Client) -> None:
+        wanted = {"targetUri": "https://ntfy.sh/backups", "format": "ntfy", "destinationKey": "backups"}
+
+        answer = client.put(configuration(account), {"targetUris": [wanted]})
+
+        assert list(answer.errors) == ["targetUris[0].targetUri"]
+        assert "such as https://ntfy.sh/" in answer.errors["targetUris[0].targetUri"]
 
 
 class TestInATest:

@@ -63,6 +63,8 @@ def check_target(target: Target) -> None:
     parse_target_url(target.url)
     if target.format not in FORMATS:
         raise InvalidTarget("format", f"allowed: {', '.join(FORMATS)}")
+    if trouble := format_named(target.format).url_trouble(target.url):
+        raise InvalidTarget("targetUri", trouble)
     _check_key(target)
     check_headers(target.headers)
 

@@ -16,7 +16,7 @@ import msgspec
 
 from backup_webhooks.messages import Notice
 
-FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat", "pagerduty", "cloudevents")
+FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat", "pagerduty", "ntfy", "cloudevents")
 
 
 # What stands in the place of a destination's key wherever a body is stored or shown.
@@ -41,13 +41,22 @@ class DestinationKey:
         return msgspec.json.encode(msgspec.json.decode(body) | {self.field: key})
 
 
+def _any_url(_: str) -> None:
+    """Most destinations have URLs of which nothing is known here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a format's module says of it. `payload`: the JSON object that a notice becomes, without any key."""
+    """What a format's module says of it.
+
+    `payload`: the JSON object that a notice becomes, without any key. `url_trouble`: why a URL can't be one of the
+    destination's, as far as it can be told from the URL; None where nothing speaks against it.
+    """
 
     payload: Callable[[Notice], Mapping[str, Any]]
     content_type: str = "application/json"
     key: DestinationKey | None = None
+    url_trouble: Callable[[str], str | None] = _any_url
 
 
 @cache
