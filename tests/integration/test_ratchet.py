@@ -220,7 +220,7 @@ MODULES = {
     "notifier": 536,
     "redeliverer": 516,
     "missed_backups": 436,
-    "webhooks_api": 645,
+    "webhooks_api": 646,
     "daily_report": 557,
     "email_notices": 458,
 }
