@@ -45,10 +45,10 @@ class Target:
     event: WebhookEvent
     url: str = field(repr=False)
     format: str = "text"
-    destination_key: str | None = field(default=None, repr=False)
     delivery: DeliveryMode = DeliveryMode.ONCE
     enabled: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    destination_key: str | None = field(default=None, repr=False)
     secrets: Sequence[SigningSecret] = field(default=(), repr=False)
     health: Health = field(default_factory=Health)
 
