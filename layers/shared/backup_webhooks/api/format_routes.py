@@ -20,9 +20,9 @@ router = Router()
 
 
 class Preview(Model):
-    """A body, to the character as a test message of the event would have it now, and its content type.
+    """The body that a test message of the event would have now, and its content type.
 
-    Where a destination's key stands in the body, it is `***`.
+    `***` stands where the destination's key is put in.
     """
 
     format: str
