@@ -39,6 +39,7 @@ def add_commands(commands: Any) -> None:
     put = verbs.add_parser("set", help="set a target URL for an event of an account")
     _add_target(put)
     put.add_argument("--format", choices=FORMATS, default="text")
+    put.add_argument("--destination-key", help="what the format needs beside the URL: PagerDuty's routing key")
     put.add_argument("--delivery", choices=[str(mode) for mode in DeliveryMode], default="once")
     put.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="sent with each post")
     put.add_argument("--off", action="store_true", help="keep it, and post nothing")
@@ -85,6 +86,7 @@ def _set(options: argparse.Namespace) -> int:
         WebhookEvent(options.event),
         options.url,
         format=options.format,
+        destination_key=options.destination_key,
         delivery=DeliveryMode(options.delivery),
         enabled=not options.off,
         headers={name.strip(): value.strip() for name, _, value in (text.partition(":") for text in options.header)},

@@ -57,7 +57,9 @@ def other(stack: Stack, notifier: Invoke, client_of: Callable[..., Client]) -> O
                 "12-20 16:00", server_policy_id=str(uuid.uuid4()), clc_account_alias=account.alias, server_id=server
             ),
         )
-    target = account.set_target(FAILURE, URL, headers={"x-secret": "SECRET-HEADER"})
+    target = account.set_target(
+        FAILURE, URL, headers={"x-secret": "SECRET-HEADER"}, format="pagerduty", destination_key="SECRETxROUTINGxK" * 2
+    )
     today = datetime.now(UTC).isoformat()
     for point in ("SECRET-POINT-1", "SECRET-POINT-2"):
         notifier(finished(account.alias, restorePointId=point, backupFinishedDate=today))
@@ -94,6 +96,12 @@ BODIES: dict[str, Any] = {
 }
 
 
+QUERIES: dict[tuple[str, str], dict[str, str]] = {
+    ("DELETE", "targetUris"): {"targetUri": URL},
+    ("GET", "preview"): {"format": "slack"},
+}
+
+
 def call(client: Client, method: str, path: str, account: str, other: Other) -> Any:
     """The request for `account` with all ids of the other's, such that the other itself could make it."""
     filled = (
@@ -102,7 +110,7 @@ def call(client: Client, method: str, path: str, account: str, other: Other) -> 
         .replace("{target_id}", other.target_id)
         .replace("{delivery_id}", other.delivery_id)
     )
-    query = {"targetUri": URL} if (method, path.rpartition("/")[2]) == ("DELETE", "targetUris") else {}
+    query = QUERIES.get((method, path.rpartition("/")[2]), {})
     body = BODIES.get(path.rpartition("/")[2]) if method in ("PUT", "POST", "PATCH") else None
     return client.request(method, filled, body, **query)
 
@@ -111,7 +119,7 @@ def test_no_route_serves_another_account(account: Account, client_of: Callable[.
     client = client_of(account.alias)
     before = other.everything()
     found = routes(client)
-    assert len(found) >= 18
+    assert len(found) >= 19
 
     for method, path in found:
         assert "{account}" in path, "a route that is not about one account"

@@ -197,7 +197,7 @@ def test_a_failed_delivery_is_replayed_and_its_outcome_seen(
     assert again["webhookId"] == failed["webhookId"]
 
 
-@pytest.mark.parametrize(("settings", "detail"), [({"enabled": False}, "is switched off"), (None, "was removed")])
+@pytest.mark.parametrize(("settings", "detail"), [({"enabled": False}, "was switched off"), (None, "was removed")])
 def test_a_target_that_would_not_be_called_is_a_conflict(
     account: Account, add: Callable[..., None], client: Client, settings: dict[str, bool] | None, detail: str
 ) -> None:

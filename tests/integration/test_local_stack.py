@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.payloads import FORMATS, render
+from backup_webhooks.samples import sample_notice
 from backup_webhooks.targets import Target
 
 from local import messages
 from local.__main__ import main
 from local.clock import LocalClock
-from local.demo import functions_running
+from local.demo import Watch, functions_running
 from local.receiver import Post, Receiver
 from local.servers import DemoServer
 from local.stack import Stack, published
@@ -43,6 +45,14 @@ def test_on_a_fast_clock_a_backup_that_never_starts_is_told_of(
             assert arrived.wait(PATIENCE_SECONDS)
 
     assert json.loads(receiver.posts[0].body)["text"].startswith("SILENT missed a backup expected at ")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_the_demo_shows_what_arrives_in_any_format(format_name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    body = render(format_name, sample_notice("TEST", WebhookEvent.FAILURE, datetime.now(UTC)))
+
+    assert Watch().on_post(Post("/", {}, body, 0.0)) == 200
+    assert "TEST-MESSAGE" in capsys.readouterr().out
 
 
 def test_the_local_clock_runs_as_many_times_as_fast_as_it_is_told() -> None:

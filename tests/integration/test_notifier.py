@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from backup_webhooks import __version__
 from backup_webhooks.messages import WebhookEvent
+from cloudevents.core.bindings.http import HTTPMessage, from_http
+from cloudevents.core.formats.json import JSONFormat
 
 from local import messages as samples
 from local.receiver import Post, Receiver
@@ -70,6 +72,21 @@ def test_a_post_carries_the_payload_and_the_headers_of_standard_webhooks(
     assert post.headers["user-agent"] == f"SimpleBackupWebhooks/{__version__}"
     assert post.headers["webhook-id"].startswith("msg_")
     assert before <= int(post.headers["webhook-timestamp"]) <= before + 60
+
+
+def test_a_cloud_event_is_posted_under_its_content_type_and_read_by_its_own_sdk(
+    account: Account, notifier: Invoke, receiver: Receiver
+) -> None:
+    account.set_target(FAILURE, receiver.url, format="cloudevents")
+
+    notifier(finished(account.alias, restorePointId="rp-1"))
+
+    (post,) = receiver.posts
+    assert post.headers["content-type"] == "application/cloudevents+json"
+    event = from_http(HTTPMessage(dict(post.headers), post.body), JSONFormat())
+    assert (event.get_type(), event.get_subject()) == ("io.ctl.simplebackup.Backup.Failure", "IL1TESTWEB01")
+    (entry,) = account.deliveries()
+    assert entry["format"] == "cloudevents"
 
 
 def test_a_delivery_is_logged_with_its_outcome(account: Account, notifier: Invoke, receiver: Receiver) -> None:

@@ -33,7 +33,7 @@ from tests.support.policies import changed
 
 EXAMPLES = 12
 URL = "http://127.0.0.1:9/"
-LEAST_OPERATIONS = 18
+LEAST_OPERATIONS = 19
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

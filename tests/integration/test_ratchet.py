@@ -240,6 +240,8 @@ def test_a_function_imports_no_more_than_it_did(function: str) -> None:
         "`python -X importtime` tells which are dear; import late what few invocations need"
     )
     assert ("pydantic" in imported) == (function == "webhooks_api"), "pydantic costs more than all of boto3's import"
+    formats = {name for name in imported if name.startswith("backup_webhooks.payloads.")}
+    assert not formats, "a format is imported once it is used: most functions meet one or two of them"
     if function in ("notifier", "redeliverer", "missed_backups"):
         assert not imported & RENDERING, "it sends no e-mail, and shows no page"
 

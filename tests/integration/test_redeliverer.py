@@ -102,6 +102,21 @@ class TestTheSchedule:
 
         assert [post.headers["x-team"] for _, post in endpoint.posts] == ["night", "day"]
 
+    def test_a_body_keeps_its_content_type_though_the_target_has_another_format_by_then(
+        self, account: Account, world: RetryWorld
+    ) -> None:
+        endpoint = Times(503, 200)
+        endpoint.world = world
+        with Receiver(endpoint) as receiver:
+            account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY, format="cloudevents")
+            world.send(finished(account.alias))
+            world.run(until=timedelta(seconds=1))
+            account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY, format="text")
+            world.run()
+
+        assert [post.headers["content-type"] for _, post in endpoint.posts] == ["application/cloudevents+json"] * 2
+        assert len({post.body for _, post in endpoint.posts}) == 1
+
     @pytest.mark.parametrize(("change", "told"), [("removed", "removed"), ("off", "switched off")])
     def test_a_target_that_is_gone_or_switched_off_is_not_called_again(
         self, account: Account, world: RetryWorld, change: str, told: str

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_webhooks.messages import BackupFinished, BackupMissed, Notice, parse_message
 from backup_webhooks.payloads import FORMATS, render
 from hypothesis import given
 from hypothesis import strategies as st
 
-EVENTS = Path(__file__).parents[2] / "events"
+from tests.support.golden_payloads import CASES, GOLDEN, golden, notice, path_of
 
 # From the FAQ, "What data is sent in the Webhook event notification?".
 FAQ_PAYLOADS = {
@@ -21,14 +19,6 @@ FAQ_PAYLOADS = {
     "backup-missed.json": '{ "text": "testServerId20181228013921 missed a backup expected at 2018-12-20T17:00:06.476Z for policy [TestAccountPolicyName20181228013921] with server policy id [e6ac019b-c646-359a-83a4-b81b5cc1c512] and storage region [US WEST]" }',  # noqa: E501
     "backup-success.json": '{ "text": "Status: SUCCESS  -  Account: TEST  -  Server: TESTUBUNTUTEST  -  Account Policy Name: ZZZ etc  -  Restore Point Id: aee021f6-e9d3-4c13-bff1-a9733bef753220190102170143  -  Finished Date/Time: 2018-12-20 17:01:45 UTC" }',  # noqa: E501
 }
-
-
-def notice(name: str, **changes: Any) -> Notice:
-    """The notice in one of the sample events, with fields changed."""
-    record = json.loads((EVENTS / name).read_text(encoding="utf-8"))["Records"][0]
-    message = parse_message(json.dumps(json.loads(record["body"]) | changes))
-    assert isinstance(message, BackupFinished | BackupMissed)
-    return message
 
 
 def rendered(format_name: str, name: str, **changes: Any) -> dict[str, str]:
@@ -45,8 +35,20 @@ def test_the_default_format_is_the_faqs_example_payload_to_the_character(name: s
     assert rendered("text", name) == json.loads(FAQ_PAYLOADS[name])
 
 
-def test_the_formats_are_text_and_detailed() -> None:
-    assert set(FORMATS) == {"text", "detailed"}
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_payload_is_what_was_written_down(format_name: str, case: str) -> None:
+    written = path_of(format_name, case).read_text(encoding="utf-8")
+
+    assert golden(format_name, case) == written, (
+        "where it is to be another, write it down with `python -m tests.support.golden_payloads`, and read the diff"
+    )
+
+
+def test_nothing_is_written_down_that_is_no_more() -> None:
+    there = {path.relative_to(GOLDEN).with_suffix("").parts for path in GOLDEN.glob("*/*")}
+
+    assert there == {(format_name, case) for format_name in FORMATS for case in CASES}
 
 
 def test_an_unknown_format_is_an_error() -> None:
@@ -131,7 +133,7 @@ def test_a_finished_date_is_written_in_utc_and_its_seconds_are_cut(date: str, wr
 
 
 @given(
-    format_name=st.sampled_from(sorted(FORMATS)),
+    format_name=st.sampled_from(["text", "detailed"]),
     name=st.sampled_from(sorted(FAQ_PAYLOADS)),
     policy=st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=500),
 )

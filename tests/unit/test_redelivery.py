@@ -10,6 +10,7 @@ import pytest
 from backup_webhooks.delivery import Delivery, Redelivery, encode_redelivery, parse_redelivery
 from backup_webhooks.messages import InvalidMessage, WebhookEvent
 from backup_webhooks.moments import Moment
+from backup_webhooks.payloads import FORMATS
 from backup_webhooks.redelivery_queue import LONGEST_DELAY, RedeliveryQueue
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ DELIVERY = {
     "occurredAt": "2018-12-20T01:39:38.000Z",
     "subjectId": "3f68fa31-731e-4c77-bbc1-8892ec8667e4",
     "body": '{ "text": "Status: FAILED" }',
+    "format": "detailed",
 }
 MESSAGE = {"delivery": DELIVERY, "attempt": 2, "retries": 1, "dueAt": "2018-12-20T17:00:06.476Z"}
 
@@ -45,6 +47,7 @@ deliveries = st.builds(
     occurred_at=moments,
     subject_id=identifiers | st.just("#restore#point#"),
     body=st.text() | st.just('"\\\r\n\0💾\u2028'),
+    format=st.sampled_from(FORMATS),
 )
 
 
@@ -105,7 +108,7 @@ def test_a_missing_field_is_named(field: str) -> None:
     assert field in error.reason
 
 
-@pytest.mark.parametrize("field", DELIVERY)
+@pytest.mark.parametrize("field", [field for field in DELIVERY if field != "format"])
 def test_a_missing_field_of_the_delivery_is_named(field: str) -> None:
     error = refusal(MESSAGE | {"delivery": {name: value for name, value in DELIVERY.items() if name != field}})
 
@@ -136,11 +139,18 @@ def test_a_field_that_cannot_be_used_is_named(field: str, value: Any) -> None:
         *(("targetId", text) for text in ("1b647dfa18d45e72\n", "1b647dfa18d45e7g", "1b647dfa18d45e7٣")),
         *(("occurredAt", text) for text in ("", "2018-12-20T17:00:06", "1969-12-31T23:59:59Z")),
         *(("subjectId", text) for text in ("", "x" * 201, "x\x00", "\uffff")),
+        *(("format", text) for text in ("", "xml", "Text", "text\n")),
         *((field, other) for field in DELIVERY for other in (None, 1, {"text": "x"})),
     ],
 )
 def test_a_field_of_the_delivery_that_cannot_be_used_is_named(field: str, value: Any) -> None:
     assert refusal(MESSAGE | {"delivery": DELIVERY | {field: value}}).field == f"$.delivery.{field}"
+
+
+def test_a_message_from_before_deliveries_told_their_format_is_text() -> None:
+    delivery = {field: value for field, value in DELIVERY.items() if field != "format"}
+
+    assert parse_redelivery(json.dumps(MESSAGE | {"delivery": delivery})).delivery.format == "text"
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "soon", "1", "[" * 100_000, '"\ud800"', '{"attempt": 2}{}'])

@@ -55,6 +55,9 @@ export const saveTargets = (account, event, etag, targetUris) => request(path(ac
   method: 'PUT', headers: { 'if-match': etag, prefer: 'return=representation' }, body: { recursive: false, targetUris },
 });
 
+/** What a format makes of a sample of the event. */
+export const readPreview = (account, event, format) => request(path(account, event, 'preview') + query({ format }));
+
 /** Posts a sample to a target and tells how it was answered. */
 export const sendTest = (account, event, targetId) => request(
   path(account, event, 'configuration', 'targetUris', targetId, 'test'), { method: 'POST', timeoutMs: TEST_TIMEOUT_MS });

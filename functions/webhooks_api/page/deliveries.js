@@ -1,6 +1,7 @@
 import { readDeliveries, readDelivery, sendAgain } from './api.js';
 import { button, field, h, isAvailable, select, setAvailable, stateMark, uniqueId } from './dom.js';
 import { answerText, counted, EVENT_LABELS, exactTime, pretty, READERS_ZONE, shortTime, shortUrl, utcTime } from './format.js';
+import { labelOf } from './formats.js';
 import { PagedPanel } from './paged.js';
 
 const STATES = {
@@ -66,7 +67,7 @@ class DeliveryRows {
   showDetail() {
     const { delivery } = this;
     const facts = [
-      ['Target', delivery.targetUri ?? 'not called yet'], ['Event at', utcTime(delivery.occurredAt)], ['About', delivery.subjectId],
+      ['Target', delivery.targetUri ?? 'not called yet'], ['Format', labelOf(delivery.format)], ['Event at', utcTime(delivery.occurredAt)], ['About', delivery.subjectId],
       ['webhook-id', delivery.webhookId], ['Attempts', String(delivery.attempts)],
       delivery.attemptedAt && ['Last attempt', clock(delivery.attemptedAt)],
       delivery.retryAt && ['Next retry', clock(delivery.retryAt)],

@@ -1,21 +1,22 @@
 import { sendTest } from './api.js';
+import { Destination } from './destination.js';
 import { button, field, h, isAvailable, select, setAvailable, stateMark } from './dom.js';
-import { answerText, counted, pretty, shortTime } from './format.js';
+import { answerText, counted, pretty } from './format.js';
+import { healthMark, wayBack } from './health.js';
 import { ALL_IS_SENT, NoiseSettings } from './noise.js';
 import { CustomHeaders, secretBox, SigningSecrets } from './secrets.js';
 
-const FORMATS = { text: 'Text', detailed: 'Detailed' };
 const DELIVERIES = [['once', 'Once'], ['retry', 'Retry for about 3 days']];
-const NEW_TARGET = { targetUri: '', format: 'text', delivery: 'once', enabled: true, noise: ALL_IS_SENT, headers: {} };
+const NEW_TARGET = { targetUri: '', format: 'text', destinationKey: null, delivery: 'once', enabled: true, noise: ALL_IS_SENT, headers: {} };
 
 /**
- * What the reader wants of a target. Headers are pairs of name and value, null where the stored value is to stay.
- * @typedef {{targetUri: string, format: string, delivery: string, enabled: boolean, noise: object, headers: [string, ?string][]}} Draft
+ * What the reader wants of a target. Headers are pairs of name and value, null where the stored value is to stay; so is the key.
+ * @typedef {{targetUri: string, format: string, destinationKey: ?string, delivery: string, enabled: boolean, noise: object, headers: [string, ?string][]}} Draft
  */
 
 /** The draft that changes nothing of a stored target. @returns {Draft} */
 export const unchanged = ({ targetUri, format, delivery, enabled, noise, headers }) => (
-  { targetUri, format, delivery, enabled, noise, headers: Object.entries(headers ?? {}) });
+  { targetUri, format, destinationKey: null, delivery, enabled, noise, headers: Object.entries(headers ?? {}) });
 
 /** One target of an event: its settings, its health, a test. */
 export class TargetRow {
@@ -26,7 +27,8 @@ export class TargetRow {
    */
   constructor(card, stored, draft) {
     this.card = card;
-    this.buildSettings(card);
+    this.destination = new Destination({ ...card, changed: () => this.changed() });
+    this.buildSettings();
     this.headers = new CustomHeaders(() => this.changed());
     this.noise = new NoiseSettings(() => this.changed());
     this.secrets = new SigningSecrets({ ...card, onSecret: (secret, secrets) => this.adoptSecret(secret, secrets) });
@@ -39,18 +41,22 @@ export class TargetRow {
     this.summary = h('summary', {});
     this.more = h('details', { class: 'more' }, this.summary, this.noise.node, this.headers.node, this.secrets.node);
     this.node = h('div', { class: 'target', role: 'group' },
-      h('div', { class: 'settings' }, this.url.node, this.format.node, this.delivery.node, this.on.node),
+      h('div', { class: 'settings' }, this.url.node, this.destination.format.node, this.delivery.node, this.on.node),
+      this.destination.announcement, this.destination.key.node,
       h('div', { class: 'target-foot' }, this.health, h('div', { class: 'actions' }, this.testButton, this.removeButton)),
-      this.note, this.secretPlace, this.testOutcome, this.more);
+      this.note, this.secretPlace, this.testOutcome, this.destination.preview, this.more);
     this.adopt(stored, draft);
   }
 
-  buildSettings({ formats }) {
+  buildSettings() {
     const changed = () => this.changed();
+    const typed = () => {
+      this.destination.follow(this.url.control.value.trim());
+      this.changed();
+    };
     this.url = field('Target URL', h('input', {
-      type: 'url', inputmode: 'url', autocomplete: 'off', spellcheck: 'false', placeholder: 'https://', oninput: changed,
+      type: 'url', inputmode: 'url', autocomplete: 'off', spellcheck: 'false', placeholder: 'https://', oninput: typed,
     }), { className: 'url' });
-    this.format = field('Format', select(formats.map((format) => [format, FORMATS[format] ?? format]), null, { onchange: changed }));
     this.delivery = field('Delivery', select(DELIVERIES, null, { onchange: changed }));
     this.on = field('On', h('input', { type: 'checkbox', role: 'switch', onchange: changed }), { className: 'switch' });
   }
@@ -59,7 +65,7 @@ export class TargetRow {
   adopt(stored, draft = stored ? unchanged(stored) : { ...NEW_TARGET, headers: [] }) {
     this.stored = stored;
     this.url.control.value = draft.targetUri;
-    this.format.control.value = draft.format;
+    this.destination.adopt(draft, !stored);
     this.delivery.control.value = draft.delivery;
     this.on.control.checked = draft.enabled;
     this.noise.show(draft.noise);
@@ -83,7 +89,7 @@ export class TargetRow {
   /** @returns {Draft} */
   draft() {
     return {
-      targetUri: this.url.control.value.trim(), format: this.format.control.value, delivery: this.delivery.control.value,
+      targetUri: this.url.control.value.trim(), ...this.destination.draft(), delivery: this.delivery.control.value,
       enabled: this.on.control.checked, noise: this.noise.value(), headers: this.headers.pairs(),
     };
   }
@@ -116,10 +122,11 @@ export class TargetRow {
 
   reflect() {
     const isStored = this.hasStoredUrl();
+    this.destination.reflect(isStored ? this.stored : null);
     // What is stored is what is tested.
     this.testButton.disabled = !this.stored || JSON.stringify(this.draft()) !== JSON.stringify(unchanged(this.stored));
     this.health.replaceChildren(isStored ? healthMark(this.stored) : stateMark('new', 'Not saved yet'));
-    const note = isStored ? wayBack(this.stored) : this.stored && 'With another URL this is a new target: it gets its own signing secret, and header values are to be typed again.';
+    const note = isStored ? wayBack(this.stored) : this.stored && 'With another URL this is a new target: it gets its own signing secret, and header values and keys are to be typed again.';
     this.note.textContent = note || '';
     this.note.hidden = !note;
     const secrets = this.stored ? `, ${counted(this.stored.secrets.length, 'signing secret')}` : '';
@@ -143,7 +150,8 @@ export class TargetRow {
   }
 
   forgive() {
-    for (const part of [this.url, this.format, this.delivery, this.on]) part.complain(null);
+    for (const part of [this.url, this.delivery, this.on]) part.complain(null);
+    this.destination.forgive();
     this.noise.forgive();
     this.headers.forgive();
   }
@@ -162,6 +170,8 @@ export class TargetRow {
       this.url.complain('This URL is set above already.');
       return this.url.control;
     }
+    const keyGap = this.destination.firstGap(this.hasStoredUrl() ? this.stored : null);
+    if (keyGap) return keyGap;
     const gap = this.noise.firstGap() ?? this.headers.firstGap(!this.hasStoredUrl());
     if (gap) this.more.open = true;
     return gap;
@@ -181,7 +191,7 @@ export class TargetRow {
     if (where.startsWith('headers')) this.more.open = true;
     const control = header !== undefined && this.headers.complain(header, reason);
     if (control) return control;
-    const part = { format: this.format, delivery: this.delivery, enabled: this.on }[where] ?? this.url;
+    const part = { format: this.destination.format, destinationKey: this.destination.key, delivery: this.delivery, enabled: this.on }[where] ?? this.url;
     part.complain(where.startsWith('headers') ? `Custom headers: ${reason}` : reason);
     return part.control;
   }
@@ -210,21 +220,4 @@ function testOutcome({ delivered, reason, body, response, ...answer }) {
       h('h3', {}, 'Sent'), h('pre', { tabindex: 0, 'aria-label': 'Body sent', role: 'region' }, pretty(body)),
       h('h3', {}, 'Answer'), h('pre', { tabindex: 0, 'aria-label': 'Answer', role: 'region' }, pretty(response) || '(empty)')),
   ];
-}
-
-function healthMark({ health, enabled }) {
-  const since = health.failingSince ? ` since ${shortTime(health.failingSince)}` : '';
-  const last = health.lastReason ?? (health.lastStatus && `status ${health.lastStatus}`);
-  if (health.state === 'switchedOff') return stateMark('off', `Switched off: ${health.switchedOffReason ?? last ?? 'it kept failing'}`);
-  if (!enabled) return stateMark('off', 'Off: nothing is sent');
-  if (health.state === 'failing') {
-    return stateMark('bad', `Failing: ${health.consecutiveFailures} in a row${since}${last ? `, last: ${last}` : ''}`);
-  }
-  return health.state === 'slow' ? stateMark('slow', 'Slow') : stateMark('good', 'Good');
-}
-
-function wayBack({ health }) {
-  if (health.state !== 'switchedOff') return null;
-  const when = health.switchedOffAt ? ` on ${shortTime(health.switchedOffAt)}` : '';
-  return `We switched this target off${when}. To bring it back: mend the endpoint, tick On, then Save.`;
 }

@@ -13,6 +13,7 @@ from backup_webhooks.delivery import Redelivery
 from backup_webhooks.health import GONE
 from backup_webhooks.health_recorder import HealthRecorder
 from backup_webhooks.moments import Clock, utc_now
+from backup_webhooks.posting import post
 from backup_webhooks.retries import RetrySchedule
 from backup_webhooks.sender import EXCHANGE_SECONDS, Attempt, Sender
 from backup_webhooks.settings import DeliverySettings
@@ -99,8 +100,7 @@ class Deliverer:
 
     def _attempt(self, order: Redelivery, target: Target, claim: Claim) -> Outcome:
         delivery = order.delivery
-        headers = delivery.headers(target, self.clock())
-        attempt = self.sender.post(target.url, delivery.body.encode(), headers)
+        attempt = post(self.sender, delivery, target, self.clock())
         logger.info(
             "posted" if attempt.delivered else "not delivered",
             extra=delivery.log_fields()

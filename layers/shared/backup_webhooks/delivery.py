@@ -12,7 +12,7 @@ from msgspec import Meta
 from backup_webhooks import __version__
 from backup_webhooks.messages import AccountAlias, Identifier, Notice, WebhookEvent, decode, encode
 from backup_webhooks.moments import Moment, iso_milliseconds
-from backup_webhooks.payloads import render
+from backup_webhooks.payloads import FORMATS, format_named, render
 from backup_webhooks.signing import current, signature
 from backup_webhooks.targets import Target
 
@@ -20,7 +20,9 @@ from backup_webhooks.targets import Target
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What is to be posted. Two receives of one message make equal deliveries, with equal keys and ids.
 
-    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about.
+    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about. `body`:
+    as it is posted, but for the destination's key, which its target alone has. `format`: the body's, which its target
+    may have changed since; `text` of those from before deliveries told it.
     """
 
     account: AccountAlias
@@ -29,6 +31,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     occurred_at: Moment
     subject_id: Identifier
     body: str
+    format: Annotated[str, Meta(pattern=rf"^({'|'.join(FORMATS)})\Z")] = "text"
 
     @classmethod
     def of(cls, notice: Notice, target: Target) -> Self:
@@ -40,6 +43,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             occurred_at=notice.occurred_at,
             subject_id=notice.subject_id,
             body=render(target.format, notice).decode(),
+            format=target.format,
         )
 
     @property
@@ -57,17 +61,33 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """The receiver's key against repetition (Standard Webhooks): the same for every attempt at this delivery."""
         return "msg_" + hashlib.sha256(f"{self.account_day}#{self.sort_key}".encode()).hexdigest()[:32]
 
+    def obstacle(self, target: Target | None) -> str | None:
+        """Why the delivery can't be attempted at its target, as that is now; None where it can."""
+        if target is None:
+            return "was removed"
+        if not target.enabled:
+            return "was switched off"
+        key = format_named(self.format).key
+        if key and (target.format != self.format or target.destination_key is None):
+            return f"was given another format, and has no {key.called} any more"
+        return None
+
+    def posted_to(self, target: Target) -> bytes:
+        """The body as it is posted: with the key that the target has for it, which is stored nowhere else."""
+        key = format_named(self.format).key
+        return key.put_into(self.body, target.destination_key or "") if key else self.body.encode()
+
     def headers(self, target: Target, now: datetime) -> dict[str, str]:
         """The headers of an attempt that is made `now`: the target's own, and ours, which no custom header replaces."""
         timestamp = int(now.timestamp())
         headers = dict(target.headers) | {
-            "content-type": "application/json",
+            "content-type": format_named(self.format).content_type,
             "user-agent": f"SimpleBackupWebhooks/{__version__}",
             "webhook-id": self.webhook_id,
             "webhook-timestamp": str(timestamp),
         }
         if secrets := current(target.secrets, now):
-            headers["webhook-signature"] = signature(secrets, self.webhook_id, timestamp, self.body.encode())
+            headers["webhook-signature"] = signature(secrets, self.webhook_id, timestamp, self.posted_to(target))
         return headers
 
     def log_fields(self) -> dict[str, str]:

@@ -60,9 +60,9 @@ class Redeliverer:
             self.queue.send(order, now)
             return Redelivered()
         target = self._target(order)
-        if target is None or not target.enabled:
-            reason = f"not attempted: the target was {'switched off' if target else 'removed'}"
-            outcome = self.deliverer.abandon(order, reason)
+        obstacle = order.delivery.obstacle(target)
+        if target is None or obstacle:
+            outcome = self.deliverer.abandon(order, f"not attempted: the target {obstacle}")
         else:
             outcome = self.deliverer.deliver(order, target, deadline)
         if outcome.then:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,7 +17,7 @@ from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.health import Health
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.noise import Noise, check_noise
-from backup_webhooks.payloads import FORMATS
+from backup_webhooks.payloads import FORMATS, format_named
 from backup_webhooks.signing import SigningSecret
 
 MAX_URL_LENGTH = 2048
@@ -37,7 +38,8 @@ class Target:
     """One URL that one account has set for one event, with its settings.
 
     What a customer sets comes first; `secrets` (the newest first) and `health` are kept by us, through
-    `WebhooksStore`'s own methods. URL, headers and secrets may let their reader in elsewhere: no `repr` shows them.
+    `WebhooksStore`'s own methods. URL, key, headers and secrets may let their reader in elsewhere: no `repr` shows
+    them. `destination_key`: what the format needs beside the URL (`payloads.DestinationKey`), if anything.
     """
 
     account: str
@@ -48,6 +50,7 @@ class Target:
     enabled: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     noise: Noise = field(default_factory=Noise)
+    destination_key: str | None = field(default=None, repr=False)
     secrets: Sequence[SigningSecret] = field(default=(), repr=False)
     health: Health = field(default_factory=Health)
 
@@ -62,8 +65,25 @@ def check_target(target: Target) -> None:
     parse_target_url(target.url)
     if target.format not in FORMATS:
         raise InvalidTarget("format", f"allowed: {', '.join(FORMATS)}")
+    if trouble := format_named(target.format).url_trouble(target.url):
+        raise InvalidTarget("targetUri", trouble)
+    _check_key(target)
     check_headers(target.headers)
     check_noise(target.noise)
+
+
+def _check_key(target: Target) -> None:
+    # Never the key itself: it is a secret.
+    wanted = format_named(target.format).key
+    if wanted is None:
+        if target.destination_key is not None:
+            raise InvalidTarget("destinationKey", f"not allowed with the format {target.format}, which needs none")
+    elif target.destination_key is None:
+        raise InvalidTarget(
+            "destinationKey", f"required with the format {target.format}: the {wanted.called}, {wanted.allowed}"
+        )
+    elif not re.fullmatch(wanted.pattern, target.destination_key):
+        raise InvalidTarget("destinationKey", f"the {wanted.called} is {wanted.allowed}")
 
 
 def parse_target_url(url: str) -> Url:

@@ -30,6 +30,7 @@ class DeliveryOut(Model):
     milliseconds: int | None
     reason: str | None
     response: str
+    format: str
     body: str
 
     @classmethod
@@ -52,6 +53,7 @@ class DeliveryOut(Model):
             milliseconds=logged.milliseconds,
             reason=logged.reason,
             response=logged.response,
+            format=delivery.format,
             body=delivery.body,
         )
 

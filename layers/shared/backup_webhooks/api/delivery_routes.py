@@ -70,14 +70,12 @@ def delivery(account: Account, delivery_id: str) -> DeliveryOut:
 def redeliver(account: Account, delivery_id: str) -> Response[Any]:
     """Whatever came of it before, under its `webhook-id`; asked for twice before it is made, it is made once.
 
-    409 where its target was removed or is switched off: it would not be called.
+    409 where its target was removed, is switched off, or has no key for the body any more: it would not be called.
     """
     delivery = _found(account, delivery_id).delivery
     target = services().configurations.load(account, delivery.event).find(delivery.target_id)
-    if target is None or not target.enabled:
-        return problem(
-            HTTPStatus.CONFLICT, f"The target {'is switched off' if target else 'was removed'}: it is not called."
-        )
+    if obstacle := delivery.obstacle(target):
+        return problem(HTTPStatus.CONFLICT, f"The target {obstacle}: it is not called.")
     services().replays.one(account, delivery.sort_key)
     return Response(HTTPStatus.ACCEPTED)
 

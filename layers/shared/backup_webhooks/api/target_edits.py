@@ -56,6 +56,9 @@ def with_settings(target: Target, settings: TargetSettings) -> Target:
     }
     if settings.noise is not None:
         given["noise"] = settings.noise.noise()
+    if settings.destination_key is not None or settings.format not in (None, target.format):
+        # A key is for one format, and goes with it.
+        given["destination_key"] = settings.destination_key
     if settings.headers is not None:
         given["headers"] = {name: _header(target, name, value) for name, value in settings.headers.items()}
     return replace(target, **given)

@@ -14,6 +14,7 @@ from backup_webhooks.api.webhook_models import NewSecret, Overlap, Secret, TestO
 from backup_webhooks.delivery import Delivery
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import utc_now
+from backup_webhooks.posting import post
 from backup_webhooks.samples import sample_notice
 from backup_webhooks.signing import current
 from backup_webhooks.stores.deliveries import KEPT_RESPONSE_BYTES
@@ -33,7 +34,7 @@ def send_test(account: Account, event: WebhookEvent, target_id: str) -> TestOutc
     target = known_target(services().configurations.load(account, event), target_id)
     now = utc_now()
     delivery = Delivery.of(sample_notice(account, event, now), target)
-    attempt = services().sender.post(target.url, delivery.body.encode(), delivery.headers(target, now))
+    attempt = post(services().sender, delivery, target, now)
     return TestOutcome(
         delivered=attempt.delivered,
         status=attempt.status,

@@ -17,6 +17,7 @@ from backup_webhooks.signing import SigningSecret, current
 from backup_webhooks.targets import MAX_URL_LENGTH, MOST_TARGETS, DeliveryMode, Target
 
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_LONGEST_KEY = 200
 
 
 class Secret(Model):
@@ -107,7 +108,8 @@ class NoiseModel(Input):
 
 
 class TargetOut(Model):
-    """A target as it is stored. Header values may be secrets and are not told: null stands for each.
+    """A target as it is stored. Header values may be secrets and are not told: null stands for each. Nor is the
+    destination's key, but that there is one.
 
     `secret`: the value of the signing secret, there only in the answer to the request that has added the target.
     """
@@ -115,6 +117,7 @@ class TargetOut(Model):
     target_uri: str
     target_id: str
     format: str
+    has_destination_key: bool
     delivery: DeliveryMode
     enabled: bool
     headers: dict[str, None]
@@ -130,6 +133,7 @@ class TargetOut(Model):
             target_uri=target.url,
             target_id=target.target_id,
             format=target.format,
+            has_destination_key=target.destination_key is not None,
             delivery=target.delivery,
             enabled=target.enabled,
             headers=dict.fromkeys(target.headers),
@@ -170,10 +174,12 @@ class WebhooksOut(Model):
 class TargetSettings(Input):
     """What can be set of a target; what is left out stays as it is, or is the default of a new one.
 
-    `headers`: all custom headers; null as a value keeps the stored one.
+    `destinationKey`: what some formats need beside the URL, such as PagerDuty's routing key. It is never told, and goes
+    when the format is changed. `headers`: all custom headers; null as a value keeps the stored one.
     """
 
     format: Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})] | None = None
+    destination_key: Annotated[str, Field(max_length=_LONGEST_KEY)] | None = None
     delivery: DeliveryMode | None = None
     enabled: StrictBool | None = None
     headers: Annotated[dict[str, str | None], Field(json_schema_extra={"maxProperties": MOST_HEADERS})] | None = None
@@ -193,7 +199,7 @@ class TargetIn(TargetSettings):
         return {name: part for name, part in value.items() if name not in _TOLD_ONLY}
 
 
-_TOLD_ONLY = {"targetId", "secrets", "health", "secret", "links"}
+_TOLD_ONLY = {"targetId", "hasDestinationKey", "secrets", "health", "secret", "links"}
 
 
 class ConfigurationIn(Input):

@@ -1,23 +1,75 @@
-"""Formats: how a notice becomes the JSON body of a POST. A new destination is a new module here.
+"""Formats: how a notice becomes the body of a POST. A new destination is a new module here, listed in `FORMATS`.
 
-A format's module has one function, `payload(notice)`, that answers with a JSON object; it is listed in `FORMATS`.
+A format's module (its name, with `_` for `-`) has `FORMAT`, and may need much or little: it is imported once the format
+is used, and by its name alone it is known before. The body is JSON in each of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 import msgspec
 
 from backup_webhooks.messages import Notice
-from backup_webhooks.payloads import detailed, text
 
-FORMATS: Mapping[str, Callable[[Notice], Mapping[str, str | int]]] = {
-    "text": text.payload,
-    "detailed": detailed.payload,
-}
+FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat", "pagerduty", "ntfy", "cloudevents")
+
+
+# What stands in the place of a destination's key wherever a body is stored or shown.
+HIDDEN = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationKey:
+    """A secret that a destination wants in the body, where others have it in the URL.
+
+    It is kept with the target, and put in when an attempt is made. `field`: where it stands; `called`: in words;
+    `pattern`: all that it may be, which `allowed` says.
+    """
+
+    field: str
+    called: str
+    pattern: str
+    allowed: str
+
+    def put_into(self, body: str, key: str) -> bytes:
+        """The body as it is posted."""
+        return msgspec.json.encode(msgspec.json.decode(body) | {self.field: key})
+
+
+def _any_url(_: str) -> None:
+    """Most destinations have URLs of which nothing is known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a format's module says of it.
+
+    `payload`: the JSON object that a notice becomes, without any key. `url_trouble`: why a URL can't be one of the
+    destination's, as far as it can be told from the URL; None where nothing speaks against it.
+    """
+
+    payload: Callable[[Notice], Mapping[str, Any]]
+    content_type: str = "application/json"
+    key: DestinationKey | None = None
+    url_trouble: Callable[[str], str | None] = _any_url
+
+
+@cache
+def format_named(name: str) -> Format:
+    """The format of that name. A `KeyError` for one that is not in `FORMATS`."""
+    if name not in FORMATS:
+        raise KeyError(name)
+    found: Format = import_module(f"{__name__}.{name.replace('-', '_')}").FORMAT
+    return found
 
 
 def render(format_name: str, notice: Notice) -> bytes:
-    """The body to post, UTF-8 JSON. A `KeyError` for a format that is not in `FORMATS`."""
-    return msgspec.json.encode(FORMATS[format_name](notice))
+    """The body to post, UTF-8 JSON, with its key hidden. A `KeyError` for a format that is not in `FORMATS`."""
+    found = format_named(format_name)
+    key = {found.key.field: HIDDEN} if found.key else {}
+    return msgspec.json.encode(key | dict(found.payload(notice)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backup_webhooks.messages import BackupFinished, BackupRecovered, Notice
 from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.payloads import Format
 from backup_webhooks.payloads.text import finished_date, text
 
 
@@ -32,3 +33,6 @@ def payload(notice: Notice) -> dict[str, str | int]:
             "missed": notice.missed,
         }
     return facts | {"expectedDate": iso_milliseconds(notice.expected_date)}
+
+
+FORMAT = Format(payload)

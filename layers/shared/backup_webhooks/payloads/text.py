@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from backup_webhooks.messages import BackupFinished, BackupRecovered, Notice
 from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.payloads import Format
 
 
 def payload(notice: Notice) -> dict[str, str]:
@@ -45,3 +46,6 @@ def _how_many(notice: BackupRecovered) -> str:
 def finished_date(moment: datetime) -> str:
     """`2018-12-20 01:39:38 UTC`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+FORMAT = Format(payload)

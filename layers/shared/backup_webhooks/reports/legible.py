@@ -35,7 +35,7 @@ def legible(name: str, most: int = MOST) -> str:
     harmless = _HARMFUL.sub(_REPLACEMENT, name)
     if len(harmless) <= most:
         return harmless
-    return harmless[: _cut(harmless, most - len(_ELLIPSIS))].rstrip() + _ELLIPSIS
+    return harmless[: boundary(harmless, most - len(_ELLIPSIS))].rstrip() + _ELLIPSIS
 
 
 def isolated(name: str, most: int = MOST) -> str:
@@ -49,8 +49,8 @@ def isolated(name: str, most: int = MOST) -> str:
     return f"\u2068{shown}\u2069"
 
 
-def _cut(name: str, position: int) -> int:
-    """The last place up to `position` at which no character is torn from its accents."""
+def boundary(name: str, position: int) -> int:
+    """Where to cut: the last place up to `position` at which no character is torn from its accents."""
     for place in range(position, max(position - _LONGEST_SEQUENCE, 0), -1):
         if not _continues(name[place]):
             return place

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _SETTINGS = (
-    "SET #url = :url, #format = :format, #delivery = :delivery, #enabled = :enabled, #headers = :headers, "
-    "#noise = :noise"
+    "SET #url = :url, #format = :format, destinationKey = :destinationKey, #delivery = :delivery, "
+    "#enabled = :enabled, #headers = :headers, #noise = :noise"
 )
 _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReason, slow"
 _SWITCHED_OFF = "switchedOffAt, switchedOffReason"

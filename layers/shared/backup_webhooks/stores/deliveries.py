@@ -69,7 +69,10 @@ _FREE = (
     "attribute_not_exists(delivery) OR (#state <> :claimed AND attempts < :attempt) "
     "OR (#state = :claimed AND claimedUntil < :now AND attempts <= :attempt)"
 )
-_ENTRY = "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, body = :body, "
+_ENTRY = (
+    "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, "
+    "body = :body, #format = :format, "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class DeliveriesStore:
                     "claimedUntil = :until, claimedAt = :claimedAt, expiresAt = :expiresAt "
                     "REMOVE retryAt, undeliveredOf, givenUpAt"
                 ),
-                ExpressionAttributeNames={"#state": "state", "#url": "url"},
+                ExpressionAttributeNames={"#state": "state", "#url": "url", "#format": "format"},
                 ExpressionAttributeValues=to_item(
                     self._values(order, now)
                     | {
@@ -162,7 +165,7 @@ class DeliveriesStore:
                     "expiresAt = :expiresAt, undeliveredOf = :account, givenUpAt = :givenUpAt "
                     "REMOVE retryAt, claimToken, claimedUntil"
                 ),
-                ExpressionAttributeNames={"#state": "state", "#error": "error"},
+                ExpressionAttributeNames={"#state": "state", "#error": "error", "#format": "format"},
                 ExpressionAttributeValues=to_item(
                     self._values(order, now)
                     | {
@@ -219,6 +222,7 @@ class DeliveriesStore:
             ":targetId": delivery.target_id,
             ":webhookId": delivery.webhook_id,
             ":body": delivery.body,
+            ":format": delivery.format,
             ":expiresAt": int((now + self.retention).timestamp()),
         }
 

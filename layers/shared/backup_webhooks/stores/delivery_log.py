@@ -202,6 +202,8 @@ def _logged(item: dict[str, Any]) -> Logged:
             occurred_at=Moment.parse(occurred_at),
             subject_id=subject_id,
             body=item["body"],
+            # Of entries from before deliveries told it.
+            format=item.get("format", "text"),
         ),
         standing=standing_of(item),
         url=item.get("url"),

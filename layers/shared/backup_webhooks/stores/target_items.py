@@ -49,6 +49,7 @@ def settings_of(target: Target) -> dict[str, Any]:
     return {
         "url": target.url,
         "format": target.format,
+        "destinationKey": target.destination_key,
         "delivery": str(target.delivery),
         "enabled": target.enabled,
         "headers": dict(target.headers),
@@ -69,6 +70,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         event=WebhookEvent(event),
         url=fields["url"],
         format=fields["format"],
+        destination_key=fields.get("destinationKey"),
         delivery=DeliveryMode(fields["delivery"]),
         enabled=fields["enabled"],
         headers=fields.get("headers", {}),

@@ -1,0 +1,41 @@
+"""What a format makes of an event, before anybody has set it for a target."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from backup_webhooks.api.access import Account
+from backup_webhooks.api.answers import READS
+from backup_webhooks.api.models import Model
+from backup_webhooks.errors import InvalidField
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import utc_now
+from backup_webhooks.payloads import FORMATS, format_named, render
+from backup_webhooks.samples import sample_notice
+
+router = Router()
+
+
+class Preview(Model):
+    """The body that a test message of the event would have now, and its content type.
+
+    `***` stands where the destination's key is put in.
+    """
+
+    format: str
+    content_type: str
+    body: str
+
+
+@router.get("/v2/webhooks/<account>/<event>/preview", summary="What a format posts", responses=READS)
+def preview(
+    account: Account, event: WebhookEvent, format: Annotated[str, Query(json_schema_extra={"enum": list(FORMATS)})]
+) -> Preview:
+    """A sample of the event in that format. Nothing is posted."""
+    if format not in FORMATS:
+        raise InvalidField("format", f"allowed: {', '.join(FORMATS)}")
+    body = render(format, sample_notice(account, event, utc_now())).decode()
+    return Preview(format=format, content_type=format_named(format).content_type, body=body)

@@ -1,0 +1,116 @@
+"""A notice as people are shown it in a chat: one value for all of these formats, which say it in their own ways.
+
+Names from outside are made harmless for a reader here (`legible`); what is markup to a destination is its module's to
+escape. What has more to tell than a single backup is another card with more facts, and no format need know of it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from backup_webhooks.messages import BackupFinished, Notice, WebhookEvent
+from backup_webhooks.payloads.text import finished_date, text
+from backup_webhooks.reports.legible import isolated, legible
+
+# The longest that messages take (`messages.Name`): nothing is cut here.
+_LONGEST = 500
+_NOTHING_TO_SEE = "\ufffd"
+
+
+class Severity(StrEnum):
+    """How bad the news is, which each destination has a colour or a word of its own for."""
+
+    BAD = "bad"
+    WARNING = "warning"
+    GOOD = "good"
+
+
+# The page's, which are told apart from white and from black.
+COLOURS: Mapping[Severity, str] = {Severity.BAD: "#c9372c", Severity.WARNING: "#d08a12", Severity.GOOD: "#2f9e62"}
+
+_NEWS: Mapping[WebhookEvent | None, tuple[str, Severity]] = {
+    WebhookEvent.FAILURE: ("Backup failed", Severity.BAD),
+    WebhookEvent.PARTIAL_SUCCESS: ("Backup partly succeeded", Severity.WARNING),
+    WebhookEvent.MISSING: ("Backup missed", Severity.BAD),
+    WebhookEvent.SUCCESS: ("Backup succeeded", Severity.GOOD),
+}
+
+type Fact = tuple[str, str]
+"""A label, in our own words, and a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is shown. `title`: our own words alone; `subject`: whom it is about; `summary`: all of it as one sentence.
+
+    No text is blank: destinations refuse a field that is.
+    """
+
+    title: str
+    severity: Severity
+    subject: str
+    facts: Sequence[Fact]
+    summary: str
+
+    @property
+    def heading(self) -> str:
+        """`Backup failed: SERVER`."""
+        return f"{self.title}: {isolated(self.subject, _LONGEST)}"
+
+    def first(self, count: int) -> Card:
+        """The card with so many of its facts, and a last one that says how many there are besides."""
+        return replace(self, facts=[*self.facts[:count], ("Not shown", f"{len(self.facts) - count:,} more")])
+
+
+def card_of(notice: Notice) -> Card:
+    """The notice of one backup."""
+    title, severity = _NEWS[notice.webhook_event]
+    facts = [
+        ("Account", notice.account_alias),
+        ("Server", notice.server_id),
+        ("Account policy", notice.account_policy_name),
+        ("Storage region", notice.storage_region),
+    ]
+    if isinstance(notice, BackupFinished):
+        facts += [
+            ("Restore point", notice.restore_point_id),
+            ("Started", finished_date(notice.backup_started_date)),
+            ("Finished", finished_date(notice.backup_finished_date)),
+        ]
+    else:
+        facts += [("Server policy", notice.server_policy_id), ("Expected", finished_date(notice.expected_date))]
+    return Card(
+        title=title,
+        severity=severity,
+        subject=_shown(notice.server_id),
+        facts=[(label, _shown(value)) for label, value in facts],
+        summary=text(_isolated(notice)),
+    )
+
+
+def fitted[M](card: Card, message_of: Callable[[Card], M], fits: Callable[[M], bool]) -> M:
+    """The message of the card, with as many of its facts as fit."""
+    message = message_of(card)
+    if fits(message):
+        return message
+    too_many = bisect_left(range(len(card.facts)), True, key=lambda count: not fits(message_of(card.first(count))))
+    return message_of(card.first(max(too_many - 1, 0)))
+
+
+def _shown(name: str) -> str:
+    shown = legible(name, _LONGEST)
+    return shown if shown.strip() else _NOTHING_TO_SEE
+
+
+def _isolated(notice: Notice) -> Notice:
+    """The notice with its names as they can stand in a line of text."""
+    names: dict[str, Any] = {
+        name: isolated(value, _LONGEST) for name, value in msgspec.structs.asdict(notice).items() if type(value) is str
+    }
+    return msgspec.structs.replace(notice, **names)

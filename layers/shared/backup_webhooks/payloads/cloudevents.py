@@ -1,0 +1,45 @@
+"""The format `cloudevents`: CloudEvents 1.0 in structured mode, with the facts of `detailed` as its data.
+
+github.com/cloudevents/spec: `spec.md`, `json-format.md`. An event is told apart by `source` and
+`id`, which every target and every attempt have in common. Attributes may not hold Unicode's noncharacters, which names
+may. 64 KiB are what each intermediary has to forward; an event here has some 10 KiB at most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+from urllib.parse import quote
+
+from backup_webhooks.messages import Notice
+from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.payloads import Format, detailed
+
+# The reverse of the domain under which the service documents its events.
+_TYPE_PREFIX = "io.ctl.simplebackup."
+_NONCHARACTERS = re.compile(
+    "[\ufdd0-\ufdef" + "".join(chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]"
+)
+
+
+def payload(notice: Notice) -> dict[str, Any]:
+    """The event. `subject` is the server, by which a receiver may choose."""
+    occurred_at = iso_milliseconds(notice.occurred_at)
+    return {
+        "specversion": "1.0",
+        "id": _id("#".join((notice.account_alias, occurred_at, str(notice.webhook_event), notice.subject_id))),
+        "source": f"/simple-backup/accounts/{quote(notice.account_alias, safe='')}",
+        "type": f"{_TYPE_PREFIX}{notice.webhook_event}",
+        "subject": _NONCHARACTERS.sub("\ufffd", notice.server_id),
+        "time": occurred_at,
+        "datacontenttype": "application/json",
+        "data": detailed.payload(notice),
+    }
+
+
+def _id(event: str) -> str:
+    return hashlib.sha256(event.encode()).hexdigest()[:32]
+
+
+FORMAT = Format(payload, content_type="application/cloudevents+json")

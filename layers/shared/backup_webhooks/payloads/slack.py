@@ -1,0 +1,63 @@
+"""The format `slack`: a message of Block Kit with a bar in the colour of the news, for an incoming webhook.
+
+Limits, by Slack's reference (docs.slack.dev/reference/block-kit): a header 150 characters, a text object 3,000, a
+section's fields ten of 2,000 each, 50 blocks a message. Names are `plain_text`, in which Slack looks for no mentions,
+links, markup or `:emoji:`; `&`, `<` and `>` are escaped in every text, as "Formatting text for app surfaces" asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import batched
+from typing import Any
+
+from backup_webhooks.messages import Notice
+from backup_webhooks.payloads import Format
+from backup_webhooks.payloads.card import COLOURS, Card, Fact, card_of, fitted
+from backup_webhooks.payloads.lengths import cut, utf16_units
+from backup_webhooks.payloads.markup import escape_tags
+
+LONGEST_HEADER, LONGEST_TEXT, LONGEST_FIELD = 150, 3000, 2000
+# Of each fact a field for the label and one beside it for the value; besides the sections there is the header.
+FACTS_A_SECTION, MOST_SECTIONS = 5, 49
+
+
+def payload(notice: Notice) -> dict[str, Any]:
+    """The message of one backup."""
+    return message(card_of(notice))
+
+
+def message(card: Card) -> dict[str, Any]:
+    """The message, with as many facts as 50 blocks hold."""
+    return fitted(card, _message, lambda whole: len(whole["attachments"][0]["blocks"]) <= MOST_SECTIONS)
+
+
+def _message(card: Card) -> dict[str, Any]:
+    return {
+        # Where blocks can't be shown: in a notification, and to a screen reader.
+        "text": _escaped(card.summary, LONGEST_TEXT),
+        "mrkdwn": False,
+        "blocks": [{"type": "header", "text": _plain(card.heading, LONGEST_HEADER)}],
+        "attachments": [{"color": COLOURS[card.severity], "blocks": list(_sections(card))}],
+    }
+
+
+def _sections(card: Card) -> Iterator[dict[str, Any]]:
+    for facts in batched(card.facts, FACTS_A_SECTION, strict=False):
+        yield {"type": "section", "fields": [field for fact in facts for field in _fields(fact)]}
+
+
+def _fields(fact: Fact) -> tuple[dict[str, Any], dict[str, Any]]:
+    label, value = fact
+    return {"type": "mrkdwn", "text": f"*{label}*"}, _plain(value, LONGEST_FIELD)
+
+
+def _plain(text: str, most: int) -> dict[str, Any]:
+    return {"type": "plain_text", "text": _escaped(text, most), "emoji": False}
+
+
+def _escaped(text: str, most: int) -> str:
+    return escape_tags(cut(text, most, lambda part: utf16_units(escape_tags(part))))
+
+
+FORMAT = Format(payload)

@@ -1,0 +1,89 @@
+"""The format `teams`: an Adaptive Card in a message, as the webhooks of Power Automate's Workflows take it.
+
+Limits: about 28 KB a message (learn.microsoft.com, "Limits and specifications for Microsoft Teams"; the page on
+incoming webhooks says the same). Whether that is counted in UTF-8 or in UTF-16 is not said, and either has been met:
+here both stay below. All text is in RichTextBlocks, whose runs have no Markdown (adaptivecards.io, "TextRun"): what a
+name holds is shown as it is, and mentions need a list of entities that is not there. RichTextBlock came with 1.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from backup_webhooks.messages import Notice
+from backup_webhooks.payloads import Format
+from backup_webhooks.payloads.card import Card, Fact, Severity, card_of, fitted
+
+MOST_BYTES = 28_000
+# `{{DATE(…)}}` is replaced by a date; not if its braces stand in two runs.
+_WITHIN_BRACES = re.compile(r"(?<=\{)(?=\{)")
+_STYLES: Mapping[Severity, str] = {
+    Severity.BAD: "attention",
+    Severity.WARNING: "warning",
+    Severity.GOOD: "good",
+}
+
+
+def payload(notice: Notice) -> dict[str, Any]:
+    """The message of one backup."""
+    return message(card_of(notice))
+
+
+def message(card: Card) -> dict[str, Any]:
+    """The message, with as many facts as 28 KB hold."""
+    return fitted(card, _message, lambda whole: size(whole) <= MOST_BYTES)
+
+
+def size(whole: Mapping[str, Any]) -> int:
+    """Its bytes in UTF-8 or in UTF-16, whichever are more."""
+    body = msgspec.json.encode(whole)
+    return max(len(body), len(body.decode().encode("utf-16-le")))
+
+
+def _message(card: Card) -> dict[str, Any]:
+    return {
+        "type": "message",
+        "attachments": [
+            {
+                "contentType": "application/vnd.microsoft.card.adaptive",
+                "contentUrl": None,
+                "content": {
+                    "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+                    "type": "AdaptiveCard",
+                    "version": "1.2",
+                    "msteams": {"width": "Full"},
+                    "body": [_head(card), *map(_fact, card.facts)],
+                },
+            }
+        ],
+    }
+
+
+def _head(card: Card) -> dict[str, Any]:
+    title = {"type": "TextRun", "text": card.title, "weight": "Bolder", "size": "Large"}
+    return {
+        "type": "Container",
+        "style": _STYLES[card.severity],
+        "bleed": True,
+        "items": [_text(title), _text(*_runs(card.subject))],
+    }
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    label, value = fact
+    return _text({"type": "TextRun", "text": f"{label}: ", "weight": "Bolder"}, *_runs(value))
+
+
+def _runs(name: str) -> list[dict[str, Any]]:
+    return [{"type": "TextRun", "text": part} for part in _WITHIN_BRACES.split(name)]
+
+
+def _text(*runs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": list(runs)}
+
+
+FORMAT = Format(payload)
