@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backup_webhooks.messages import BackupFinished, BackupMissed, Notice, parse_message
+from backup_webhooks.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, parse_message
 from backup_webhooks.payloads import FORMATS, render
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "data" / "payloads"
@@ -33,9 +33,11 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
     "partial-success": ("backup-partial-success.json", {}),
     "missing": ("backup-missed.json", {}),
     "success": ("backup-success.json", {}),
+    "recovered": ("backup-recovered.json", {}),
     "failure-hostile": ("backup-failed.json", HOSTILE),
     "missing-hostile": ("backup-missed.json", HOSTILE),
     "success-hostile": ("backup-success.json", HOSTILE),
+    "recovered-hostile": ("backup-recovered.json", HOSTILE),
     "failure-invisible": ("backup-failed.json", INVISIBLE),
 }
 
@@ -44,7 +46,7 @@ def notice(name: str, **changes: Any) -> Notice:
     """The notice in one of the sample events, with fields changed."""
     record = json.loads((EVENTS / name).read_text(encoding="utf-8"))["Records"][0]
     message = parse_message(json.dumps(json.loads(record["body"]) | changes))
-    assert isinstance(message, BackupFinished | BackupMissed)
+    assert isinstance(message, BackupFinished | BackupMissed | BackupRecovered)
     return message
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from backup_webhooks.messages import BackupFinished, Notice, WebhookEvent
-from backup_webhooks.payloads.text import finished_date, text
+from backup_webhooks.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, WebhookEvent
+from backup_webhooks.payloads.text import finished_date, how_many, text
 from backup_webhooks.reports.legible import isolated, legible
 
 # The longest that messages take (`messages.Name`): nothing is cut here.
@@ -39,6 +39,7 @@ _NEWS: Mapping[WebhookEvent | None, tuple[str, Severity]] = {
     WebhookEvent.PARTIAL_SUCCESS: ("Backup partly succeeded", Severity.WARNING),
     WebhookEvent.MISSING: ("Backup missed", Severity.BAD),
     WebhookEvent.SUCCESS: ("Backup succeeded", Severity.GOOD),
+    WebhookEvent.RECOVERED: ("Backups recovered", Severity.GOOD),
 }
 
 type Fact = tuple[str, str]
@@ -77,14 +78,22 @@ def card_of(notice: Notice) -> Card:
         ("Account policy", notice.account_policy_name),
         ("Storage region", notice.storage_region),
     ]
-    if isinstance(notice, BackupFinished):
-        facts += [
-            ("Restore point", notice.restore_point_id),
-            ("Started", finished_date(notice.backup_started_date)),
-            ("Finished", finished_date(notice.backup_finished_date)),
-        ]
-    else:
-        facts += [("Server policy", notice.server_policy_id), ("Expected", finished_date(notice.expected_date))]
+    match notice:
+        case BackupFinished():
+            facts += [
+                ("Restore point", notice.restore_point_id),
+                ("Started", finished_date(notice.backup_started_date)),
+                ("Finished", finished_date(notice.backup_finished_date)),
+            ]
+        case BackupRecovered():
+            facts += [
+                ("Restore point", notice.restore_point_id),
+                ("Finished", finished_date(notice.backup_finished_date)),
+                ("After", how_many(notice)),
+                ("Failing since", finished_date(notice.failing_since_date)),
+            ]
+        case BackupMissed():
+            facts += [("Server policy", notice.server_policy_id), ("Expected", finished_date(notice.expected_date))]
     return Card(
         title=title,
         severity=severity,

@@ -27,7 +27,7 @@ def text(notice: Notice) -> str:
         return (
             f"{notice.server_id} recovered with restore point [{notice.restore_point_id}]"
             f" at {finished_date(notice.backup_finished_date)} for policy [{notice.account_policy_name}]"
-            f" with server policy id [{notice.server_policy_id}], after {_how_many(notice)}"
+            f" with server policy id [{notice.server_policy_id}], after {how_many(notice)}"
             f" since {finished_date(notice.failing_since_date)}"
         )
     return (
@@ -37,7 +37,7 @@ def text(notice: Notice) -> str:
     )
 
 
-def _how_many(notice: BackupRecovered) -> str:
+def how_many(notice: BackupRecovered) -> str:
     """`2 failed and 1 missed backup`."""
     counts = [f"{count} {how}" for count, how in ((notice.failed, "failed"), (notice.missed, "missed")) if count]
     return f"{' and '.join(counts)} backup{'' if notice.failed + notice.missed == 1 else 's'}"
