@@ -202,7 +202,7 @@ class DeliveriesStore:
                     f"SET {_ENTRY} #url = :url, #state = :held, attempts = :attempt, #error = :error, "
                     "expiresAt = :expiresAt"
                 ),
-                ExpressionAttributeNames={"#state": "state", "#error": "error", "#url": "url"},
+                ExpressionAttributeNames={"#state": "state", "#error": "error", "#url": "url", "#format": "format"},
                 ExpressionAttributeValues=to_item(
                     {name: value for name, value in values.items() if name not in (":claimed", ":now")}
                 ),
