@@ -97,6 +97,6 @@ function previewNodes({ format, contentType, body }) {
   const words = `What a test of this event posts as ${labelOf(format)}, under content-type ${contentType}.`;
   return [
     h('p', { class: 'hint' }, key ? `${words} The ${key.label.toLowerCase()} takes the place of ***.` : words),
-    h('pre', { tabindex: 0, role: 'region', 'aria-label': `Preview, ${labelOf(format)}` }, pretty(body)),
+    h('pre', { tabindex: 0, role: 'group', 'aria-label': `Preview, ${labelOf(format)}` }, pretty(body)),
   ];
 }
