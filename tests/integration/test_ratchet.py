@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.noise import Noise
 from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.stores.server_policies import ServerPoliciesStore, shard_of
 from backup_webhooks.targets import DeliveryMode
@@ -46,10 +47,11 @@ def small_world(
     handler_at: Callable[..., Invoke], new_queue: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Invoke]:
     """Makes handlers whose queues are the test's own; `email`: whether this installation sends any."""
-    retries, notices = new_queue(), new_queue()
+    events, retries, notices = (new_queue() for _ in range(3))
 
     def make(function: str, *, email: bool = True) -> Invoke:
         handler = handler_at(function)
+        monkeypatch.setenv("BACKUP_EVENTS_QUEUE_URL", events)
         monkeypatch.setenv("RETRY_QUEUE_URL", retries)
         monkeypatch.setenv("EMAIL_NOTICES_QUEUE_URL", notices if email else "")
         return handler
@@ -125,6 +127,49 @@ def test_a_second_target_costs_a_claim_and_an_outcome(
 
     made.actions.subtract(CALLS["a success, posted"])
     assert beyond_none(made.actions) == CALLS["a second target of the same event"], GROWN
+
+
+def after_a_failure(account: Account, status: str) -> list[str]:
+    """A night that failed, and the next."""
+    night = {"backupStartedDate": "2018-12-21T01:00:00Z", "backupFinishedDate": "2018-12-21T01:39:38Z"}
+    return [ended(account, "FAILED"), json.dumps(json.loads(ended(account, status)) | night)]
+
+
+def test_a_recovery_is_a_message_and_a_notification_of_its_own(
+    account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
+) -> None:
+    account.set_target(SUCCESS, receiver.url)
+    account.set_target(WebhookEvent.RECOVERED, receiver.url)
+    failure, success_after = after_a_failure(account, "SUCCESS")
+    small_world("notifier", email=False)(failure)
+
+    notifier = small_world("notifier", email=False)
+    with made.counted():
+        notifier(success_after)
+    assert made.actions == CALLS["a success that ends a failure, posted"], GROWN
+
+    made.actions.clear()
+    recovered = json.loads(success_after) | {"type": "BackupRecovered", "failed": 1, "missed": 0}
+    notifier = small_world("notifier", email=False)
+    with made.counted():
+        notifier(json.dumps(recovered | {"failingSinceDate": "2018-12-20T01:39:38Z"}))
+    assert made.actions == CALLS["a recovery, posted"], GROWN
+    assert len(receiver.posts) == 2
+
+
+def test_what_is_held_back_costs_a_write(
+    account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
+) -> None:
+    account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True))
+    first, second = after_a_failure(account, "FAILED")
+    small_world("notifier", email=False)(first)
+
+    notifier = small_world("notifier", email=False)
+    with made.counted():
+        notifier(second)
+
+    assert made.actions == CALLS["a failure that is held back, where no e-mail is sent"], GROWN
+    assert len(receiver.posts) == 1
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,9 @@ CALLS: Mapping[str, Calls] = {
     "a failure, posted, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY),
     "a failure, posted, where e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, _TOLD_BY_EMAIL),
     "a second target of the same event": _DELIVERY,
+    "a success that ends a failure, posted": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, {"sqs:SendMessage": 1}),
+    "a recovery, posted": _sum(_TARGETS, _DELIVERY),
+    "a failure that is held back, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, {"dynamodb:UpdateItem": 1}),
     "a cancelled backup": _sum(_KEPT, _POLICY),
     "a start": _POLICY,
     "ten successes of one account, posted, in one batch": _sum(
