@@ -125,6 +125,16 @@ class TestInAnAttempt:
         captured = capfd.readouterr()
         assert KEY not in captured.out + captured.err + str(entry)
 
+    def test_an_answer_that_breaks_off_in_the_midst_of_it_is_kept_without_the_part(
+        self, account: Account, notifier: Invoke
+    ) -> None:
+        with Receiver(lambda post: (400, {}, f"no such key: {KEY[:20]}".encode())) as receiver:
+            account.set_target(FAILURE, receiver.url, **PAGERDUTY)
+            notifier(finished(account.alias))
+
+        (entry,) = account.deliveries()
+        assert entry["response"] == "no such key: " + "*" * 20
+
     def test_it_is_in_no_queue_while_a_retry_waits_and_the_one_of_then_is_posted(
         self, account: Account, world: RetryWorld
     ) -> None:

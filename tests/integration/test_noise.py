@@ -127,33 +127,28 @@ def test_a_recovery_is_posted_once_though_all_messages_come_twice(
     assert len(receiver.posts) == 1
 
 
-def test_a_recovery_is_told_though_what_is_known_could_not_be_stored_at_first(
+def test_a_recovery_is_told_though_its_message_could_not_be_sent_at_first(
     account: Account,
     handler_at: Callable[..., Invoke],
-    dynamodb_proxy: FaultProxy,
+    sqs_proxy: FaultProxy,
     monkeypatch: pytest.MonkeyPatch,
     queue: str,
     stack: Stack,
     night: Callable[[int, str], str],
 ) -> None:
-    """The message that tells it goes out before that: it may be told twice, and is posted once, but never lost."""
-    notifier = handler_at("notifier", dynamodb_url=dynamodb_proxy.url)
+    """What is stored by then, as where the function was killed between the two, does not make it forgotten."""
+    notifier = handler_at("notifier", sqs_url=sqs_proxy.url)
     monkeypatch.setenv("BACKUP_EVENTS_QUEUE_URL", queue)
+    monkeypatch.setenv("EMAIL_NOTICES_QUEUE_URL", "")
     notifier(night(1, "FAILED"))
-    table = stack.outputs["ServerPoliciesTableName"]
-    dynamodb_proxy.behaviour = lambda call: (
-        internal_server_error()
-        if call.operation == "PutItem" and call.parameters["TableName"] == table
-        else call.forward()
-    )
+    sqs_proxy.behaviour = lambda call: internal_server_error()
     assert failed_ids(notifier(night(2, "SUCCESS"))) == ["message-0"]
-    dynamodb_proxy.behaviour = lambda call: call.forward()
+
+    sqs_proxy.behaviour = lambda call: call.forward()
     assert failed_ids(notifier(night(2, "SUCCESS"))) == []
 
-    sqs = stack.client("sqs")
-    told = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
-    assert [json.loads(one["Body"])["type"] for one in told] == ["BackupRecovered"] * 2
-    assert len({one["Body"] for one in told}) == 1
+    (told,) = stack.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(told["Body"])["type"] == "BackupRecovered"
 
 
 def test_of_changes_alone_the_first_failure_and_the_success_after_it_are_posted(
@@ -249,16 +244,20 @@ def test_what_was_claimed_before_is_not_held_back_later(
     assert [state for state, _ in states(account, 1)] == ["delivered"]
 
 
-def test_where_the_books_fail_nothing_is_judged_and_the_message_comes_again(
+@pytest.mark.parametrize(("status", "posted"), [("FAILED", ["/all", "/changes"]), ("SUCCESS", ["/all"])])
+def test_where_the_books_fail_a_failure_is_told_and_a_success_waits_for_them(
     account: Account,
     handler_at: Callable[..., Invoke],
     dynamodb_proxy: FaultProxy,
     stack: Stack,
     night: Callable[[int, str], str],
     receiver: Receiver,
+    status: str,
+    posted: list[str],
 ) -> None:
-    account.set_target(FAILURE, f"{receiver.url}/all")
-    account.set_target(FAILURE, f"{receiver.url}/changes", noise=CHANGES)
+    event = FAILURE if status == "FAILED" else SUCCESS
+    account.set_target(event, f"{receiver.url}/all")
+    account.set_target(event, f"{receiver.url}/changes", noise=CHANGES)
     notifier = handler_at("notifier", dynamodb_url=dynamodb_proxy.url)
     table = stack.outputs["ServerPoliciesTableName"]
     dynamodb_proxy.behaviour = lambda call: (
@@ -266,9 +265,32 @@ def test_where_the_books_fail_nothing_is_judged_and_the_message_comes_again(
         if call.operation == "GetItem" and call.parameters["TableName"] == table
         else call.forward()
     )
-    assert failed_ids(notifier(night(1, "FAILED"))) == ["message-0"]
-    assert [post.path for post in receiver.posts] == ["/all"]
+    assert failed_ids(notifier(night(1, status))) == ["message-0"]
+    assert sorted(post.path for post in receiver.posts) == posted
 
     dynamodb_proxy.behaviour = lambda call: call.forward()
-    assert failed_ids(notifier(night(1, "FAILED"))) == []
-    assert sorted(post.path for post in receiver.posts) == ["/all", "/changes"]
+    assert failed_ids(notifier(night(1, status))) == []
+    assert sorted(post.path for post in receiver.posts) == posted
+
+
+def test_a_target_that_fails_is_told_of_each_as_the_first_may_not_have_arrived(
+    account: Account, notify: Callable[..., None], night: Callable[[int, str], str]
+) -> None:
+    with Receiver(lambda post: 503 if len(receiver.posts) < 2 else None) as receiver:
+        account.set_target(FAILURE, receiver.url, noise=CHANGES)
+        for day in (1, 2, 3, 4):
+            notify(night(day, "FAILED"))
+
+    assert [text.partition("rp-")[2][:1] for text in texts(receiver)] == ["1", "2"]
+
+
+def test_in_quiet_hours_good_news_closes_an_incident_all_the_same(
+    account: Account, notify: Callable[..., None], night: Callable[[int, str], str], receiver: Receiver
+) -> None:
+    quiet = Noise(quiet_hours=quiet_now())
+    account.set_target(SUCCESS, receiver.url, format="pagerduty", destination_key="k" * 32, noise=quiet)
+
+    notify(night(1, "SUCCESS"))
+
+    (post,) = receiver.posts
+    assert json.loads(post.body)["event_action"] == "resolve"

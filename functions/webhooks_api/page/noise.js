@@ -2,6 +2,15 @@ import { field, h } from './dom.js';
 import { READERS_ZONE } from './format.js';
 
 const MOST_REMIND_HOURS = 720;
+const FIRST_OF_ITS_KIND = 'Only the first since the last success of the same backup. That it is over is told by Backup Recovered, or by Backup Success. If the first may be lost, choose retries or reminders.';
+/** What is told of each event where only changes are wanted. */
+const CHANGES = {
+  'Backup.Failure': FIRST_OF_ITS_KIND,
+  'Backup.PartialSuccess': FIRST_OF_ITS_KIND,
+  'Backup.Missing': FIRST_OF_ITS_KIND,
+  'Backup.Success': 'Only the first after a failure, a partial success or a miss.',
+  'Backup.Recovered': 'Each recovery is a change: this leaves nothing out.',
+};
 const USUAL_NIGHT = { from: '22:00', until: '07:00' };
 
 /** What is stored of a target for which nothing is held back. */
@@ -9,14 +18,17 @@ export const ALL_IS_SENT = { changesOnly: false, remindHours: null, quietHours: 
 
 /** The settings by which a target is told less. What they say is a value like `ALL_IS_SENT`. */
 export class NoiseSettings {
-  /** @param {() => void} changed called at each change */
-  constructor(changed) {
+  /**
+   * @param {string} event
+   * @param {() => void} changed called at each change
+   */
+  constructor(event, changed) {
     const check = (label, hint) => field(label, h('input', { type: 'checkbox', onchange: () => { this.reflect(); changed(); } }), { hint, className: 'check' });
-    this.changesOnly = check('Only changes', 'The first failure, and the recovery: nothing that was so before.');
+    this.changesOnly = check('Only changes', CHANGES[event]);
     this.remind = field('Remind every … hours while it lasts', h('input', {
       type: 'number', min: 1, max: MOST_REMIND_HOURS, step: 1, inputmode: 'numeric', placeholder: 'never', oninput: changed,
-    }), { hint: 'With the next failure or miss after so many hours.', className: 'narrow' });
-    this.quiet = check('Quiet hours', 'Only failures and misses are sent then.');
+    }), { hint: 'With the next one after so many hours.', className: 'narrow' });
+    this.quiet = check('Quiet hours', 'Only failures and misses are sent then, and retries of what was sent before.');
     this.from = field('From', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
     this.until = field('Until', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
     this.zone = field('Time zone', h('input', { autocomplete: 'off', spellcheck: 'false', oninput: changed }));
@@ -66,7 +78,9 @@ export class NoiseSettings {
   /** @returns {?HTMLElement} the first control to be mended, of what can be told without asking the service */
   firstGap() {
     const { remindHours, quietHours } = this.value();
-    if (remindHours !== null && !(Number.isInteger(remindHours) && remindHours >= 1 && remindHours <= MOST_REMIND_HOURS)) {
+    // A browser that takes letters tells of no value then.
+    const usable = remindHours === null || (Number.isInteger(remindHours) && remindHours >= 1 && remindHours <= MOST_REMIND_HOURS);
+    if (this.remind.control.validity.badInput || !usable) {
       return this.complain('remindHours', `Whole hours from 1 to ${MOST_REMIND_HOURS}, or nothing.`);
     }
     for (const name of ['from', 'until']) {

@@ -30,7 +30,7 @@ export class TargetRow {
     this.destination = new Destination({ ...card, changed: () => this.changed() });
     this.buildSettings();
     this.headers = new CustomHeaders(() => this.changed());
-    this.noise = new NoiseSettings(() => this.changed());
+    this.noise = new NoiseSettings(card.event, () => this.changed());
     this.secrets = new SigningSecrets({ ...card, onSecret: (secret, secrets) => this.adoptSecret(secret, secrets) });
     this.secretPlace = h('div', {});
     this.health = h('div', { class: 'health' });
@@ -103,7 +103,8 @@ export class TargetRow {
 
   /** Nothing has been typed into a new row. */
   isBlank() {
-    return !this.stored && !this.url.control.value.trim() && this.headers.pairs().length === 0;
+    const { targetUri, destinationKey, noise, headers } = this.draft();
+    return !this.stored && !targetUri && !destinationKey && headers.length === 0 && JSON.stringify(noise) === JSON.stringify(ALL_IS_SENT);
   }
 
   hasStoredUrl() {

@@ -66,11 +66,16 @@ class Noise:
     remind_hours: int | None = None
     quiet_hours: QuietHours | None = None
 
-    def hold_back(self, event: WebhookEvent, at: datetime, repetition: Repetition | None, now: datetime) -> str | None:
-        """Why a notice of an event at that time is not to be sent now; None where it is."""
+    def hold_back(
+        self, event: WebhookEvent, at: datetime, repetition: Repetition | None, now: datetime, *, is_loud: bool = True
+    ) -> str | None:
+        """Why a notice of an event at that time is not to be sent now; None where it is.
+
+        `is_loud`: whether good news makes a sound at its destination; it doesn't where it closes an incident.
+        """
         if self.changes_only and repetition and not self._reminds(at, repetition):
             return f"nothing new since {iso_milliseconds(repetition.since)}" if repetition.since else "nothing new"
-        if self.quiet_hours and event not in _NEVER_QUIET and now in self.quiet_hours:
+        if self.quiet_hours and is_loud and event not in _NEVER_QUIET and now in self.quiet_hours:
             return f"quiet hours: {self.quiet_hours}"
         return None
 

@@ -25,14 +25,17 @@ from backup_webhooks.messages import (
     Heartbeat,
     Notice,
     ServerPolicyChanged,
+    WebhookEvent,
     parse_message,
 )
 from backup_webhooks.moments import Clock, Moment, utc_now
 from backup_webhooks.noise import Noise, Repetition
+from backup_webhooks.payloads import format_named
 from backup_webhooks.recorder import Recorder
 from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.reports.notices_queue import EmailNoticesQueue
 from backup_webhooks.sender import Attempt
+from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.settings import NotifierSettings
 from backup_webhooks.stores.backups import BackupsStore
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
@@ -126,7 +129,7 @@ class Notifier:
                 recorded = self._threads.submit(self.recorder.record, message)
                 try:
                     # But where he wants to hear of changes alone: the books know what is one.
-                    return self._notify(message, deadline, lambda: recorded.result().repetition(message))
+                    return self._notify(message, deadline, lambda: _repetition_by(recorded, message))
                 finally:
                     books: list[Future[Any]] = [kept, recorded]
                     _all_done(books)
@@ -160,7 +163,7 @@ class Notifier:
     ) -> Outcome | _Instead:
         """Attempt the delivery, unless its target does not want it, or is one that fails: nobody waits for that."""
         order = Redelivery.first(Delivery.of(notice, target), self.clock())
-        if target.noise != Noise() and self._held_back(notice, target, order.delivery, repetition()):
+        if target.noise != Noise() and self._held_back(notice, target, order.delivery, repetition):
             return _Instead.HELD_BACK
         if target.health.isolated:
             self.retry_queue.send(order, self.clock())
@@ -170,13 +173,33 @@ class Notifier:
             self.retry_queue.send(outcome.then, self.clock())
         return outcome
 
-    def _held_back(self, notice: Notice, target: Target, delivery: Delivery, repetition: Repetition | None) -> bool:
+    def _held_back(
+        self, notice: Notice, target: Target, delivery: Delivery, repetition: Callable[[], Repetition | None]
+    ) -> bool:
         now = self.clock()
-        reason = target.noise.hold_back(target.event, notice.occurred_at, repetition, now)
+        # What a failing endpoint was told of last it may not have got, and so it is no repetition there.
+        repeats = target.noise.changes_only and not target.health.consecutive_failures
+        reason = target.noise.hold_back(
+            target.event,
+            notice.occurred_at,
+            repetition() if repeats else None,
+            now,
+            is_loud=not format_named(target.format).closes_incidents,
+        )
         if reason is None or not self.deliverer.deliveries.hold_back(delivery, target, reason, now):
             return False
         logger.info("held back", extra=delivery.log_fields() | {"reason": reason})
         return True
+
+
+def _repetition_by(recorded: Future[TrackedPolicy], message: BackupFinished) -> Repetition | None:
+    try:
+        return recorded.result().repetition(message)
+    except Exception:
+        if message.webhook_event is WebhookEvent.FAILURE:
+            # Nobody is to miss word of a failure for our books, which will be kept when the message comes again.
+            return None
+        raise
 
 
 def _repetition_of(message: BackupMissed) -> Repetition | None:

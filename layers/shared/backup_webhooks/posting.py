@@ -9,6 +9,9 @@ from backup_webhooks.delivery import Delivery
 from backup_webhooks.sender import Attempt, Sender
 from backup_webhooks.targets import Target
 
+# Of a key; what is shorter gives nothing away.
+_SHORTEST_PART = 4
+
 
 def post(sender: Sender, delivery: Delivery, target: Target, now: datetime) -> Attempt:
     """Make one attempt, signed, with the target's settings as they are now.
@@ -18,6 +21,14 @@ def post(sender: Sender, delivery: Delivery, target: Target, now: datetime) -> A
     attempt = sender.post(target.url, delivery.posted_to(target), delivery.headers(target, now))
     if target.destination_key is None:
         return attempt
-    key = target.destination_key.encode()
-    # As long as before, so that no part of a key moves to where the answer is cut.
-    return replace(attempt, response=attempt.response.replace(key, b"*" * len(key)))
+    return replace(attempt, response=_without(target.destination_key.encode(), attempt.response))
+
+
+def _without(key: bytes, response: bytes) -> bytes:
+    """The answer, as long as before, so that no part of a key moves to where it is cut."""
+    response = response.replace(key, b"*" * len(key))
+    # One that breaks off may do so in the midst of it.
+    for length in range(len(key) - 1, _SHORTEST_PART - 1, -1):
+        if response.endswith(key[:length]):
+            return response[:-length] + b"*" * length
+    return response

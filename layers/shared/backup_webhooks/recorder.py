@@ -25,8 +25,9 @@ class Recorder:
     def record(self, message: PolicyMessage) -> TrackedPolicy:
         """Load, apply, and store unless nothing changed; answers with what is known then.
 
-        A recovery is told, as a message of its own, before it is stored: a function killed between the two tells it
-        again, and it is posted once.
+        A recovery is told, as a message of its own, once it is stored: only then nobody else can have found otherwise.
+        A message that comes again, as after a function that was killed between the two, tells it again from what is
+        stored, and it is posted once.
 
         Raises `InvalidMessage` for a schedule that can't be kept, `Conflict` if others kept coming first, and
         botocore's errors: the message must come again.
@@ -42,7 +43,7 @@ class Recorder:
         known = self.policies.load(message.server_policy_id)
         known_now = known.after(message)
         if known_now != known:
-            if recovery := known.recovery(message):
-                self.events.send(recovery)
             self.policies.save(known_now)
+        if recovery := known_now.recovery(message):
+            self.events.send(recovery)
         return known_now

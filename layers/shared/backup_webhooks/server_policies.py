@@ -200,17 +200,17 @@ class TrackedPolicy:
         return self.streaks.with_trouble(event, at) if event else self.streaks
 
     def recovery(self, message: PolicyMessage) -> BackupRecovered | None:
-        """The message that tells that this one ends failures and misses; None where it does not, or did so before."""
-        if not isinstance(message, BackupFinished):
+        """The message that tells that this one, which is known of here, has ended failures and misses; None where it
+        has not. The same whenever it is asked, until the next recovery.
+        """
+        recovery = self.streaks.recovery
+        if not isinstance(message, BackupFinished) or recovery is None:
             return None
-        at = message.backup_finished_date
-        if message.restore_point_creation_status is not BackupStatus.SUCCESS or not (
-            ended := self.streaks.ended_by(at)
-        ):
+        is_success = message.restore_point_creation_status is BackupStatus.SUCCESS
+        if not is_success or message.backup_finished_date != recovery.at:
             return None
-        failed, missed = (ended.get(event) for event in (WebhookEvent.FAILURE, WebhookEvent.MISSING))
-        since = [failed.since] if failed else []
-        since += [missed.since - TOLERANCE] if missed else []
+        failed, missed = (recovery.of_event.get(event) for event in (WebhookEvent.FAILURE, WebhookEvent.MISSING))
+        since = [*([failed.since] if failed else []), *([missed.since - TOLERANCE] if missed else [])]
         return BackupRecovered(
             account_alias=message.account_alias,
             server_id=message.server_id,
@@ -229,7 +229,7 @@ class TrackedPolicy:
         """Whether the message, which is known of here, repeats what is known since; None where it is news."""
         at, event = message.backup_finished_date, message.webhook_event
         if event is WebhookEvent.SUCCESS:
-            return None if at == self.streaks.recovered_at else Repetition(self.streaks.recovered_at)
+            return None if at == self.streaks.changed_at else Repetition(self.streaks.changed_at)
         streak = self.streaks.of_event.get(event) if event else None
         return _repetition(streak, at) if streak else None
 
@@ -237,6 +237,9 @@ class TrackedPolicy:
         if self.policy and policy.changed_at <= self.policy.changed_at:
             return self
         known = replace(self, heard_of=None)
+        if policy.schedule is None:
+            # Whatever is missed once it is active again is news.
+            known = replace(known, streaks=known.streaks.without(WebhookEvent.MISSING))
         if policy.schedule == self.schedule:
             return known._settled(policy, self.history)
         return known._settled(policy, rescheduled(self.schedule, self.history, policy.changed_at))
@@ -287,6 +290,8 @@ class TrackedPolicy:
         if self.policy is None or self.expected_at is None:
             raise ValueError("nothing is expected, so nothing was missed")
         streak = self._streaks_after_miss.of_event.get(WebhookEvent.MISSING)
+        if streak and self.expected_at < streak.since - TOLERANCE:
+            streak = None  # It began later: this one is news.
         return BackupMissed(
             account_alias=self.policy.account,
             server_id=self.policy.server_id,
@@ -301,10 +306,10 @@ class TrackedPolicy:
 
 
 def _repetition(streak: Streak, at: datetime) -> Repetition | None:
-    if at == streak.since:
+    if at <= streak.since:
         return None
-    # One that came late is told of as it would have been, but for what lay before it.
-    return Repetition(streak.since, streak.previous if at == streak.latest else None)
+    # Of one that came late nobody knows any more what lay before it: rather a reminder too many.
+    return Repetition(streak.since, streak.previous if at == streak.latest else streak.since)
 
 
 def _latest(*moments: datetime | None) -> datetime | None:

@@ -50,13 +50,15 @@ class Format:
     """What a format's module says of it.
 
     `payload`: the JSON object that a notice becomes, without any key. `url_trouble`: why a URL can't be one of the
-    destination's, as far as it can be told from the URL; None where nothing speaks against it.
+    destination's, as far as it can be told from the URL; None where nothing speaks against it. `closes_incidents`:
+    whether good news does that, and so must not be kept from it for the sake of quiet.
     """
 
     payload: Callable[[Notice], Mapping[str, Any]]
     content_type: str = "application/json"
     key: DestinationKey | None = None
     url_trouble: Callable[[str], str | None] = _any_url
+    closes_incidents: bool = False
 
 
 @cache

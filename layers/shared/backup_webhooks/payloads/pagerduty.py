@@ -65,4 +65,4 @@ def _dedup_key(account: str, server_policy_id: str) -> str:
     return key if utf16_units(key) <= LONGEST_DEDUP_KEY else hashlib.sha256(key.encode()).hexdigest()
 
 
-FORMAT = Format(payload, key=_ROUTING_KEY)
+FORMAT = Format(payload, key=_ROUTING_KEY, closes_incidents=True)

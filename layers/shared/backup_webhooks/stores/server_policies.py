@@ -3,13 +3,14 @@
 Index `due` (`dueShard`, `deadline`) holds the active policies, keys only; index `byAccount` (`account`, `serverId`).
 Moments are text in ISO 8601 to the millisecond, UTC, whose order is that of time. `days` maps a day to the numbers of
 its results, `"{success} {partial success} {failed} {missed}"`: text, as thousands of them are read for one chart.
-`streaks` maps an event to its streak, `"{count} {since} {latest} {previous}"`, the last where there is one.
+`streaks` maps an event to its streak, `"{count} {since} {latest} {previous}"`, the last where there is one; so do
+`lateStreaks`, and `recovered`, what ended at `recoveredAt`.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from backup_webhooks.moments import iso_milliseconds
 from backup_webhooks.server_policies import ServerBackup, ServerPolicy, TrackedPolicy
 from backup_webhooks.stores.items import from_item, to_item
 from backup_webhooks.stores.paging import InvalidCursor, Page, from_cursor, to_cursor
-from backup_webhooks.streaks import Streak, Streaks
+from backup_webhooks.streaks import Recovery, Streak, Streaks
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -180,9 +181,7 @@ def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
             str(day): f"{results.success} {results.partial_success} {results.failed} {results.missed}"
             for day, results in tracked.days.items()
         }
-    if tracked.streaks.of_event:
-        values["streaks"] = {str(event): _streak_text(streak) for event, streak in tracked.streaks.of_event.items()}
-    values |= {"lastSuccessAt": tracked.streaks.last_success_at, "recoveredAt": tracked.streaks.recovered_at}
+    values |= _streaks_values(tracked.streaks)
     if tracked.expected_at:
         values["expectedAt"] = tracked.expected_at
         values["deadline"] = tracked.expected_at + TOLERANCE
@@ -219,16 +218,38 @@ def _days(item: dict[str, Any]) -> Days:
     return {date.fromisoformat(day): DayResults(*map(int, counts.split())) for day, counts in days}
 
 
+def _streaks_values(streaks: Streaks) -> dict[str, Any]:
+    recovery = streaks.recovery
+    return {
+        "streaks": _streaks_text(streaks.of_event),
+        "lateStreaks": _streaks_text(streaks.late),
+        "lastSuccessAt": streaks.last_success_at,
+        "changedAt": streaks.changed_at,
+        "recoveredAt": recovery and recovery.at,
+        "recovered": _streaks_text(recovery.of_event) if recovery else None,
+    }
+
+
+def _streaks_text(streaks: Mapping[WebhookEvent, Streak]) -> dict[str, str] | None:
+    return {str(event): _streak_text(streak) for event, streak in streaks.items()} or None
+
+
 def _streak_text(streak: Streak) -> str:
     moments = [streak.since, streak.latest, *([streak.previous] if streak.previous else [])]
     return " ".join([str(streak.count), *map(iso_milliseconds, moments)])
 
 
 def _streaks(item: dict[str, Any]) -> Streaks:
+    of_event, late, recovered = (
+        {WebhookEvent(event): _streak(text) for event, text in item.get(name, {}).items()}
+        for name in ("streaks", "lateStreaks", "recovered")
+    )
     return Streaks(
-        of_event={WebhookEvent(event): _streak(text) for event, text in item.get("streaks", {}).items()},
+        of_event=of_event,
+        late=late,
         last_success_at=_from_text(item.get("lastSuccessAt")),
-        recovered_at=_from_text(item.get("recoveredAt")),
+        changed_at=_from_text(item.get("changedAt")),
+        recovery=Recovery(_from_text(item["recoveredAt"]), recovered) if recovered else None,
     )
 
 
