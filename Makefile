@@ -79,7 +79,7 @@ $(SAM): tools/sam/pyproject.toml tools/sam/uv.lock $(UV)
 	@touch $(SAM)
 
 # Two thirds of the layer would be descriptions of AWS's other services, which each new environment had to fetch.
-AWS_SERVICES := dynamodb sesv2 sqs
+AWS_SERVICES := backup dynamodb sesv2 sqs
 prune = find $(1)/DependenciesLayer/python/boto*/data -mindepth 1 -maxdepth 1 -type d $(AWS_SERVICES:%=! -name %) -exec rm -r {} +
 # Layers can't be written to: without this, each new environment compiles all that it imports, over half of its start.
 # By hash, as files have other times once they are deployed.

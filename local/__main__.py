@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from local import deliveries, demo, messages, policies, reports, tokens, webhooks
+from local import aws_events, deliveries, demo, messages, policies, reports, tokens, webhooks
 from local.stack import running
 
 _FASTEST = 86_400
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     send.add_argument("source", help="a file such as events/backup-failed.json, or a message as JSON")
     send.set_defaults(call=_send)
 
-    for family in (webhooks, deliveries, policies, reports, tokens):
+    for family in (webhooks, deliveries, policies, reports, tokens, aws_events):
         family.add_commands(commands)
 
     options = parser.parse_args(arguments)

@@ -23,6 +23,8 @@ from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.targets import DeliveryMode, Target
 
 from local import messages
+from local.aws_backup import AwsBackup
+from local.aws_events import map_account
 from local.clock import LocalClock
 from local.mailbox import Mail, Mailbox
 from local.page import page_running
@@ -117,13 +119,15 @@ def run(once: bool, host: str, speed: float) -> int:
     with (
         SignIn(host, sign_in_port) as sign_in,
         Mailbox(host=host, folder=MAIL, on_mail=print_mail) as mailbox,
-        embedded(template, host, aws_port, sign_in.url, mailbox.url) as stack,
+        AwsBackup(host=host) as backup,
+        embedded(template, host, aws_port, sign_in.url, mailbox.url, backup=backup.url) as stack,
         Receiver(watch.on_post, host, receiver_port) as receiver,
         functions_running(template, stack, clock),
         page_running(template, stack, sign_in.url, host, page_port) as page,
     ):
         set_targets(stack, receiver)
         set_recipients(stack)
+        map_account(stack, ACCOUNT)
         servers = set_servers(stack, clock)
         print(f"Ready after {time.monotonic() - started:.1f} s.")
         print(f"The page: {page.url}  receiver: {receiver.url}  AWS: {stack.endpoint}")
@@ -150,12 +154,13 @@ def functions_running(
         workers[name].append(Worker(functions[name], template.sources[name], stack, log))
         return workers[name][-1]
 
-    for source in template.queue_sources:
+    # What the stack's parameters leave out is not there to be invoked.
+    for source in (one for one in template.queue_sources if one.function in functions):
         url = stack.client("sqs").get_queue_url(QueueName=source.queue)["QueueUrl"]
         # What sends e-mail may wait, and each process takes its time to start.
         for _ in range(workers_a_queue if source.queue in _BUSY_QUEUES else 1):
             drivers.append(Poller(stack, url, source, worker(source.function)))
-    for schedule in template.schedules:
+    for schedule in (one for one in template.schedules if one.function in functions):
         of_function = workers.get(schedule.function) or [worker(schedule.function)]
         drivers.append(RateScheduler(schedule, of_function[0], clock))
     for driver in drivers:

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler, for rates of minutes: invokes a function with the time at which it was scheduled."""
+"""EventBridge Scheduler, for rates: invokes a function with the time at which it was scheduled."""
 
 from __future__ import annotations
 

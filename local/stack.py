@@ -48,11 +48,14 @@ class Function:
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed stack. `endpoint`: where its AWS is, and `ses` its SES; `outputs`: the template's, by name."""
+    """A deployed stack. `endpoint`: where its AWS is, and `ses` its SES, and `backup` its AWS Backup; `outputs`: the
+    template's, by name.
+    """
 
     endpoint: str
     outputs: Mapping[str, str]
     ses: str | None = None
+    backup: str | None = None
 
     def client(self, service: str) -> Any:
         """A boto3 client of this stack's AWS; `AWS_ENDPOINT_URL_<SERVICE>` leads a service elsewhere."""
@@ -82,8 +85,9 @@ class Stack:
     def aws_environment(self) -> dict[str, str]:
         """The variables that point an AWS SDK at this stack."""
         elsewhere = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_")}
-        ses = {"AWS_ENDPOINT_URL_SESV2": self.ses} if self.ses else {}
-        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint} | ses | elsewhere
+        own = {"AWS_ENDPOINT_URL_SESV2": self.ses, "AWS_ENDPOINT_URL_BACKUP": self.backup}
+        known = {name: url for name, url in own.items() if url}
+        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint} | known | elsewhere
 
 
 @contextmanager
@@ -94,16 +98,19 @@ def embedded(  # noqa: PLR0913, PLR0917 - where, and what is outside of it
     issuer: str = NO_ISSUER,
     ses: str | None = None,
     page_url: str = PAGE,
+    backup: str | None = None,
 ) -> Iterator[Stack]:
     """Start moto's server and deploy the template into it, with targets on this machine allowed.
 
-    `issuer`: of tokens; `ses`: where e-mail is to go; `page_url`: where it says that the page is.
+    `issuer`: of tokens; `ses`: where e-mail is to go; `page_url`: where it says that the page is; `backup`: where AWS
+    Backup is, which is a source of backups only then.
 
     Where AWS_ENDPOINT_URL is set, deploy into what is there instead. AWS_ENDPOINT_URL_DYNAMODB leads the tables alone
     elsewhere.
     """
     if elsewhere := os.environ.get("AWS_ENDPOINT_URL"):
-        yield Stack(elsewhere, deploy(Stack(elsewhere, {}), template, issuer, page_url), ses)
+        outputs = deploy(Stack(elsewhere, {}, ses, backup), template, issuer, page_url)
+        yield Stack(elsewhere, outputs, ses, backup)
         return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     # moto's server thread would die of it alone, and its starter wait for ever.
@@ -113,7 +120,8 @@ def embedded(  # noqa: PLR0913, PLR0917 - where, and what is outside of it
     try:
         _, actual_port = server.get_host_and_port()
         endpoint = f"http://{host}:{actual_port}"
-        yield Stack(endpoint, deploy(Stack(endpoint, {}), template, issuer, page_url), ses)
+        outputs = deploy(Stack(endpoint, {}, ses, backup), template, issuer, page_url)
+        yield Stack(endpoint, outputs, ses, backup)
     finally:
         server.stop()
 
@@ -130,7 +138,8 @@ def require_free(host: str, port: int) -> None:
 
 def deploy(stack: Stack, template: Template, issuer: str, page_url: str) -> dict[str, str]:
     """Deploy the template with CloudFormation; the outputs by name."""
-    parameters = PARAMETERS | {"JwtIssuer": issuer, PAGE_URL: page_url}
+    source = {"AwsBackupSource": "true"} if stack.backup else {}
+    parameters = PARAMETERS | {"JwtIssuer": issuer, PAGE_URL: page_url} | source
     cloudformation = stack.client("cloudformation")
     # What another run has left at an endpoint that outlives it.
     cloudformation.delete_stack(StackName="local")

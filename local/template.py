@@ -31,7 +31,7 @@ class QueueSource:
 
 @dataclass(frozen=True)
 class RateSchedule:
-    """Invokes a function every so many minutes. `input`: the event, with EventBridge Scheduler's placeholders."""
+    """Invokes a function every so often. `input`: the event, with EventBridge Scheduler's placeholders."""
 
     function: str
     input: str
@@ -93,7 +93,9 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
     translated = transform(template, {}, _NoManagedPolicies())
     resources = translated["Resources"]
     queue_sources = tuple(map(_queue_source, _take_out(resources, "AWS::Lambda::EventSourceMapping")))
-    _take_out(resources, "AWS::Lambda::EventInvokeConfig")  # moto has none, and nothing here invokes asynchronously
+    # moto has not all of these, and nothing here invokes asynchronously: an event is given to the function by hand.
+    for kind in ("AWS::Lambda::EventInvokeConfig", "AWS::Events::Rule", "AWS::SQS::QueuePolicy"):
+        _take_out(resources, kind)
     schedules = tuple(map(_schedule, _take_out(resources, "AWS::Scheduler::Schedule")))
     http_routes = _http_routes(resources, translated["Outputs"])
     translated["Parameters"][PAGE_URL] = {"Type": "String"}
@@ -156,13 +158,13 @@ def _function_of(integrations: dict[str, Any], target: dict[str, str]) -> str:
 
 
 def _schedule(properties: dict[str, Any]) -> RateSchedule:
-    rate = re.fullmatch(r"rate\((\d+) minutes?\)", properties["ScheduleExpression"])
+    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", properties["ScheduleExpression"])
     if rate is None:
-        raise NotImplementedError(f"the local scheduler knows rate(n minutes), not {properties['ScheduleExpression']}")
+        raise NotImplementedError(f"the local scheduler knows rates alone, not {properties['ScheduleExpression']}")
     return RateSchedule(
         function=properties["Target"]["Arn"]["Fn::GetAtt"][0],
         input=properties["Target"]["Input"],
-        every=timedelta(minutes=int(rate[1])),
+        every=int(rate[1]) * timedelta(**{f"{rate[2]}s": 1}),
     )
 
 

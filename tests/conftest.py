@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.aws_backup import AwsBackup
 from local.http_api import HttpApi
 from local.mailbox import Mailbox
 from local.page import page_running
@@ -33,8 +34,15 @@ def every_mail() -> Iterator[Mailbox]:
 
 
 @pytest.fixture(scope="session")
-def stack(template: Template, sign_in: SignIn, every_mail: Mailbox) -> Iterator[Stack]:
-    with embedded(template, issuer=sign_in.url, ses=every_mail.url) as stack:
+def every_job() -> Iterator[AwsBackup]:
+    """The session's AWS Backup: a test that puts something into it takes it out again."""
+    with AwsBackup() as backup:
+        yield backup
+
+
+@pytest.fixture(scope="session")
+def stack(template: Template, sign_in: SignIn, every_mail: Mailbox, every_job: AwsBackup) -> Iterator[Stack]:
+    with embedded(template, issuer=sign_in.url, ses=every_mail.url, backup=every_job.url) as stack:
         yield stack
 
 

@@ -20,11 +20,13 @@ from backup_webhooks.stores.items import from_item
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 
+from local.aws_backup import AwsBackup
 from local.receiver import Receiver
 from local.stack import Stack
 from tests.support.api import Client
 from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import Context, sqs_event
+from tests.support.queue import queued
 from tests.support.retry_world import RetryWorld
 
 
@@ -111,7 +113,7 @@ def enter_environment(monkeypatch: pytest.MonkeyPatch, stack: Stack, function: s
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     # What a new one would not know.
-    for made_once in (clients.dynamodb, clients.sqs, clients.sesv2):
+    for made_once in (clients.dynamodb, clients.sqs, clients.sesv2, clients.backup):
         made_once.cache_clear()
 
 
@@ -178,3 +180,42 @@ def client_of(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cl
 def client(account: Account, client_of: Callable[..., Client]) -> Client:
     """One of the account's own people."""
     return client_of(account.alias)
+
+
+Source = Callable[..., dict[str, int]]
+
+
+@pytest.fixture
+def backup(stack: Stack, every_job: AwsBackup) -> Iterator[AwsBackup]:
+    """An AWS Backup in which nothing is, of which nothing is remembered; and an empty queue."""
+    client, table = stack.client("dynamodb"), stack.outputs["SourcesTableName"]
+    for item in client.scan(TableName=table)["Items"]:
+        client.delete_item(TableName=table, Key={name: item[name] for name in ("collection", "entry")})
+    queued(stack)
+    yield every_job
+    queued(stack)
+    every_job.jobs, every_job.plans, every_job.selections, every_job.resources = [], {}, {}, []
+    every_job.page_size, every_job.fault = 1000, lambda path: None
+
+
+@pytest.fixture
+def source_at(stack: Stack, backup: AwsBackup, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Source]:
+    """Makes the handler, in the function's own environment, with DynamoDB and SQS at the given endpoints."""
+
+    # Of before any handler was made: what is entered for one is what the next client finds.
+    usual = {service: stack.client(service).meta.endpoint_url for service in ("dynamodb", "sqs")}
+
+    def at(**urls: str) -> Source:
+        endpoints = {f"AWS_ENDPOINT_URL_{service.upper()}": url for service, url in (usual | urls).items()}
+        enter_environment(monkeypatch, stack, "AwsBackupFunction", **endpoints)
+        app = importlib.import_module("functions.aws_backup.app")
+        app._jobs.cache_clear()
+        app._plans.cache_clear()
+        return lambda event, **context: dict(app.lambda_handler(event, Context(**context)))
+
+    return at
+
+
+@pytest.fixture
+def source(source_at: Callable[..., Source]) -> Source:
+    return source_at()

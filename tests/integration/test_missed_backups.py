@@ -20,7 +20,6 @@ from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.items import to_item
 from backup_webhooks.stores.server_policies import ServerPoliciesStore, _fields
 
-from local.poller import sqs_record
 from local.receiver import Receiver
 from local.stack import Stack
 from local.template import Template
@@ -29,6 +28,7 @@ from tests.integration.conftest import Account, Invoke
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import Context
 from tests.support.policies import LONG_AGO, at, changed, every, finished, record, started
+from tests.support.queue import queued
 
 # Judged as of 18:05 that day, long after the grace.
 TICK = "2018-12-20T18:13:00Z"
@@ -60,17 +60,6 @@ def tick(stack: Stack, policies: ServerPoliciesStore, monkeypatch: pytest.Monkey
     clients.sqs.cache_clear()
     app._missed_backups.cache_clear()
     return lambda time=TICK, **context: dict(app.lambda_handler({"time": time}, Context(**context)))
-
-
-def queued(stack: Stack) -> list[dict[str, Any]]:
-    """All that is on the queue, taken off it."""
-    sqs, url = stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]
-    bodies = []
-    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            bodies.append(json.loads(sqs_record(message)["body"]))
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    return bodies
 
 
 def missed(stack: Stack) -> list[dict[str, Any]]:

@@ -63,6 +63,15 @@ CALLS: Mapping[str, Calls] = {
     "a redelivery that fails and is tried again": _sum(
         _TARGETS, _DELIVERY, {"dynamodb:UpdateItem": 1}, {"sqs:SendMessage": 1}
     ),
+    # What is known; what is to be told, and that it was; the newest job of its rule and resource.
+    "a job of AWS Backup, its start": {"dynamodb:BatchGetItem": 1, "dynamodb:UpdateItem": 3, "sqs:SendMessage": 1},
+    "a job of AWS Backup, its end": {"dynamodb:BatchGetItem": 1, "dynamodb:UpdateItem": 2, "sqs:SendMessage": 1},
+    "an event of AWS Backup that is no news": {"dynamodb:BatchGetItem": 1},
+    "a reconciliation of a hundred jobs that are no news": {
+        "backup:ListBackupJobs": 2,
+        "dynamodb:BatchGetItem": 3,
+        "dynamodb:UpdateItem": 1,
+    },
     "the page's webhooks": {"dynamodb:Query": 1},
     # One for each day that the log is kept, until a page is full.
     "the page's deliveries, of an account that had none of late": {"dynamodb:Query": 32},
@@ -81,7 +90,7 @@ class AwsCalls:
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Count what the functions' own clients call meanwhile: those of the environment that is entered."""
-        made = [clients.dynamodb(), clients.sqs(), clients.sesv2()]
+        made = [clients.dynamodb(), clients.sqs(), clients.sesv2(), clients.backup()]
         hooks = [
             ("provide-client-params.dynamodb", _ask_for_capacity),
             ("before-call", self._before),

@@ -111,3 +111,45 @@ def test_email_is_sent_from_the_senders_identity_alone(role: str, resources: dic
         ]
     }
     assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "EmailSender"}}}
+
+
+def test_nothing_of_aws_backup_is_there_unless_it_is_switched_on(template: dict[str, Any]) -> None:
+    resources = template["Resources"]
+    of_source = {name for name, one in resources.items() if one.get("Condition") == "FromAwsBackup"}
+
+    assert template["Conditions"]["FromAwsBackup"] == {"Fn::Equals": [{"Ref": "AwsBackupSource"}, "true"]}
+    assert template["Parameters"]["AwsBackupSource"]["Default"] == "false"
+    assert of_source == {name for name in resources if name.startswith("AwsBackup")} | {"SourcesTable"}
+    for name in set(resources) - of_source:
+        assert not of_source & set(mentioned(resources[name])), name
+
+
+def test_aws_backup_is_read_and_never_written_and_only_its_lists_are_of_everything(resources: dict[str, Any]) -> None:
+    statements = resources["AwsBackupRole"]["Policies"][0]["PolicyDocument"]["Statement"]
+    lists, plans = (one for one in statements if "backup:" in str(one["Action"]))
+
+    assert lists["Resource"] == "*"
+    assert set(lists["Action"]) == {"backup:ListBackupJobs", "backup:ListBackupPlans", "backup:ListProtectedResources"}
+    assert set(plans["Action"]) == {"backup:GetBackupPlan", "backup:ListBackupSelections", "backup:GetBackupSelection"}
+    assert str(plans["Resource"]["Fn::Sub"]).endswith(":backup-plan:*")
+
+
+def test_an_event_of_aws_backup_that_is_not_taken_or_fails_stands_in_the_dead_letters(
+    resources: dict[str, Any],
+) -> None:
+    dead_letters = {"Fn::GetAtt": ["AwsBackupDeadLetterQueue", "Arn"]}
+    (target,) = resources["AwsBackupRule"]["Targets"]
+    function = resources["AwsBackupFunction"]
+    (statement,) = resources["AwsBackupDeadLetterQueuePolicy"]["PolicyDocument"]["Statement"]
+
+    assert target["DeadLetterConfig"]["Arn"] == dead_letters
+    assert function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"] == {
+        "Type": "SQS",
+        "Destination": dead_letters,
+    }
+    assert {one["Properties"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for one in function["Events"].values()} == {
+        "AwsBackupDeadLetterQueue"
+    }
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["AwsBackupRule", "Arn"]}}}
+    permission = resources["AwsBackupRulePermission"]
+    assert permission["SourceArn"] == {"Fn::GetAtt": ["AwsBackupRule", "Arn"]}

@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_backup import BackupClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sqs import SQSClient
@@ -42,3 +43,9 @@ def sqs() -> SQSClient:
 def sesv2() -> SESV2Client:
     """The SES client. It tries once: a message whose answer was lost may have been sent."""
     return boto3.client("sesv2", config=_CONFIG.merge(Config(read_timeout=30, retries={"total_max_attempts": 1})))
+
+
+@cache
+def backup() -> BackupClient:
+    """The AWS Backup client. Its quotas are a few calls a second and region, and nobody waits for what it reads."""
+    return boto3.client("backup", config=_CONFIG.merge(Config(read_timeout=20, retries={"total_max_attempts": 6})))

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from backup_webhooks.backup_events_queue import BackupEventsQueue
+from backup_webhooks.messages import encode_message
 from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
 from backup_webhooks.stores.server_policies import Conflict, ServerPoliciesStore
 
@@ -45,5 +46,5 @@ class Recorder:
         if known_now != known:
             self.policies.save(known_now)
         if recovery := known_now.recovery(message):
-            self.events.send(recovery)
+            self.events.send(encode_message(recovery))
         return known_now

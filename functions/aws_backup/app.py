@@ -1,0 +1,64 @@
+"""The source AWS Backup: turns its events, and what its API says of lost ones, into messages of BackupEventsQueue."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from backup_webhooks.messages import InvalidMessage
+from backup_webhooks.moments import Moment, utc_now
+from backup_webhooks.sources.aws_backup import BackupJob, plan_id_of
+from backup_webhooks.sources.aws_job_teller import AwsJobTeller
+from backup_webhooks.sources.aws_plan_teller import AwsPlanTeller
+from backup_webhooks.sources.settings import AwsBackupSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger(serialize_stacktrace=False)
+metrics = Metrics()
+
+
+@cache
+def _jobs() -> AwsJobTeller:
+    return AwsJobTeller.of(AwsBackupSettings.from_env())
+
+
+@cache
+def _plans() -> AwsPlanTeller:
+    return AwsPlanTeller.of(AwsBackupSettings.from_env())
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Handle an event of AWS Backup, a tick, `{"task": "reconcile-jobs", "time": "2018-12-20T18:00:00Z"}` or
+    `{"task": "read-plans"}`, or an operator's `{"task": "expect-nothing"}`.
+
+    Answers with how many messages were sent. What it raises makes Lambda try again.
+    """
+    deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
+    match event.get("detail-type") or event.get("task"):
+        case "Backup Job State Change":
+            job = BackupJob.from_event(event)
+            return _counted("Told", int(job is not None and _jobs().tell(job)))
+        case "Backup Plan State Change":
+            return _counted("PoliciesTold", _plans().read(plan_id_of(event)))
+        case "reconcile-jobs":
+            return _counted("Reconciled", _jobs().reconcile(Moment.parse(event.get("time")), deadline))
+        case "read-plans":
+            return _counted("PoliciesTold", _plans().read_all(deadline))
+        case "expect-nothing":
+            return _counted("PoliciesTold", _plans().expect_nothing())
+        case _:
+            raise InvalidMessage(
+                "$.detail-type", "allowed: Backup Job State Change, Backup Plan State Change; or a task"
+            )
+
+
+def _counted(metric: str, told: int) -> dict[str, int]:
+    metrics.add_metric(metric, MetricUnit.Count, told)
+    return {"told": told}

@@ -1,0 +1,53 @@
+"""Whom the selections of AWS Backup's plans select, as far as that can be seen from them. Pure.
+
+Shapes are those of `GetBackupSelection`: https://docs.aws.amazon.com/aws-backup/latest/devguide/API_BackupSelection.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One of a plan's selections. `tagged`: whether it asks for tags, too or instead, which can't be seen from here."""
+
+    arns: frozenset[str]
+    patterns: tuple[re.Pattern[str], ...]
+    excluded: tuple[re.Pattern[str], ...]
+    tagged: bool
+
+    @classmethod
+    def of(cls, selection: Mapping[str, Any]) -> Self:
+        """The selection as `GetBackupSelection` has it."""
+        resources: Sequence[str] = selection.get("Resources") or []
+        return cls(
+            arns=frozenset(arn for arn in resources if "*" not in arn),
+            patterns=tuple(_pattern(arn) for arn in resources if "*" in arn),
+            excluded=tuple(map(_pattern, selection.get("NotResources") or [])),
+            tagged=bool(selection.get("ListOfTags")) or any((selection.get("Conditions") or {}).values()),
+        )
+
+    @property
+    def listed(self) -> Iterable[str]:
+        """The resources that it surely selects."""
+        return () if self.tagged else (arn for arn in self.arns if not self._excludes(arn))
+
+    def lists(self, arn: str) -> bool:
+        """Whether the resource is one of those."""
+        return not self.tagged and arn in self.arns and not self._excludes(arn)
+
+    def may_select(self, arn: str) -> bool:
+        """Whether it may select a resource that it does not list: by tag or wildcard, or as it asks nothing."""
+        anything = self.tagged or not (self.arns or self.patterns)
+        return not self._excludes(arn) and (anything or any(pattern.fullmatch(arn) for pattern in self.patterns))
+
+    def _excludes(self, arn: str) -> bool:
+        return any(pattern.fullmatch(arn) for pattern in self.excluded)
+
+
+def _pattern(arn: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, arn.split("*"))))

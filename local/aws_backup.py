@@ -1,0 +1,105 @@
+"""AWS Backup, for the local stack and the tests: the calls of its API that read, over what is put into it here.
+
+moto's AWS Backup knows plans, but no jobs, no selections and no protected resources.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Self
+
+from local.quiet_server import QuietServer
+
+type Answer = tuple[int, dict[str, Any]]
+
+
+@dataclass
+class AwsBackup:
+    """One region's. Jobs, plans, selections and resources are as the API answers them, moments as `datetime`s.
+
+    `selections`: a plan's, by its id. `page_size`: the most that a call answers with. `fault`: what a call of a path is
+    answered with in place of the truth.
+    """
+
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    selections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    resources: list[dict[str, Any]] = field(default_factory=list)
+    page_size: int = 1000
+    fault: Callable[[str], Answer | None] = lambda path: None
+    host: str = "127.0.0.1"
+
+    def __post_init__(self) -> None:
+        self._server = QuietServer((self.host, 0), _handler(self))
+        self.url = f"http://{self.host}:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        serve = partial(self._server.serve_forever, poll_interval=0.01)
+        threading.Thread(target=serve, name="AWS Backup", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, path: str, query: dict[str, str]) -> Answer:
+        """What the call of that path answers with."""
+        if fault := self.fault(path):
+            return fault
+        match [urllib.parse.unquote(part) for part in path.strip("/").split("/")]:
+            case ["backup-jobs"]:
+                return self._page("BackupJobs", list(_listed(self.jobs, query)), query)
+            case ["resources"]:
+                return self._page("Results", self.resources, query)
+            case ["backup", "plans"]:
+                plans = [{"BackupPlanId": plan_id} for plan_id in self.plans]
+                return self._page("BackupPlansList", plans, query)
+            case ["backup", "plans", plan_id] if plan_id in self.plans:
+                return 200, self.plans[plan_id]
+            case ["backup", "plans", plan_id, "selections"]:
+                some = [{"SelectionId": str(position)} for position, _ in enumerate(self.selections.get(plan_id, []))]
+                return self._page("BackupSelectionsList", some, query)
+            case ["backup", "plans", plan_id, "selections", position]:
+                return 200, {"BackupSelection": self.selections[plan_id][int(position)]}
+        return 400, {"code": "ResourceNotFoundException", "message": path}
+
+    def _page(self, name: str, items: Sequence[dict[str, Any]], query: dict[str, str]) -> Answer:
+        start, size = int(query.get("nextToken", 0)), min(int(query.get("maxResults", 1000)), self.page_size)
+        more = {"NextToken": str(start + size)} if start + size < len(items) else {}
+        return 200, {name: items[start : start + size]} | more
+
+
+def _listed(jobs: Sequence[dict[str, Any]], query: dict[str, str]) -> Iterator[dict[str, Any]]:
+    for job in jobs:
+        bounds = [("completeAfter", "CompletionDate"), ("createdAfter", "CreationDate")]
+        asked = [(datetime.fromisoformat(query[bound]), job.get(date)) for bound, date in bounds if bound in query]
+        if all(moment is not None and moment > bound for bound, moment in asked):
+            yield job
+
+
+def _handler(backup: AwsBackup) -> type[BaseHTTPRequestHandler]:
+    class Api(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            status, answer = backup.answer(path, dict(urllib.parse.parse_qsl(query)))
+            body = json.dumps(answer, default=datetime.timestamp).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("x-amzn-errortype", answer.get("code", ""))
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    return Api

@@ -1,0 +1,51 @@
+"""`python -m local aws-backup`: what EventBridge would bring of AWS Backup, to the running stack's function."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from local.stack import STACK_FILE, Stack, running
+from local.template import PROJECT
+from local.worker import FunctionError, Worker
+
+FUNCTION = "AwsBackupFunction"
+# AWS's own example number, which the events of events/ are of.
+AWS_ACCOUNT = "111122223333"
+
+
+def add_commands(commands: Any) -> None:
+    """`aws-backup FILE`."""
+    event = commands.add_parser("aws-backup", help="give an event of AWS Backup to the running stack's function")
+    event.add_argument("file", type=Path, help="such as events/aws-backup-completed.json")
+    event.set_defaults(call=_invoke)
+
+
+def map_account(stack: Stack, alias: str) -> None:
+    """Let the examples' AWS account be that account, as docs/sources.md does with the AWS CLI."""
+    stack.client("dynamodb").put_item(
+        TableName=stack.outputs["SourcesTableName"],
+        Item={"collection": {"S": "aws-backup/accounts"}, "entry": {"S": AWS_ACCOUNT}, "alias": {"S": alias}},
+    )
+
+
+def _invoke(options: argparse.Namespace) -> int:
+    try:
+        event = json.loads(options.file.read_text())
+    except (OSError, ValueError) as error:
+        print(f"aws-backup: {error}. Allowed: a JSON file", file=sys.stderr)
+        return 1
+    stack = running()
+    log = STACK_FILE.parent / f"{FUNCTION}.log"
+    worker = Worker(stack.functions()[FUNCTION], PROJECT / "functions" / "aws_backup", stack, log)
+    try:
+        print(json.dumps(worker.invoke(event)))
+    except FunctionError as error:
+        print(f"aws-backup: {error}. The log: {log}", file=sys.stderr)
+        return 1
+    finally:
+        worker.close()
+    return 0
