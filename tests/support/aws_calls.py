@@ -21,6 +21,7 @@ type Calls = Mapping[str, int]
 _DELIVERY = {"dynamodb:UpdateItem": 2}  # the claim, and the outcome
 _TARGETS = {"dynamodb:Query": 1}  # the account's targets, kept for 30 s
 _KEPT = {"dynamodb:PutItem": 1}  # the backup, for reports
+_LOG = {"dynamodb:PutItem": 1}  # what the backup said of itself, beside it
 _POLICY = {"dynamodb:GetItem": 1, "dynamodb:PutItem": 1}  # the server policy, read and written
 _TOLD_BY_EMAIL = {"sqs:SendMessage": 1}
 
@@ -34,6 +35,7 @@ def _sum(*some: Calls) -> Calls:
 
 CALLS: Mapping[str, Calls] = {
     "a success, without a target": _sum(_TARGETS, _KEPT, _POLICY),
+    "a success with a log, without a target": _sum(_TARGETS, _KEPT, _LOG, _POLICY),
     "a success, posted": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY),
     "a failure, posted, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY),
     "a failure, posted, where e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, _TOLD_BY_EMAIL),

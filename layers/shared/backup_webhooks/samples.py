@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from backup_webhooks.messages import BackupFinished, BackupMissed, BackupStatus, Notice, WebhookEvent
 from backup_webhooks.moments import Moment
@@ -17,7 +18,7 @@ _STATUS_OF_EVENT = {
 
 def sample_notice(account: str, event: WebhookEvent, now: datetime) -> Notice:
     """A notice of that event, which says of itself that it is a test. No two are about the same backup."""
-    facts = {
+    facts: dict[str, Any] = {
         "account_alias": account,
         "server_id": "TEST-MESSAGE",
         "server_policy_id": str(uuid.uuid4()),
