@@ -24,9 +24,11 @@ from local.template import PROJECT
 from tests.integration import test_missed_backups
 from tests.integration.conftest import Account, Invoke
 from tests.integration.test_missed_backups import Tick
+from tests.support import pings as ping_keys
 from tests.support.api import Client
 from tests.support.aws_calls import CALLS, AwsCalls
 from tests.support.messages import finished, missed
+from tests.support.pings import Script
 from tests.support.policies import changed
 
 SUCCESS, FAILURE, MISSING = WebhookEvent.SUCCESS, WebhookEvent.FAILURE, WebhookEvent.MISSING
@@ -192,6 +194,23 @@ def test_a_heartbeat_is_one_write(notifier: Invoke, made: AwsCalls) -> None:
     assert made.actions == CALLS["a heartbeat that is read"], GROWN
 
 
+def test_a_ping_calls_aws_no_more_than_it_did(
+    account: Account, client: Client, script_at: Callable[..., Script], made: AwsCalls
+) -> None:
+    url = ping_keys.made(client, account.alias)["url"]
+    script = script_at()
+    with made.counted():
+        assert script.ping(url, "/start", on="12-20 01:00").status == 200
+    assert made.actions == CALLS["a ping"], GROWN
+    for minute in range(1, 10):
+        script.ping(url, on=f"12-20 01:0{minute}")
+
+    made.actions.clear()
+    with made.counted():
+        assert script.ping(url, on="12-20 01:10").status == 200
+    assert made.actions == CALLS["a ping that finds ten remembered"], GROWN
+
+
 @pytest.mark.parametrize(
     ("name", "paths"),
     [
@@ -224,9 +243,10 @@ MODULES = {
     "notifier": 465,
     "redeliverer": 444,
     "missed_backups": 437,
-    "webhooks_api": 647,
+    "webhooks_api": 655,
     "daily_report": 485,
     "email_notices": 461,
+    "ping": 425,
 }
 RENDERING = {
     "backup_webhooks.api",
@@ -244,7 +264,7 @@ def test_a_function_imports_no_more_than_it_did(function: str) -> None:
         "`python -X importtime` tells which are dear; import late what few invocations need"
     )
     assert ("pydantic" in imported) == (function == "webhooks_api"), "pydantic costs more than all of boto3's import"
-    if function in ("notifier", "redeliverer", "missed_backups"):
+    if function in ("notifier", "redeliverer", "missed_backups", "ping"):
         assert not imported & RENDERING, "it sends no e-mail, and shows no page"
 
 

@@ -62,6 +62,9 @@ CALLS: Mapping[str, Calls] = {
     "a redelivery that fails and is tried again": _sum(
         _TARGETS, _DELIVERY, {"dynamodb:UpdateItem": 1}, {"sqs:SendMessage": 1}
     ),
+    "a ping": {"dynamodb:UpdateItem": 1, "sqs:SendMessage": 1},
+    # Each tenth, or each one of a key that is used ten times an hour.
+    "a ping that finds ten remembered": {"dynamodb:UpdateItem": 2, "sqs:SendMessage": 1},
     "the page's webhooks": {"dynamodb:Query": 1},
     # One for each day that the log is kept, until a page is full.
     "the page's deliveries, of an account that had none of late": {"dynamodb:Query": 32},

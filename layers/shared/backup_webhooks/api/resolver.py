@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 from backup_webhooks import __version__
 from backup_webhooks.api import (
     delivery_routes,
+    ping_key_routes,
     report_routes,
     server_routes,
     target_routes,
@@ -50,7 +51,7 @@ class WebhooksApi:
         self._api.use(middlewares=[account_access])
         handle_problems(self._api)
         # The first that fits is called: an event has any name that no other route has.
-        for routes in (delivery_routes, server_routes, report_routes, target_routes, webhook_routes):
+        for routes in (delivery_routes, ping_key_routes, server_routes, report_routes, target_routes, webhook_routes):
             self._api.include_router(routes.router)
         for router in (unsubscribe_routes.router, page_router(page)):
             self._api.include_router(router)
