@@ -59,21 +59,25 @@ class Authorizer:
 
 
 class HttpApi:
-    """Serves the routes at an address of this machine while it is entered; each request has a worker to itself."""
+    """Serves the routes at an address of this machine while it is entered; each request has a worker to itself.
+
+    `workers`: those of each function that a route leads to.
+    """
 
     def __init__(
         self,
         routes: Sequence[HttpRoute],
-        workers: Sequence[Worker],
+        workers: Mapping[str, Sequence[Worker]],
         authorizer: Authorizer,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         self._routes = routes
         self._authorizer = authorizer
-        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
-        for worker in workers:
-            self._idle.put(worker)
+        self._idle: dict[str, queue.LifoQueue[Worker]] = {name: queue.LifoQueue() for name in workers}
+        for name, of_function in workers.items():
+            for worker in of_function:
+                self._idle[name].put(worker)
         self._server = QuietServer((host, port), _handler(self))
         self.url = f"http://{host}:{self._server.server_address[1]}"
 
@@ -96,13 +100,14 @@ class HttpApi:
             claims = self._authorizer.claims(headers.get("authorization", ""))
             if claims is None:
                 return _refusal(401, "Unauthorized") | {"headers": {"www-authenticate": "Bearer"}}
-        worker = self._idle.get()
+        idle = self._idle[route.function]
+        worker = idle.get()
         try:
             answer: Mapping[str, Any] = worker.invoke(request_event(route, method, target, headers, body, claims))
         except FunctionError:
             return _refusal(500, "Internal Server Error")
         finally:
-            self._idle.put(worker)
+            idle.put(worker)
         return answer
 
 
@@ -149,7 +154,8 @@ def request_event(  # noqa: PLR0913, PLR0917 - what a request has
         "routeKey": route.route_key,
         "rawPath": unquote(url.path),
         "rawQueryString": url.query,
-        "headers": dict(headers),
+        # The gateway's own, whatever the client sent.
+        "headers": dict(headers) | {"x-forwarded-proto": "http"},
         "requestContext": context,
         "isBase64Encoded": False,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
 
 from local.http_api import Authorizer, HttpApi, request_event
 from local.sign_in import AUDIENCE
@@ -26,23 +25,30 @@ def page_running(  # noqa: PLR0913, PLR0917 - where, and whom to trust
     port: int = 0,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[HttpApi]:
-    """Serve it, warm, with the tokens of that issuer. `environment`: variables of the function that are to differ."""
-    name = template.http_routes[0].function
-    function = stack.functions()[name]
-    log = STACK_FILE.parent / f"{name}.log"
+    """Serve it, warm, with the tokens of that issuer. `environment`: variables of the functions that are to differ."""
+    functions = stack.functions()
     with ExitStack() as running:
-        workers = [
-            running.enter_context(closing(Worker(function, template.sources[name], stack, log, environment)))
-            for _ in range(_WORKERS)
-        ]
+
+        def worker(name: str) -> Worker:
+            log = STACK_FILE.parent / f"{name}.log"
+            return running.enter_context(
+                closing(Worker(functions[name], template.sources[name], stack, log, environment))
+            )
+
+        names = sorted({route.function for route in template.http_routes})
+        workers = {name: [worker(name) for _ in range(_WORKERS)] for name in names}
         api = running.enter_context(HttpApi(template.http_routes, workers, Authorizer(issuer, AUDIENCE), host, port))
-        with ThreadPoolExecutor(_WORKERS) as warming:
-            list(warming.map(partial(_warm, template.http_routes), workers))
+        with ThreadPoolExecutor(_WORKERS * len(names)) as warming:
+            every = [(name, one) for name, of_function in workers.items() for one in of_function]
+            list(warming.map(lambda named: _warm(template.http_routes, *named), every))
         yield api
 
 
-def _warm(routes: Sequence[HttpRoute], worker: Worker) -> None:
-    """Ask for the page and for an account's webhooks, as the first visitor would."""
+def _warm(routes: Sequence[HttpRoute], name: str, worker: Worker) -> None:
+    """Ask for what each route of the function has, as the first visitor would: of no account, and with no key."""
     for route in routes:
-        claims = {"account_alias": "WARM"} if route.authorized else None
-        worker.invoke(request_event(route, "GET", "/v2/webhooks/WARM" if claims else "/", {}, b"", claims))
+        if route.function == name:
+            prefix = route.route_key.partition(" ")[2].removesuffix("{proxy+}")
+            path = {"/v2/": "/v2/webhooks/WARM", "/p/": "/p/warm"}.get(prefix, "/")
+            claims = {"account_alias": "WARM"} if route.authorized else None
+            worker.invoke(request_event(route, "GET", path, {}, b"", claims))

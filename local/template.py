@@ -51,7 +51,9 @@ class HttpRoute:
         if self.route_key == "$default":
             return True
         wanted, _, pattern = self.route_key.partition(" ")
-        return wanted in ("ANY", method) and path.startswith(pattern.removesuffix("{proxy+}"))
+        prefix = pattern.removesuffix("{proxy+}")
+        # The gateway's `{proxy+}` is one segment at least.
+        return wanted in ("ANY", method) and path.startswith(prefix) and path != prefix
 
 
 @dataclass(frozen=True)

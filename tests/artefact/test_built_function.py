@@ -186,6 +186,13 @@ def test_the_built_api_serves_the_page_and_an_accounts_webhooks(stack: Stack, ru
     assert "https://hooks.example/built" in webhooks["body"]
 
 
+def test_the_built_ping_function_knows_no_key_that_there_is_not(stack: Stack, runtime_client: Path) -> None:
+    with emulated("PingFunction", stack, runtime_client) as url:
+        answer = invoke(url, json.loads((PROJECT / "events/ping.json").read_text()))
+
+    assert (answer["statusCode"], answer["body"]) == (404, "No such key.\n")
+
+
 def test_the_built_functions_send_email(stack: Stack, runtime_client: Path, every_mail: Mailbox) -> None:
     dynamodb, outputs = stack.client("dynamodb"), stack.outputs
     settings = ReportSettingsStore(dynamodb, outputs["WebhooksTableName"], lambda: datetime(2026, 11, 25, tzinfo=UTC))

@@ -26,6 +26,7 @@ from local.stack import Stack
 from tests.support.api import Client
 from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import Context, sqs_event
+from tests.support.pings import Script, taken_off
 from tests.support.queue import queued
 from tests.support.retry_world import RetryWorld
 
@@ -60,6 +61,13 @@ def new_queue(stack: Stack) -> Iterator[Callable[[], str]]:
     yield make
     for url in urls:
         sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def emptied(stack: Stack) -> Iterator[None]:
+    """What the test has led to BackupEventsQueue itself, through functions in processes of their own, is no other's."""
+    yield
+    taken_off(stack, stack.outputs["BackupEventsQueueUrl"])
 
 
 @dataclass(frozen=True)
@@ -164,11 +172,15 @@ def world(stack: Stack) -> RetryWorld:
 
 
 @pytest.fixture
-def client_of(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Client]:
-    """Makes clients of the API: `claim` as in `Client`; `environment`: variables of the function that are to differ."""
+def client_of(stack: Stack, new_queue: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Client]:
+    """Makes clients of the API: `claim` as in `Client`; `environment`: variables of the function that are to differ.
+
+    What they put on the queue of events stands on one of the test's own.
+    """
+    own = {"BACKUP_EVENTS_QUEUE_URL": new_queue()}
 
     def make(claim: str | None, **environment: str) -> Client:
-        enter_environment(monkeypatch, stack, "WebhooksApiFunction", **environment)
+        enter_environment(monkeypatch, stack, "WebhooksApiFunction", **own | environment)
         app = importlib.import_module("functions.webhooks_api.app")
         services.cache_clear()
         return Client(app.lambda_handler, claim)
@@ -219,3 +231,17 @@ def source_at(stack: Stack, backup: AwsBackup, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def source(source_at: Callable[..., Source]) -> Source:
     return source_at()
+
+
+@pytest.fixture
+def script_at(stack: Stack, new_queue: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Script]:
+    """Makes scripts, with variables of the function's environment that are to differ."""
+    queue = new_queue()
+
+    def make(**environment: str) -> Script:
+        enter_environment(monkeypatch, stack, "PingFunction", BACKUP_EVENTS_QUEUE_URL=queue, **environment)
+        app = importlib.import_module("functions.ping.app")
+        app._pings.cache_clear()
+        return Script(app.lambda_handler, stack, queue)
+
+    return make

@@ -19,10 +19,13 @@ from local.stack import Stack
 from tests.integration.conftest import Account, Invoke, new_account
 from tests.support.api import Client, of_account
 from tests.support.messages import finished
+from tests.support.pings import NIGHTLY, made
 from tests.support.policies import changed, record
 
 FAILURE = WebhookEvent.FAILURE
 URL = "http://127.0.0.1:9/b"
+# That of `finished`.
+POLICY_ID = "b2b8ad1a-5d02-4f5b-9c3c-3d5f8d1f6a01"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Other:
 
     account: Account
     target_id: str
+    ping_key_id: str
+    server_policy_id: str
     delivery_id: str
     delivery_cursor: str
     policies_cursor: str
@@ -41,7 +46,8 @@ class Other:
         """All that is stored of it."""
         stack, alias = self.account.stack, self.account.alias
         dynamodb = stack.client("dynamodb")
-        tables = [stack.outputs[f"{name}TableName"] for name in ("Webhooks", "Deliveries", "ServerPolicies")]
+        names = ("Webhooks", "Deliveries", "ServerPolicies", "PingKeys")
+        tables = [stack.outputs[f"{name}TableName"] for name in names]
         items = [item for table in tables for item in dynamodb.scan(TableName=table)["Items"]]
         return sorted((item for item in items if item.get("account") == {"S": alias}), key=str)
 
@@ -62,7 +68,7 @@ def other(stack: Stack, notifier: Invoke, client_of: Callable[..., Client]) -> O
     )
     today = datetime.now(UTC).isoformat()
     for point in ("SECRET-POINT-1", "SECRET-POINT-2"):
-        notifier(finished(account.alias, restorePointId=point, backupFinishedDate=today))
+        notifier(finished(account.alias, restorePointId=point, backupFinishedDate=today, log="SECRET-LOG"))
     recipient = Recipient("secret@b.example", unsubscribe_token="SECRET-TOKEN-OF-THE-LINKS")
     ReportSettingsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"]).save(
         account.alias, ReportSettings([recipient])
@@ -70,9 +76,13 @@ def other(stack: Stack, notifier: Invoke, client_of: Callable[..., Client]) -> O
     own = client_of(account.alias)
     delivery = own.get(of_account(account.alias, "deliveries"), limit=1).json
     servers = own.get(of_account(account.alias, "serverPolicies"), limit=1).json
+    logs = own.get(of_account(account.alias, "serverPolicies", POLICY_ID, "logs")).json["items"]
+    assert [one["log"] for one in logs] == ["SECRET-LOG"] * 2
     return Other(
         account=account,
         target_id=target.target_id,
+        ping_key_id=made(own, account.alias, serverId="SECRET-SERVER-3")["pingKeyId"],
+        server_policy_id=POLICY_ID,
         delivery_id=delivery["items"][0]["deliveryId"],
         delivery_cursor=delivery["next"],
         policies_cursor=servers["next"],
@@ -92,6 +102,8 @@ BODIES: dict[str, Any] = {
     "{target_id}": {"enabled": False},
     "secret": {"overlapHours": 0},
     "redeliveries": {"since": "2018-01-01T00:00:00Z"},
+    "pingKeys": NIGHTLY,
+    "{ping_key_id}": {"backupIntervalHours": 6},
     "reportRecipients": {"recipients": [{"address": "a@a.example"}]},
 }
 
@@ -109,6 +121,8 @@ def call(client: Client, method: str, path: str, account: str, other: Other) -> 
         .replace("{event}", FAILURE)
         .replace("{target_id}", other.target_id)
         .replace("{delivery_id}", other.delivery_id)
+        .replace("{ping_key_id}", other.ping_key_id)
+        .replace("{server_policy_id}", other.server_policy_id)
     )
     query = QUERIES.get((method, path.rpartition("/")[2]), {})
     body = BODIES.get(path.rpartition("/")[2]) if method in ("PUT", "POST", "PATCH") else None
@@ -119,7 +133,7 @@ def test_no_route_serves_another_account(account: Account, client_of: Callable[.
     client = client_of(account.alias)
     before = other.everything()
     found = routes(client)
-    assert len(found) >= 19
+    assert len(found) >= 24
 
     for method, path in found:
         assert "{account}" in path, "a route that is not about one account"
@@ -149,8 +163,8 @@ def test_ids_of_another_account_lead_nowhere_under_the_own_one(
 
     for method, path in routes(client):
         answer = call(client, method, path, account.alias, other)
-        assert answer.status in (200, 202, 204, 404), (method, path, answer.text)
-        if "{delivery_id}" in path or "{target_id}" in path:
+        assert answer.status in (200, 201, 202, 204, 404), (method, path, answer.text)
+        if any(name in path for name in ("{delivery_id}", "{target_id}", "{ping_key_id}")):
             assert answer.status == 404
         assert not any(secret in answer.text for secret in other.secrets), (method, path)
 
@@ -180,7 +194,7 @@ def test_its_own_people_see_and_change_all_of_it(client_of: Callable[..., Client
         if (method, path.rpartition("/")[2]) == ("DELETE", "targetUris"):
             other.account.set_target(FAILURE, URL)
         answer = call(client, method, path, other.account.alias, other)
-        assert answer.status in (200, 202, 204), (method, path, answer.text)
+        assert answer.status in (200, 201, 202, 204), (method, path, answer.text)
 
 
 def test_an_operator_sees_all_accounts_that_there_are(

@@ -183,6 +183,7 @@ class TestGateway:
     def test_the_templates_routes_are_the_ones_that_are_served(self, template: Template) -> None:
         assert template.http_routes == (
             HttpRoute("ANY /v2/{proxy+}", "WebhooksApiFunction", authorized=True),
+            HttpRoute("ANY /p/{proxy+}", "PingFunction", authorized=False),
             HttpRoute("$default", "WebhooksApiFunction", authorized=False),
         )
 

@@ -25,9 +25,11 @@ from local.template import PROJECT
 from tests.integration import test_missed_backups
 from tests.integration.conftest import Account, Invoke
 from tests.integration.test_missed_backups import Tick
+from tests.support import pings as ping_keys
 from tests.support.api import Client
 from tests.support.aws_calls import CALLS, AwsCalls
 from tests.support.messages import finished, missed
+from tests.support.pings import Script
 from tests.support.policies import changed
 
 SUCCESS, FAILURE, MISSING = WebhookEvent.SUCCESS, WebhookEvent.FAILURE, WebhookEvent.MISSING
@@ -75,6 +77,10 @@ def beyond_none(calls: Mapping[str, int]) -> dict[str, int]:
 
 NOTIFICATIONS: dict[str, tuple[WebhookEvent | None, Callable[[Account], list[str]]]] = {
     "a success, without a target": (None, lambda account: [success(account)]),
+    "a success with a log, without a target": (
+        None,
+        lambda account: [finished(account.alias, restorePointCreationStatus="SUCCESS", log="done")],
+    ),
     "a success, posted": (SUCCESS, lambda account: [success(account)]),
     "a failure, posted, where no e-mail is sent": (FAILURE, lambda account: [ended(account, "FAILED")]),
     "a failure, posted, where e-mail is sent": (FAILURE, lambda account: [ended(account, "FAILED")]),
@@ -233,6 +239,23 @@ def test_a_heartbeat_is_one_write(notifier: Invoke, made: AwsCalls) -> None:
     assert made.actions == CALLS["a heartbeat that is read"], GROWN
 
 
+def test_a_ping_calls_aws_no_more_than_it_did(
+    account: Account, client: Client, script_at: Callable[..., Script], made: AwsCalls
+) -> None:
+    url = ping_keys.made(client, account.alias)["url"]
+    script = script_at()
+    with made.counted():
+        assert script.ping(url, "/start", on="12-20 01:00").status == 200
+    assert made.actions == CALLS["a ping"], GROWN
+    for minute in range(1, 10):
+        script.ping(url, on=f"12-20 01:0{minute}")
+
+    made.actions.clear()
+    with made.counted():
+        assert script.ping(url, on="12-20 01:10").status == 200
+    assert made.actions == CALLS["a ping that finds ten remembered"], GROWN
+
+
 @pytest.mark.parametrize(
     ("name", "paths"),
     [
@@ -262,12 +285,13 @@ def test_a_view_of_the_page_calls_aws_no_more_than_it_did(
 
 # All modules that a function's import brings along, Python's own and those of the layers.
 MODULES = {
-    "notifier": 465,
-    "redeliverer": 449,
-    "missed_backups": 439,
-    "webhooks_api": 648,
-    "daily_report": 485,
-    "email_notices": 460,
+    "notifier": 467,
+    "redeliverer": 450,
+    "missed_backups": 440,
+    "webhooks_api": 657,
+    "daily_report": 486,
+    "email_notices": 461,
+    "ping": 425,
 }
 RENDERING = {
     "backup_webhooks.api",
@@ -287,7 +311,7 @@ def test_a_function_imports_no_more_than_it_did(function: str) -> None:
     assert ("pydantic" in imported) == (function == "webhooks_api"), "pydantic costs more than all of boto3's import"
     formats = {name for name in imported if name.startswith("backup_webhooks.payloads.")}
     assert not formats, "a format is imported once it is used: most functions meet one or two of them"
-    if function in ("notifier", "redeliverer", "missed_backups"):
+    if function in ("notifier", "redeliverer", "missed_backups", "ping"):
         assert not imported & RENDERING, "it sends no e-mail, and shows no page"
 
 

@@ -21,6 +21,7 @@ type Calls = Mapping[str, int]
 _DELIVERY = {"dynamodb:UpdateItem": 2}  # the claim, and the outcome
 _TARGETS = {"dynamodb:Query": 1}  # the account's targets, kept for 30 s
 _KEPT = {"dynamodb:PutItem": 1}  # the backup, for reports
+_LOG = {"dynamodb:PutItem": 1}  # what the backup said of itself, beside it
 _POLICY = {"dynamodb:GetItem": 1, "dynamodb:PutItem": 1}  # the server policy, read and written
 _TOLD_BY_EMAIL = {"sqs:SendMessage": 1}
 
@@ -34,6 +35,7 @@ def _sum(*some: Calls) -> Calls:
 
 CALLS: Mapping[str, Calls] = {
     "a success, without a target": _sum(_TARGETS, _KEPT, _POLICY),
+    "a success with a log, without a target": _sum(_TARGETS, _KEPT, _LOG, _POLICY),
     "a success, posted": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY),
     "a failure, posted, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY),
     "a failure, posted, where e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, _TOLD_BY_EMAIL),
@@ -72,6 +74,9 @@ CALLS: Mapping[str, Calls] = {
         "dynamodb:BatchGetItem": 3,
         "dynamodb:UpdateItem": 1,
     },
+    "a ping": {"dynamodb:UpdateItem": 1, "sqs:SendMessage": 1},
+    # Each tenth, or each one of a key that is used ten times an hour.
+    "a ping that finds ten remembered": {"dynamodb:UpdateItem": 2, "sqs:SendMessage": 1},
     "the page's webhooks": {"dynamodb:Query": 1},
     # One for each day that the log is kept, until a page is full.
     "the page's deliveries, of an account that had none of late": {"dynamodb:Query": 32},

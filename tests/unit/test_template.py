@@ -23,7 +23,7 @@ def resources(template: dict[str, Any]) -> dict[str, Any]:
 
 def test_each_route_of_the_api_wants_a_token_of_the_issuer_for_the_audience(resources: dict[str, Any]) -> None:
     routes = {one["RouteKey"]: one for name, one in resources.items() if "RouteKey" in one}
-    assert set(routes) == {"ANY /v2/{proxy+}", "$default"}
+    assert set(routes) == {"ANY /v2/{proxy+}", "ANY /p/{proxy+}", "$default"}
     assert routes["ANY /v2/{proxy+}"]["AuthorizationType"] == "JWT"
     assert routes["ANY /v2/{proxy+}"]["AuthorizerId"] == {"Ref": "WebhooksApiAuthorizer"}
 
@@ -42,7 +42,21 @@ def test_the_api_is_throttled_logged_and_closed_to_other_origins(resources: dict
     assert "CorsConfiguration" not in resources["WebhooksApi"]
     assert 0 < stage["DefaultRouteSettings"]["ThrottlingRateLimit"] <= 1000
     assert stage["AccessLogSettings"]["DestinationArn"] == {"Fn::GetAtt": ["WebhooksApiAccessLogGroup", "Arn"]}
-    assert "query" not in stage["AccessLogSettings"]["Format"].lower()
+    # A ping's path has its key, and a query may hold a secret or a token.
+    for secret in ("query", "path", "headers", "body"):
+        assert secret not in stage["AccessLogSettings"]["Format"].lower()
+
+
+def test_a_ping_may_do_what_it_must_and_no_more(resources: dict[str, Any]) -> None:
+    statements = resources["PingRole"]["Policies"][0]["PolicyDocument"]["Statement"]
+
+    assert {str(one["Action"]): one["Resource"] for one in statements if "logs" not in str(one["Action"])} == {
+        "dynamodb:UpdateItem": {"Fn::GetAtt": ["PingKeysTable", "Arn"]},
+        "sqs:SendMessage": {"Fn::GetAtt": ["BackupEventsQueue", "Arn"]},
+        "['xray:PutTraceSegments', 'xray:PutTelemetryRecords']": "*",
+    }
+    assert resources["PingPermission"]["SourceArn"]["Fn::Sub"].endswith("${WebhooksApi}/*/*/p/*")
+    assert resources["PingKeysTable"]["SSESpecification"] == {"SSEEnabled": True}
 
 
 def test_nobody_makes_himself_a_user_or_another_accounts(resources: dict[str, Any]) -> None:

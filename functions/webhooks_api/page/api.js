@@ -78,6 +78,18 @@ export const sendAgain = (account, deliveryId) => request(path(account, 'deliver
 /** Server policies. `filter`: serverId (prefix), cursor. */
 export const readServerPolicies = (account, filter, signal) => request(path(account, 'serverPolicies') + query(filter), { signal });
 
+/** The account's ping keys, without the keys, and the most it may have. */
+export const readPingKeys = (account, signal) => request(path(account, 'pingKeys'), { signal });
+
+/** Makes a ping key. `wanted`: serverId, accountPolicyName, backupSchedule and timezone or backupIntervalHours. */
+export const makePingKey = (account, wanted) => request(path(account, 'pingKeys'), { method: 'POST', body: wanted });
+
+/** Ends a ping key. */
+export const revokePingKey = (account, pingKeyId) => request(path(account, 'pingKeys', pingKeyId), { method: 'DELETE' });
+
+/** What the latest backups of a server policy have said of themselves. */
+export const readLogs = (account, serverPolicyId, signal) => request(path(account, 'serverPolicies', serverPolicyId, 'logs'), { signal });
+
 /** The results of the last 30 days, over all servers of the account. */
 export const readDailyResults = (account, signal) => request(path(account, 'dailyResults'), { signal });
 

@@ -100,7 +100,7 @@ function accountForm(account) {
 
 const mayLose = () => ask({
   title: 'Leave without saving?',
-  text: view.holdsSecret() ? 'A new signing secret is shown that you have not kept. It is not shown again.' : 'Your unsaved changes will be lost.',
+  text: view.holdsSecret() ? 'A new secret is shown that you have not kept. It is not shown again.' : 'Your unsaved changes will be lost.',
   yes: 'Leave', no: 'Stay',
 });
 
@@ -170,7 +170,7 @@ function sessionEnded() {
   const trouble = h('div', {});
   const again = async () => {
     if (view.holdsSecret() && !await ask({
-      title: 'Have you kept the signing secret?', text: 'It is not shown again after signing in.', yes: 'Sign in', no: 'Stay',
+      title: 'Have you kept the new secret?', text: 'It is not shown again after signing in.', yes: 'Sign in', no: 'Stay',
     })) return;
     sessionStorage.setItem(STASH_KEY, JSON.stringify({ ...placeOfStash(), unsaved: view.stash() }));
     await startSignIn(trouble);

@@ -2,6 +2,7 @@ import { readRecipients, saveRecipients } from './api.js';
 import { button, field, h, loadInto, select, uniqueId } from './dom.js';
 import { READERS_ZONE, timeOnBothClocks } from './format.js';
 import { RowsForm } from './rows_form.js';
+import { zoneField } from './zone_field.js';
 
 const REPORTS = [['daily', 'Daily'], ['weekly', 'Weekly, on Mondays'], ['none', 'None']];
 const HOURS = Array.from({ length: 24 }, (_, hour) => [hour, `${String(hour).padStart(2, '0')}:00`]);
@@ -101,12 +102,10 @@ class Recipients extends RowsForm {
 
   scheduleFields() {
     const changed = () => this.changed();
-    const zones = uniqueId('zones');
     this.hour = field('Hour', select(HOURS, null, { onchange: changed }));
-    this.zone = field('Time zone', h('input', { list: zones, autocomplete: 'off', spellcheck: 'false', oninput: changed }));
-    const known = new Set(['UTC', ...Intl.supportedValuesOf('timeZone')]);
-    return h('div', { class: 'schedule-fields' }, this.hour.node, this.zone.node,
-      h('datalist', { id: zones }, [...known].map((zone) => h('option', { value: zone }))));
+    const zone = zoneField(changed);
+    this.zone = zone.field;
+    return h('div', { class: 'schedule-fields' }, this.hour.node, this.zone.node, zone.list);
   }
 
   /** Shows what the service has, or in its place what had been typed. */

@@ -1,6 +1,7 @@
 import { rotateSecret } from './api.js';
-import { ask, button, field, h, isAvailable, setAvailable, uniqueId } from './dom.js';
+import { ask, button, field, h, isAvailable, setAvailable } from './dom.js';
 import { counted, shortTime } from './format.js';
+import { shownOnce } from './shown_once.js';
 
 const USUAL_OVERLAP_HOURS = 24;
 const MOST_OVERLAP_HOURS = 168;
@@ -12,25 +13,9 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/;
  * @param {string} secret
  * @param {() => void} onKept called when the reader says that it is kept
  */
-export function secretBox(secret, onKept) {
-  const id = uniqueId('secret');
-  const value = h('input', { readonly: true, id: `${id}-value`, value: secret, spellcheck: 'false', onfocus: () => value.select() });
-  const copied = h('span', { role: 'status', class: 'outcome' });
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(secret);
-      copied.textContent = 'Copied';
-    } catch {
-      value.focus();
-      copied.textContent = 'Not copied: the secret is selected, copy it from there.';
-    }
-  };
-  return h('div', { class: 'secret', role: 'group', 'aria-labelledby': id },
-    h('p', { id, class: 'secret-title' }, 'Keep this signing secret now. It is not shown again.'),
-    h('label', { for: `${id}-value` }, 'New signing secret'),
-    value,
-    h('div', { class: 'actions' }, button('Copy', copy), button('I have kept it', onKept), copied));
-}
+export const secretBox = (secret, onKept) => shownOnce(secret, onKept, {
+  title: 'Keep this signing secret now. It is not shown again.', label: 'New signing secret', called: 'secret',
+});
 
 /** The signing secrets of a stored target: how many are current, and a new one. */
 export class SigningSecrets {

@@ -3,6 +3,7 @@ import { dailyChart, dayStrip, troubledDays } from './chart.js';
 import { field, h, loadInto, stateMark, uniqueId } from './dom.js';
 import { counted, shortTime, timeOnBothClocks, utcTime } from './format.js';
 import { PagedPanel } from './paged.js';
+import { PingUrls } from './ping_urls.js';
 
 const STATES = {
   ok: ['good', 'OK'], partial: ['slow', 'Partial'], failed: ['bad', 'Failed'], cancelled: ['off', 'Cancelled'], late: ['slow', 'Late'], missed: ['missed', 'Missed'],
@@ -87,13 +88,19 @@ function resultsPanel({ account, signal }) {
     h('p', { class: 'lead' }, 'Backups of all servers. Days are UTC.'), place);
 }
 
-/** The view "Servers". */
-export function serversView(context) {
+/**
+ * The view "Servers".
+ * @param {{account: string, signal: AbortSignal, stash: ?object, onRestored: () => void}} context
+ */
+export function serversView({ stash, onRestored, ...context }) {
   const servers = new ServerList(context);
   const results = resultsPanel(context);
+  const pings = new PingUrls(context);
+  if (stash) pings.form.show(stash);
+  onRestored();
   servers.refresh();
   return {
-    node: h('div', { class: 'stack' }, results, servers.node),
-    isUnsettled: () => false, holdsSecret: () => false, stash: () => ({}),
+    node: h('div', { class: 'stack' }, results, servers.node, pings.node),
+    isUnsettled: () => pings.form.isDirty() || pings.holdsSecret(), holdsSecret: () => pings.holdsSecret(), stash: () => pings.stash(),
   };
 }

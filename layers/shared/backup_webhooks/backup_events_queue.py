@@ -40,8 +40,12 @@ class BackupEventsQueue:
     sqs: SQSClient
     url: str
 
-    def send(self, body: str) -> None:
-        """Send one."""
+    def send(self, message: Message) -> None:
+        """Put the message behind those that wait."""
+        self.send_body(encode_message(message))
+
+    def send_body(self, body: str) -> None:
+        """The same of a message that was kept as it goes on the queue."""
         self.sqs.send_message(QueueUrl=self.url, MessageBody=body)
 
     def send_all[M](self, messages: Iterable[tuple[M, str]]) -> Iterable[Sequence[M]]:

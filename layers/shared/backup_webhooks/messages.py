@@ -14,6 +14,7 @@ from typing import Annotated, Any, Union
 import msgspec
 from msgspec import Meta
 
+from backup_webhooks.logs import Log
 from backup_webhooks.moments import Moment, iso_milliseconds
 
 # Printable in any script; a control character (NUL first of all) breaks keys, logs and receivers, and SQS takes no
@@ -102,6 +103,8 @@ class BackupFinished(_ServerBackup, frozen=True, kw_only=True, rename="camel", t
     bytes_in_storage_for_items_removed: Any = None
     unchanged_files_not_transferred: Any = None
     unchanged_bytes_in_storage: Any = None
+    # What the backup said of itself, from whoever sends it. Cut to what can be kept, and never a reason to refuse.
+    log: Log | None = None
 
     @property
     def webhook_event(self) -> WebhookEvent | None:
@@ -214,7 +217,11 @@ _ALLOWED = {
 _LONGEST_REASON = 200
 
 
-_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Union[_MESSAGES], dec_hook=Moment.decode)  # noqa: UP007
+def _decode_own_type(expected: type, value: object) -> Any:
+    return Log.of(value) if expected is Log else Moment.decode(expected, value)
+
+
+_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Union[_MESSAGES], dec_hook=_decode_own_type)  # noqa: UP007
 
 
 def parse_message(body: str) -> Message:
@@ -247,6 +254,8 @@ def encode(message: msgspec.Struct) -> str:
 def _encode_own_type(value: Any) -> str:
     if isinstance(value, Moment):
         return iso_milliseconds(value)
+    if isinstance(value, Log):
+        return str(value)
     raise NotImplementedError(type(value))
 
 

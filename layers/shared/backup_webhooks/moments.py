@@ -71,3 +71,8 @@ def iso_milliseconds(moment: datetime) -> str:
 def epoch_milliseconds(moment: datetime) -> int:
     """Whole milliseconds since 1970-01-01T00:00:00Z, cut, for the numbers that DynamoDB compares."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_epoch_milliseconds(milliseconds: int) -> datetime:
+    """The moment so many milliseconds after 1970-01-01T00:00:00Z."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)

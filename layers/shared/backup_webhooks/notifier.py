@@ -37,6 +37,7 @@ from backup_webhooks.reports.notices_queue import EmailNoticesQueue
 from backup_webhooks.sender import Attempt
 from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.settings import NotifierSettings
+from backup_webhooks.stores.backup_logs import BackupLogsStore
 from backup_webhooks.stores.backups import BackupsStore
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
@@ -78,6 +79,7 @@ class Notifier:
     retry_queue: RedeliveryQueue
     recorder: Recorder
     backups: BackupsStore
+    backup_logs: BackupLogsStore
     heartbeats: HeartbeatsStore
     email_notices: EmailNoticesQueue
     clock: Clock = utc_now
@@ -97,6 +99,7 @@ class Notifier:
                 BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
             ),
             backups=BackupsStore(dynamodb, settings.backups_table),
+            backup_logs=BackupLogsStore(dynamodb, settings.backups_table),
             heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
             email_notices=EmailNoticesQueue(clients.sqs(), settings.email_notices_queue_url),
         )
@@ -136,7 +139,10 @@ class Notifier:
 
     def _keep(self, notice: BackupNotice) -> None:
         """Of a miss this is all: missed_backups has noted the rest in its server policy."""
-        self.backups.keep(Backup.of(notice, Moment.of(self.clock())))
+        now = self.clock()
+        self.backups.keep(Backup.of(notice, Moment.of(now)))
+        if isinstance(notice, BackupFinished):
+            self.backup_logs.keep(notice, now)
         # After that: the e-mail's function notes there whom it has told.
         self.email_notices.pass_on(notice)
 

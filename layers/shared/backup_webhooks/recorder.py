@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 
 from backup_webhooks.backup_events_queue import BackupEventsQueue
-from backup_webhooks.messages import encode_message
 from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
 from backup_webhooks.stores.server_policies import Conflict, ServerPoliciesStore
 
@@ -46,5 +45,5 @@ class Recorder:
         if known_now != known:
             self.policies.save(known_now)
         if recovery := known_now.recovery(message):
-            self.events.send(encode_message(recovery))
+            self.events.send(recovery)
         return known_now

@@ -158,6 +158,9 @@ class WebhooksApiSettings:
     webhooks_table: str
     deliveries_table: str
     server_policies_table: str
+    backups_table: str
+    ping_keys_table: str
+    backup_events_queue_url: str
     retry_queue_url: str
     delivery_retention: timedelta
     allow_private_targets: bool
@@ -166,18 +169,38 @@ class WebhooksApiSettings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read from WEBHOOKS_TABLE, DELIVERIES_TABLE, SERVER_POLICIES_TABLE, RETRY_QUEUE_URL, DELIVERY_RETENTION_DAYS,
-        ALLOW_PRIVATE_TARGETS, EMAIL_SENDER, which is empty where no e-mail is sent, and what `SignInSettings` reads.
+        """Read from WEBHOOKS_TABLE, DELIVERIES_TABLE, SERVER_POLICIES_TABLE, BACKUPS_TABLE, PING_KEYS_TABLE,
+        BACKUP_EVENTS_QUEUE_URL, RETRY_QUEUE_URL, DELIVERY_RETENTION_DAYS, ALLOW_PRIVATE_TARGETS, EMAIL_SENDER, which
+        is empty where no e-mail is sent, and what `SignInSettings` reads.
         """
         return cls(
             webhooks_table=required("WEBHOOKS_TABLE", environment),
             deliveries_table=required("DELIVERIES_TABLE", environment),
             server_policies_table=required("SERVER_POLICIES_TABLE", environment),
+            backups_table=required("BACKUPS_TABLE", environment),
+            ping_keys_table=required("PING_KEYS_TABLE", environment),
+            backup_events_queue_url=required("BACKUP_EVENTS_QUEUE_URL", environment),
             retry_queue_url=required("RETRY_QUEUE_URL", environment),
             delivery_retention=timedelta(days=whole_number("DELIVERY_RETENTION_DAYS", environment)),
             allow_private_targets=flag("ALLOW_PRIVATE_TARGETS", environment),
             sends_email=bool(environment.get("EMAIL_SENDER")),
             sign_in=SignInSettings.from_env(environment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PingSettings:
+    """What ping needs."""
+
+    ping_keys_table: str
+    backup_events_queue_url: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read from PING_KEYS_TABLE and BACKUP_EVENTS_QUEUE_URL."""
+        return cls(
+            ping_keys_table=required("PING_KEYS_TABLE", environment),
+            backup_events_queue_url=required("BACKUP_EVENTS_QUEUE_URL", environment),
         )
 
 

@@ -18,10 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks.api.models import FieldError, Problem
 from backup_webhooks.errors import InvalidField
+from backup_webhooks.ping_keys import UnknownPingKey
 from backup_webhooks.replays import UnknownDelivery
 from backup_webhooks.signing import TooManySecrets
 from backup_webhooks.stores.configurations import Changed
 from backup_webhooks.stores.paging import InvalidCursor
+from backup_webhooks.stores.ping_keys import MOST_PING_KEYS, TooManyPingKeys
 from backup_webhooks.stores.webhooks import Conflict, UnknownTarget
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def _unsupported(_: RequestUnsupportedContentType) -> Response[str]:
 
 
 def _not_found(error: ServiceError | LookupError) -> Response[str]:
-    detail = str(error.msg) if isinstance(error, ServiceError) else "There is no such target or delivery."
+    detail = str(error.msg) if isinstance(error, ServiceError) else "There is no such target, delivery or ping key."
     return problem(HTTPStatus.NOT_FOUND, detail if detail != "Not found" else "There is nothing at this address.")
 
 
@@ -107,6 +109,10 @@ def _conflict(_: Conflict) -> Response[str]:
 
 def _too_many_secrets(error: TooManySecrets) -> Response[str]:
     return problem(HTTPStatus.CONFLICT, str(error))
+
+
+def _too_many_ping_keys(_: TooManyPingKeys) -> Response[str]:
+    return problem(HTTPStatus.CONFLICT, f"There are {MOST_PING_KEYS} ping keys, the most an account may have.")
 
 
 def _service_error(error: ServiceError) -> Response[str]:
@@ -133,9 +139,11 @@ _ANSWERS: dict[type[Exception], Any] = {
     NotFoundError: _not_found,
     UnknownTarget: _not_found,
     UnknownDelivery: _not_found,
+    UnknownPingKey: _not_found,
     Changed: _changed,
     Conflict: _conflict,
     TooManySecrets: _too_many_secrets,
+    TooManyPingKeys: _too_many_ping_keys,
     ServiceError: _service_error,
     ClientError: _unavailable,
     BotoCoreError: _unavailable,

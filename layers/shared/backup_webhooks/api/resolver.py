@@ -16,6 +16,7 @@ from backup_webhooks import __version__
 from backup_webhooks.api import (
     delivery_routes,
     format_routes,
+    ping_key_routes,
     report_routes,
     server_routes,
     target_routes,
@@ -51,7 +52,15 @@ class WebhooksApi:
         self._api.use(middlewares=[account_access])
         handle_problems(self._api)
         # The first that fits is called: an event has any name that no other route has.
-        for routes in (delivery_routes, server_routes, report_routes, target_routes, format_routes, webhook_routes):
+        for routes in (
+            delivery_routes,
+            ping_key_routes,
+            server_routes,
+            report_routes,
+            target_routes,
+            format_routes,
+            webhook_routes,
+        ):
             self._api.include_router(routes.router)
         for router in (unsubscribe_routes.router, page_router(page)):
             self._api.include_router(router)

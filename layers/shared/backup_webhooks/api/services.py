@@ -9,12 +9,16 @@ from typing import Self
 
 from backup_webhooks import clients
 from backup_webhooks.api.sign_in import SignIn
+from backup_webhooks.backup_events_queue import BackupEventsQueue
+from backup_webhooks.ping_keys import PingKeys
 from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.replays import Replays
 from backup_webhooks.sender import Sender
 from backup_webhooks.settings import WebhooksApiSettings
+from backup_webhooks.stores.backup_logs import BackupLogsStore
 from backup_webhooks.stores.configurations import ConfigurationsStore
 from backup_webhooks.stores.delivery_log import DeliveryLog
+from backup_webhooks.stores.ping_keys import PingKeysStore
 from backup_webhooks.stores.report_schedule import ReportScheduleStore
 from backup_webhooks.stores.report_settings import ReportSettingsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
@@ -24,14 +28,16 @@ from backup_webhooks.target_hosts import TargetHosts
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The stores, and what posts, replays, judges hosts and signs in. `log_kept`: how far back the log goes;
-    `sends_email`: whether this installation has a sender."""
+    """The stores, and what posts, replays, handles ping keys, judges hosts and signs in. `log_kept`: how far back the
+    log goes; `sends_email`: whether this installation has a sender."""
 
     configurations: ConfigurationsStore
     webhooks: WebhooksStore
     deliveries: DeliveryLog
     log_kept: timedelta
     server_policies: ServerPoliciesStore
+    backup_logs: BackupLogsStore
+    ping_keys: PingKeys
     report_settings: ReportSettingsStore
     report_schedule: ReportScheduleStore
     sends_email: bool
@@ -51,6 +57,11 @@ class Services:
             deliveries=log,
             log_kept=settings.delivery_retention,
             server_policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
+            backup_logs=BackupLogsStore(dynamodb, settings.backups_table),
+            ping_keys=PingKeys(
+                PingKeysStore(dynamodb, settings.ping_keys_table),
+                BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
+            ),
             report_settings=ReportSettingsStore(dynamodb, settings.webhooks_table),
             report_schedule=ReportScheduleStore(dynamodb, settings.webhooks_table),
             sends_email=settings.sends_email,

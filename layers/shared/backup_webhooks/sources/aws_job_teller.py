@@ -59,7 +59,7 @@ class AwsJobTeller:
             return False
         plan = self._plan(job, known.plan)
         body = body_of(job.message(known.account, plan, known.server.resource_name if known.server else None))
-        self.queue.send(self.store.keep(job, body, now))
+        self.queue.send_body(self.store.keep(job, body, now))
         self.store.sent(job, now)
         if plan:
             self._remember_server(job, plan, known, now)
@@ -118,7 +118,7 @@ class AwsJobTeller:
             return
         server = replace(server, last_job_at=job.created_at, resource_name=job.resource_name or server.resource_name)
         if server.had_a_job_of_late(rule, now) and (change := server.expecting(plan, known.account, now)):
-            self.queue.send(body_of(change))
+            self.queue.send_body(body_of(change))
             server = server.after(change)
         else:
             # Its plan may have been read meanwhile.

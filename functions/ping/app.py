@@ -1,0 +1,27 @@
+"""Answers the ping URL: scripts tell of their backups with a call of it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from backup_webhooks.ping_requests import Pings
+from backup_webhooks.settings import PingSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger(serialize_stacktrace=False)
+
+
+@cache
+def _pings() -> Pings:
+    return Pings.of(PingSettings.from_env())
+
+
+# Whatever the environment says: the event holds the key, and may hold secrets of a script's.
+@logger.inject_lambda_context(log_event=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Handle an HTTP API event of payload format 2.0."""
+    return _pings().answer(event)
