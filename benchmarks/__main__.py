@@ -19,10 +19,11 @@ BENCHMARKS = (
     "missed_idle",
     "missed_storm",
     "report",
+    "ping",
     "page",
 )
 # What takes long however little is asked of it.
-NOT_QUICK = ("memory", "isolation", "missed_idle", "report", "page")
+NOT_QUICK = ("memory", "isolation", "missed_idle", "report", "ping", "page")
 
 
 def main() -> int:

@@ -1,0 +1,276 @@
+"""The scripts of docs/sources.md against the whole local stack, up to the posts that reach a customer's endpoint.
+
+REAL_BACKUPS=1 also runs restic, Borg and borgmatic, which must be installed: apt-get install restic borgbackup, and
+borgmatic 2 from PyPI in the PATH.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+import yaml
+from backup_webhooks.messages import WebhookEvent
+
+from local.clock import LocalClock
+from local.demo import functions_running
+from local.http_api import HttpApi
+from local.receiver import Receiver
+from local.sign_in import SignIn
+from local.stack import Stack
+from local.template import Template
+from tests.integration.conftest import Account, new_account
+from tests.support.pings import NIGHTLY
+from tests.support.snippets import snippets
+
+PATIENCE_SECONDS = 60
+NOBODY = 65534
+real_backups = pytest.mark.skipif("REAL_BACKUPS" not in os.environ, reason="opt-in: REAL_BACKUPS=1")
+
+pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
+
+
+@pytest.fixture(scope="module")
+def running(template: Template, stack: Stack) -> Iterator[None]:
+    with functions_running(template, stack, LocalClock(), workers_a_queue=1):
+        yield
+
+
+@dataclass
+class Server:
+    """A customer's server: a folder of its own, a ping URL, and who is told of it."""
+
+    folder: Path
+    url: str
+    account: Account
+    receiver: Receiver
+    logs: Callable[[], list[dict[str, Any]]]
+
+    def run(self, name: str, changes: dict[str, str], *, privileged: bool = True, **environment: str) -> int:
+        """Run a script of the page, with these changes of it; its exit status."""
+        text = snippets()[name].replace("PING_URL", self.url)
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new)
+        script = self.folder / name
+        script.write_text(text)
+        # Root may read everything, so nothing would be partial.
+        drop = (
+            [] if privileged or os.getuid() else ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        )
+        variables = {"PATH": os.environ["PATH"], "HOME": str(self.folder)} | environment
+        command = [*drop, "/bin/sh", str(script)]
+        return subprocess.run(command, env=variables, cwd=self.folder, check=False).returncode  # noqa: S603
+
+    def told(self) -> dict[str, Any]:
+        """The one post that has reached the customer's endpoint."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not self.receiver.posts and time.monotonic() < end:
+            time.sleep(0.05)
+        (post,) = self.receiver.posts
+        return {"event": post.path[1:], "text": json.loads(post.body)["text"]}
+
+    def status(self) -> str:
+        """How it says that the backup went."""
+        told = self.told()
+        (status,) = re.findall(
+            rf"^Status: (\w+)  -  Account: {self.account.alias}  -  Server: fileserver  -", told["text"]
+        )
+        assert told["event"] == {"SUCCESS": "Backup.Success", "FAILED": "Backup.Failure"}.get(
+            status, "Backup.PartialSuccess"
+        )
+        return str(status)
+
+    def log(self) -> str:
+        """What the backup has said of itself, once it is kept."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not (items := self.logs()) and time.monotonic() < end:
+            time.sleep(0.05)
+        (item,) = items
+        assert item["startedAt"] < item["finishedAt"], "the start was told too"
+        return str(item["log"])
+
+
+@pytest.fixture
+def server(running: None, stack: Stack, served: HttpApi, sign_in: SignIn, receiver: Receiver) -> Iterator[Server]:
+    account = new_account(stack)
+    for event in WebhookEvent:
+        account.set_target(event, f"{receiver.url}/{event}")
+    headers = {"authorization": f"Bearer {sign_in.access_token(account.alias)}"}
+    base = f"{served.url}/v2/webhooks/{account.alias}"
+    key = urllib3.request("POST", f"{base}/pingKeys", json=NIGHTLY, headers=headers).json()
+
+    def logs() -> list[dict[str, Any]]:
+        url = f"{base}/serverPolicies/{key['serverPolicyId']}/logs"
+        return list(urllib3.request("GET", url, headers=headers).json()["items"])
+
+    # Not pytest's own, which others may not enter.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)  # noqa: S103
+        yield Server(Path(folder), key["url"], account, receiver, logs)
+
+
+@pytest.fixture
+def home(server: Server) -> Path:
+    """What is backed up: a file that anybody may read."""
+    home = server.folder / "home"
+    home.mkdir()
+    (home / "file").write_text("content")
+    for path in (home, home / "file"):
+        path.chmod(0o755)
+    return home
+
+
+@pytest.mark.parametrize(("exit_status", "status"), [(0, "SUCCESS"), (7, "FAILED")])
+def test_cron_and_curl(server: Server, exit_status: int, status: str) -> None:
+    command = f"sh -c 'echo it said so; exit {exit_status}'"
+
+    assert server.run("cron", {"your-backup-command": command}) == exit_status
+
+    assert server.status() == status
+    assert server.log() == "it said so"
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [("Success", "SUCCESS"), ("Warning", "PARTIAL_SUCCESS"), ("Error", "FAILED"), ("Unknown", "FAILED")],
+)
+def test_duplicatis_script_with_the_environment_that_it_documents(server: Server, result: str, status: str) -> None:
+    report = server.folder / "report"
+    report.write_text(f"ParsedResult: {result}\n")
+    backup = {"DUPLICATI__OPERATIONNAME": "Backup"}
+    after = {"DUPLICATI__PARSED_RESULT": result, "DUPLICATI__RESULTFILE": str(report), "DUPLICATI__EVENTNAME": "AFTER"}
+
+    assert server.run("duplicati", {}, DUPLICATI__OPERATIONNAME="Restore", **after) == 0
+    assert server.run("duplicati", {}, DUPLICATI__EVENTNAME="BEFORE", **backup) == 0
+    assert server.run("duplicati", {}, **backup, **after) == 0
+
+    assert server.status() == status
+    assert server.log() == f"ParsedResult: {result}"
+
+
+@pytest.mark.parametrize(("instance", "status"), [("0", "SUCCESS"), ("fail", "FAILED")])
+def test_systemds_commands(server: Server, instance: str, status: str) -> None:
+    """As systemd would run them, with its variables and a journal of one line."""
+    units = snippets()
+    (start,) = re.findall("^ExecStartPre=-(.*)$", units["backup.service"], re.MULTILINE)
+    (tell,) = re.findall("^ExecStart=/bin/sh -c '(.*)'$", units["backup-ping@.service"], re.MULTILINE)
+    journal = server.folder / "journalctl"
+    journal.write_text('#!/bin/sh\necho "$*"\n')
+    journal.chmod(0o755)
+    path = f"{server.folder}:{os.environ['PATH']}"
+    run_id = "cc8fdc149b2b4ca698d4f259f4054236"
+
+    for command in (start.replace("?", "\\?"), tell.replace("%i", instance)):
+        variables = {"PATH": path, "PING_URL": server.url, "INVOCATION_ID": run_id, "MONITOR_INVOCATION_ID": run_id}
+        assert subprocess.run(["/bin/sh", "-c", command], env=variables, check=False).returncode == 0  # noqa: S603
+
+    assert server.status() == status
+    assert server.log() == f"-o cat _SYSTEMD_INVOCATION_ID={run_id}"
+
+
+def needs(program: str) -> None:
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+
+
+def unreadable(home: Path) -> None:
+    (home / "secret").write_text("of somebody else's")
+    (home / "secret").chmod(0)
+
+
+@real_backups
+@pytest.mark.parametrize(("case", "status"), [("good", "SUCCESS"), ("partial", "PARTIAL_SUCCESS"), ("bad", "FAILED")])
+def test_restic(server: Server, home: Path, case: str, status: str) -> None:
+    needs("restic")
+    repository, password = server.folder / "repo", server.folder / "password"
+    password.write_text("s3cret")
+    subprocess.run(  # noqa: S603
+        ["restic", "init", "-q", "-r", str(repository), "--password-file", str(password)],  # noqa: S607
+        env={"PATH": os.environ["PATH"], "HOME": str(server.folder)},
+        check=True,
+    )
+    subprocess.run(["chmod", "-R", "a+rwX", str(server.folder)], check=True)  # noqa: S603, S607
+    if case == "partial":
+        unreadable(home)
+    changes = {
+        "/srv/restic-repo": str(repository) + ("-none" if case == "bad" else ""),
+        "/etc/restic-password": str(password),
+        "backup /home": f"backup {home}",
+    }
+
+    exit_status = server.run("restic", changes, privileged=False)
+
+    assert server.status() == status
+    assert (exit_status == 0) == (case == "good")
+    assert {"good": "snapshot", "partial": "permission denied", "bad": "Fatal"}[case] in server.log()
+
+
+@real_backups
+@pytest.mark.parametrize(("case", "status"), [("good", "SUCCESS"), ("partial", "PARTIAL_SUCCESS"), ("bad", "FAILED")])
+def test_borg(server: Server, home: Path, case: str, status: str) -> None:
+    needs("borg")
+    repository = server.folder / "repo"
+    borg(server, "init", "--encryption=none", str(repository))
+    subprocess.run(["chmod", "-R", "a+rwX", str(server.folder)], check=True)  # noqa: S603, S607
+    if case == "partial":
+        unreadable(home)
+    changes = {
+        "/srv/borg-repo": str(repository) + ("-none" if case == "bad" else ""),
+        "' /home": f"' {home}",
+    }
+
+    exit_status = server.run(
+        "borg", changes, privileged=False, BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK="yes", BORG_BASE_DIR=new(server)
+    )
+
+    assert server.status() == status
+    assert (exit_status == 0) == (case == "good")
+    assert {"good": "Archive name", "partial": "Permission denied", "bad": "does not exist"}[case] in server.log()
+
+
+@real_backups
+@pytest.mark.parametrize(("case", "status"), [("good", "SUCCESS"), ("bad", "FAILED")])
+def test_borgmatic(server: Server, home: Path, case: str, status: str) -> None:
+    needs("borgmatic")
+    repository = server.folder / "repo"
+    if case == "good":
+        borg(server, "init", "--encryption=none", str(repository))
+    configuration = server.folder / "borgmatic.yaml"
+    own = {"repositories": [{"path": str(repository)}], "source_directories": [str(home)]}
+    configuration.write_text(yaml.safe_dump(own) + snippets()["borgmatic"].replace("PING_URL", server.url))
+
+    answer = subprocess.run(  # noqa: S603
+        ["borgmatic", "create", "--config", str(configuration)],  # noqa: S607
+        env={"PATH": os.environ["PATH"], "HOME": str(server.folder)},
+        check=False,
+    )
+
+    assert server.status() == status
+    assert (answer.returncode == 0) == (case == "good")
+    if case == "bad":
+        assert "does not exist" in server.log()
+
+
+def borg(server: Server, *arguments: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(server.folder)}
+    subprocess.run(["borg", *arguments], env=environment, check=True)  # noqa: S603, S607
+
+
+def new(server: Server) -> str:
+    """A folder that everybody may use."""
+    folder = server.folder / "base"
+    folder.mkdir()
+    folder.chmod(0o777)
+    return str(folder)
