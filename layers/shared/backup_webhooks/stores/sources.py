@@ -176,7 +176,8 @@ class SourcesStore:
     def _items(self, collection: str) -> Iterator[dict[str, Any]]:
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table,
-            KeyConditionExpression="collection = :collection",
+            KeyConditionExpression="#collection = :collection",
+            ExpressionAttributeNames={"#collection": "collection"},  # a word that DynamoDB has reserved
             ExpressionAttributeValues=to_item({":collection": collection}),
             ConsistentRead=True,
         )
