@@ -5,16 +5,16 @@ import { CustomHeaders, secretBox, SigningSecrets } from './secrets.js';
 
 const FORMATS = { text: 'Text', detailed: 'Detailed' };
 const DELIVERIES = [['once', 'Once'], ['retry', 'Retry for about 3 days']];
-const NEW_TARGET = { targetUri: '', format: 'text', delivery: 'once', enabled: true, headers: {} };
+const NEW_TARGET = { targetUri: '', format: 'text', delivery: 'once', enabled: true, headers: {}, includeLog: false };
 
 /**
  * What the reader wants of a target. Headers are pairs of name and value, null where the stored value is to stay.
- * @typedef {{targetUri: string, format: string, delivery: string, enabled: boolean, headers: [string, ?string][]}} Draft
+ * @typedef {{targetUri: string, format: string, delivery: string, enabled: boolean, headers: [string, ?string][], includeLog: boolean}} Draft
  */
 
 /** The draft that changes nothing of a stored target. @returns {Draft} */
-export const unchanged = ({ targetUri, format, delivery, enabled, headers }) => (
-  { targetUri, format, delivery, enabled, headers: Object.entries(headers ?? {}) });
+export const unchanged = ({ targetUri, format, delivery, enabled, headers, includeLog }) => (
+  { targetUri, format, delivery, enabled, headers: Object.entries(headers ?? {}), includeLog });
 
 /** One target of an event: its settings, its health, a test. */
 export class TargetRow {
@@ -35,7 +35,7 @@ export class TargetRow {
     this.removeButton = button('Remove', () => card.remove(this), { class: 'quiet' });
     this.testOutcome = h('div', { role: 'status', class: 'test-outcome' });
     this.summary = h('summary', {});
-    this.more = h('details', { class: 'more' }, this.summary, this.headers.node, this.secrets.node);
+    this.more = h('details', { class: 'more' }, this.summary, this.log.node, this.headers.node, this.secrets.node);
     this.node = h('div', { class: 'target', role: 'group' },
       h('div', { class: 'settings' }, this.url.node, this.format.node, this.delivery.node, this.on.node),
       h('div', { class: 'target-foot' }, this.health, h('div', { class: 'actions' }, this.testButton, this.removeButton)),
@@ -50,6 +50,9 @@ export class TargetRow {
     }), { className: 'url' });
     this.format = field('Format', select(formats.map((format) => [format, FORMATS[format] ?? format]), null, { onchange: changed }));
     this.delivery = field('Delivery', select(DELIVERIES, null, { onchange: changed }));
+    this.log = field('Include the end of the backup’s log', h('input', { type: 'checkbox', onchange: changed }), {
+      className: 'check', hint: 'With the format Detailed. It may hold secrets.',
+    });
     this.on = field('On', h('input', { type: 'checkbox', role: 'switch', onchange: changed }), { className: 'switch' });
   }
 
@@ -60,6 +63,7 @@ export class TargetRow {
     this.format.control.value = draft.format;
     this.delivery.control.value = draft.delivery;
     this.on.control.checked = draft.enabled;
+    this.log.control.checked = draft.includeLog;
     this.headers.show(draft.headers, Object.keys(stored?.headers ?? {}));
     this.secrets.show(stored);
     if (stored?.secret) this.showSecret(stored.secret);
@@ -81,7 +85,7 @@ export class TargetRow {
   draft() {
     return {
       targetUri: this.url.control.value.trim(), format: this.format.control.value, delivery: this.delivery.control.value,
-      enabled: this.on.control.checked, headers: this.headers.pairs(),
+      enabled: this.on.control.checked, headers: this.headers.pairs(), includeLog: this.log.control.checked,
     };
   }
 
@@ -139,7 +143,7 @@ export class TargetRow {
   }
 
   forgive() {
-    for (const part of [this.url, this.format, this.delivery, this.on]) part.complain(null);
+    for (const part of [this.url, this.format, this.delivery, this.on, this.log]) part.complain(null);
     this.headers.forgive();
   }
 
@@ -172,7 +176,7 @@ export class TargetRow {
     if (where.startsWith('headers')) this.more.open = true;
     const control = header !== undefined && this.headers.complain(header, reason);
     if (control) return control;
-    const part = { format: this.format, delivery: this.delivery, enabled: this.on }[where] ?? this.url;
+    const part = { format: this.format, delivery: this.delivery, enabled: this.on, includeLog: this.log }[where] ?? this.url;
     part.complain(where.startsWith('headers') ? `Custom headers: ${reason}` : reason);
     return part.control;
   }

@@ -171,6 +171,11 @@ type Message = BackupStarted | BackupFinished | BackupMissed | ServerPolicyChang
 _MESSAGES = (BackupStarted, BackupFinished, BackupMissed, ServerPolicyChanged, Heartbeat)
 
 
+def without_log(notice: Notice) -> Notice:
+    """The notice for those who have not asked for what the backup said of itself."""
+    return msgspec.structs.replace(notice, log=None) if isinstance(notice, BackupFinished) and notice.log else notice
+
+
 _ALLOWED = {
     "$.type": ", ".join(message.__name__ for message in _MESSAGES),
     "$.restorePointCreationStatus": ", ".join(BackupStatus),

@@ -46,6 +46,8 @@ class Target:
     delivery: DeliveryMode = DeliveryMode.ONCE
     enabled: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # Only in formats that have a place for it. It may hold secrets.
+    include_log: bool = False
     secrets: Sequence[SigningSecret] = field(default=(), repr=False)
     health: Health = field(default_factory=Health)
 

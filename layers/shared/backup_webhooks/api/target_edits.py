@@ -51,9 +51,8 @@ def edited(seen: Configuration, wanted: TargetIn, prefix: str = "") -> Target:
 
 def with_settings(target: Target, settings: TargetSettings) -> Target:
     """The target with the settings that are given. Raises `InvalidTarget`."""
-    given: dict[str, Any] = {
-        name: value for name in ("format", "delivery", "enabled") if (value := getattr(settings, name)) is not None
-    }
+    names = ("format", "delivery", "enabled", "include_log")
+    given: dict[str, Any] = {name: value for name in names if (value := getattr(settings, name)) is not None}
     if settings.headers is not None:
         given["headers"] = {name: _header(target, name, value) for name, value in settings.headers.items()}
     return replace(target, **given)

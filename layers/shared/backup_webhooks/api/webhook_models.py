@@ -72,6 +72,7 @@ class TargetOut(Model):
     delivery: DeliveryMode
     enabled: bool
     headers: dict[str, None]
+    include_log: bool
     secrets: list[Secret]
     health: TargetHealth
     secret: str | None = None
@@ -86,6 +87,7 @@ class TargetOut(Model):
             delivery=target.delivery,
             enabled=target.enabled,
             headers=dict.fromkeys(target.headers),
+            include_log=target.include_log,
             secrets=[Secret.of(one) for one in current(target.secrets, now)],
             health=TargetHealth.of(target.health),
             secret=secret,
@@ -122,13 +124,15 @@ class WebhooksOut(Model):
 class TargetSettings(Input):
     """What can be set of a target; what is left out stays as it is, or is the default of a new one.
 
-    `headers`: all custom headers; null as a value keeps the stored one.
+    `headers`: all custom headers; null as a value keeps the stored one. `includeLog`: whether the end of the backup's
+    log, which may hold secrets, goes with posts in the format `detailed`.
     """
 
     format: Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})] | None = None
     delivery: DeliveryMode | None = None
     enabled: StrictBool | None = None
     headers: Annotated[dict[str, str | None], Field(json_schema_extra={"maxProperties": MOST_HEADERS})] | None = None
+    include_log: StrictBool | None = None
 
 
 class TargetIn(TargetSettings):

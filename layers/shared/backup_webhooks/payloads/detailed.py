@@ -8,7 +8,7 @@ from backup_webhooks.payloads.text import finished_date, text
 
 
 def payload(notice: Notice) -> dict[str, str]:
-    """`text` and the fields of design section 3; dates as `text` writes them."""
+    """`text` and the fields of design section 3, and a log where the notice has one; dates as `text` writes them."""
     facts = {
         "text": text(notice),
         "account": notice.account_alias,
@@ -18,9 +18,13 @@ def payload(notice: Notice) -> dict[str, str]:
         "accountPolicyId": notice.account_policy_id,
     }
     if isinstance(notice, BackupFinished):
-        return facts | {
-            "status": str(notice.restore_point_creation_status),
-            "restorePointId": notice.restore_point_id,
-            "finishedDate": finished_date(notice.backup_finished_date),
-        }
+        return (
+            facts
+            | ({"log": str(notice.log)} if notice.log else {})
+            | {
+                "status": str(notice.restore_point_creation_status),
+                "restorePointId": notice.restore_point_id,
+                "finishedDate": finished_date(notice.backup_finished_date),
+            }
+        )
     return facts | {"expectedDate": iso_milliseconds(notice.expected_date)}

@@ -27,7 +27,10 @@ from backup_webhooks.targets import MOST_TARGETS, Target, check_target
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_SETTINGS = "SET #url = :url, #format = :format, #delivery = :delivery, #enabled = :enabled, #headers = :headers"
+_SETTINGS = (
+    "SET #url = :url, #format = :format, #delivery = :delivery, #enabled = :enabled, #headers = :headers, "
+    "includeLog = :includeLog"
+)
 _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReason, slow"
 _SWITCHED_OFF = "switchedOffAt, switchedOffReason"
 # A target's health may be written in the same moment, which fails a transaction too.

@@ -50,6 +50,7 @@ def settings_of(target: Target) -> dict[str, Any]:
         "delivery": str(target.delivery),
         "enabled": target.enabled,
         "headers": dict(target.headers),
+        "includeLog": target.include_log,
     }
 
 
@@ -69,6 +70,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         delivery=DeliveryMode(fields["delivery"]),
         enabled=fields["enabled"],
         headers=fields.get("headers", {}),
+        include_log=fields.get("includeLog", False),
         secrets=tuple(
             SigningSecret(secret["value"], _moment(secret["expiresAt"])) for secret in fields.get("secrets", ())
         ),
