@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.pings import PingKey, hash_of
 from backup_webhooks.stores.ping_keys import PingKeysStore
 from playwright.sync_api import Locator, expect
@@ -242,3 +243,18 @@ def test_it_is_worked_with_the_keyboard_alone(account: Account, visit: Visit, st
     keyboard.press("Enter")
     expect(panel(person).get_by_text("No ping URLs yet.")).to_be_visible()
     assert store.of_account(account.alias) == []
+
+
+def test_a_target_gets_logs_once_that_is_ticked(account: Account, visit: Visit) -> None:
+    account.set_target(WebhookEvent.FAILURE, "https://hooks.example/x", format="detailed")
+    card = visit(account.alias).open_event("Backup Failure")
+    card.get_by_text("More:").click()
+    box = card.get_by_label(re.compile("^Include the end of the backup.s log$"))
+    expect(box).not_to_be_checked()
+    expect(box).to_have_accessible_description("With the formats Detailed and CloudEvents. It may hold secrets.")
+
+    box.check()
+    card.get_by_role("button", name="Save", exact=True).click()
+
+    expect(card.get_by_text("Saved", exact=True)).to_be_visible()
+    assert account.target().include_log

@@ -7,16 +7,16 @@ import { ALL_IS_SENT, NoiseSettings } from './noise.js';
 import { CustomHeaders, secretBox, SigningSecrets } from './secrets.js';
 
 const DELIVERIES = [['once', 'Once'], ['retry', 'Retry for about 3 days']];
-const NEW_TARGET = { targetUri: '', format: 'text', destinationKey: null, delivery: 'once', enabled: true, noise: ALL_IS_SENT, headers: {} };
+const NEW_TARGET = { targetUri: '', format: 'text', destinationKey: null, delivery: 'once', enabled: true, noise: ALL_IS_SENT, headers: {}, includeLog: false };
 
 /**
  * What the reader wants of a target. Headers are pairs of name and value, null where the stored value is to stay; so is the key.
- * @typedef {{targetUri: string, format: string, destinationKey: ?string, delivery: string, enabled: boolean, noise: object, headers: [string, ?string][]}} Draft
+ * @typedef {{targetUri: string, format: string, destinationKey: ?string, delivery: string, enabled: boolean, noise: object, headers: [string, ?string][], includeLog: boolean}} Draft
  */
 
 /** The draft that changes nothing of a stored target. @returns {Draft} */
-export const unchanged = ({ targetUri, format, delivery, enabled, noise, headers }) => (
-  { targetUri, format, destinationKey: null, delivery, enabled, noise, headers: Object.entries(headers ?? {}) });
+export const unchanged = ({ targetUri, format, delivery, enabled, noise, headers, includeLog }) => (
+  { targetUri, format, destinationKey: null, delivery, enabled, noise, headers: Object.entries(headers ?? {}), includeLog });
 
 /** One target of an event: its settings, its health, a test. */
 export class TargetRow {
@@ -39,7 +39,7 @@ export class TargetRow {
     this.removeButton = button('Remove', () => card.remove(this), { class: 'quiet' });
     this.testOutcome = h('div', { role: 'status', class: 'test-outcome' });
     this.summary = h('summary', {});
-    this.more = h('details', { class: 'more' }, this.summary, this.noise.node, this.headers.node, this.secrets.node);
+    this.more = h('details', { class: 'more' }, this.summary, this.noise.node, this.log.node, this.headers.node, this.secrets.node);
     this.node = h('div', { class: 'target', role: 'group' },
       h('div', { class: 'settings' }, this.url.node, this.destination.format.node, this.delivery.node, this.on.node),
       this.destination.announcement, this.destination.key.node,
@@ -58,6 +58,9 @@ export class TargetRow {
       type: 'url', inputmode: 'url', autocomplete: 'off', spellcheck: 'false', placeholder: 'https://', oninput: typed,
     }), { className: 'url' });
     this.delivery = field('Delivery', select(DELIVERIES, null, { onchange: changed }));
+    this.log = field('Include the end of the backup’s log', h('input', { type: 'checkbox', onchange: changed }), {
+      className: 'check', hint: 'With the formats Detailed and CloudEvents. It may hold secrets.',
+    });
     this.on = field('On', h('input', { type: 'checkbox', role: 'switch', onchange: changed }), { className: 'switch' });
   }
 
@@ -69,6 +72,7 @@ export class TargetRow {
     this.delivery.control.value = draft.delivery;
     this.on.control.checked = draft.enabled;
     this.noise.show(draft.noise);
+    this.log.control.checked = draft.includeLog;
     this.headers.show(draft.headers, Object.keys(stored?.headers ?? {}));
     this.secrets.show(stored);
     if (stored?.secret) this.showSecret(stored.secret);
@@ -91,6 +95,7 @@ export class TargetRow {
     return {
       targetUri: this.url.control.value.trim(), ...this.destination.draft(), delivery: this.delivery.control.value,
       enabled: this.on.control.checked, noise: this.noise.value(), headers: this.headers.pairs(),
+      includeLog: this.log.control.checked,
     };
   }
 
@@ -151,7 +156,7 @@ export class TargetRow {
   }
 
   forgive() {
-    for (const part of [this.url, this.delivery, this.on]) part.complain(null);
+    for (const part of [this.url, this.delivery, this.on, this.log]) part.complain(null);
     this.destination.forgive();
     this.noise.forgive();
     this.headers.forgive();
@@ -192,7 +197,7 @@ export class TargetRow {
     if (where.startsWith('headers')) this.more.open = true;
     const control = header !== undefined && this.headers.complain(header, reason);
     if (control) return control;
-    const part = { format: this.destination.format, destinationKey: this.destination.key, delivery: this.delivery, enabled: this.on }[where] ?? this.url;
+    const part = { format: this.destination.format, destinationKey: this.destination.key, delivery: this.delivery, enabled: this.on, includeLog: this.log }[where] ?? this.url;
     part.complain(where.startsWith('headers') ? `Custom headers: ${reason}` : reason);
     return part.control;
   }

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from backup_webhooks import __version__
-from backup_webhooks.messages import AccountAlias, Identifier, Notice, WebhookEvent, decode, encode
+from backup_webhooks.messages import AccountAlias, Identifier, Notice, WebhookEvent, decode, encode, without_log
 from backup_webhooks.moments import Moment, iso_milliseconds
 from backup_webhooks.payloads import FORMATS, format_named, render
 from backup_webhooks.signing import current, signature
@@ -35,7 +35,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @classmethod
     def of(cls, notice: Notice, target: Target) -> Self:
-        """The notice in the target's format."""
+        """The notice in the target's format; with the backup's log only where the target is to have it."""
+        notice = notice if target.include_log else without_log(notice)
         return cls(
             account=target.account,
             event=target.event,

@@ -209,6 +209,11 @@ type Message = BackupStarted | BackupFinished | BackupMissed | BackupRecovered |
 _MESSAGES = (BackupStarted, BackupFinished, BackupMissed, BackupRecovered, ServerPolicyChanged, Heartbeat)
 
 
+def without_log[N: Notice](notice: N) -> N:
+    """The notice for those who have not asked for what the backup said of itself."""
+    return msgspec.structs.replace(notice, log=None) if isinstance(notice, BackupFinished) and notice.log else notice
+
+
 _ALLOWED = {
     "$.type": ", ".join(message.__name__ for message in _MESSAGES),
     "$.restorePointCreationStatus": ", ".join(BackupStatus),

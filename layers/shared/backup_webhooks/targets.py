@@ -40,6 +40,7 @@ class Target:
     What a customer sets comes first; `secrets` (the newest first) and `health` are kept by us, through
     `WebhooksStore`'s own methods. URL, key, headers and secrets may let their reader in elsewhere: no `repr` shows
     them. `destination_key`: what the format needs beside the URL (`payloads.DestinationKey`), if anything.
+    `include_log`: whether what a backup said of itself is posted, where the format has a place for it.
     """
 
     account: str
@@ -51,6 +52,7 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     noise: Noise = field(default_factory=Noise)
     destination_key: str | None = field(default=None, repr=False)
+    include_log: bool = False
     secrets: Sequence[SigningSecret] = field(default=(), repr=False)
     health: Health = field(default_factory=Health)
 

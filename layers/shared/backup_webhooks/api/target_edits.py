@@ -51,9 +51,8 @@ def edited(seen: Configuration, wanted: TargetIn, prefix: str = "") -> Target:
 
 def with_settings(target: Target, settings: TargetSettings) -> Target:
     """The target with the settings that are given. Raises `InvalidTarget`."""
-    given: dict[str, Any] = {
-        name: value for name in ("format", "delivery", "enabled") if (value := getattr(settings, name)) is not None
-    }
+    names = ("format", "delivery", "enabled", "include_log")
+    given: dict[str, Any] = {name: value for name in names if (value := getattr(settings, name)) is not None}
     if settings.noise is not None:
         given["noise"] = settings.noise.noise()
     if settings.destination_key is not None or settings.format not in (None, target.format):

@@ -122,6 +122,7 @@ class TargetOut(Model):
     enabled: bool
     headers: dict[str, None]
     noise: NoiseModel
+    include_log: bool
     secrets: list[Secret]
     health: TargetHealth
     secret: str | None = None
@@ -138,6 +139,7 @@ class TargetOut(Model):
             enabled=target.enabled,
             headers=dict.fromkeys(target.headers),
             noise=NoiseModel.of(target.noise),
+            include_log=target.include_log,
             secrets=[Secret.of(one) for one in current(target.secrets, now)],
             health=TargetHealth.of(target.health),
             secret=secret,
@@ -176,6 +178,7 @@ class TargetSettings(Input):
 
     `destinationKey`: what some formats need beside the URL, such as PagerDuty's routing key. It is never told, and goes
     when the format is changed. `headers`: all custom headers; null as a value keeps the stored one.
+    `includeLog`: whether the end of a backup's log, which may hold secrets, is posted in formats with a place for it.
     """
 
     format: Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})] | None = None
@@ -184,6 +187,7 @@ class TargetSettings(Input):
     enabled: StrictBool | None = None
     headers: Annotated[dict[str, str | None], Field(json_schema_extra={"maxProperties": MOST_HEADERS})] | None = None
     noise: NoiseModel | None = None
+    include_log: StrictBool | None = None
 
 
 class TargetIn(TargetSettings):

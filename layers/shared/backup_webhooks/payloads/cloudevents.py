@@ -2,7 +2,7 @@
 
 github.com/cloudevents/spec: `spec.md`, `json-format.md`. An event is told apart by `source` and
 `id`, which every target and every attempt have in common. Attributes may not hold Unicode's noncharacters, which names
-may. 64 KiB are what each intermediary has to forward; an event here has some 10 KiB at most.
+may. 64 KiB are what each intermediary has to forward; an event here has less than 40, a log of 4 KiB escaped.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from backup_webhooks.payloads.text import finished_date, text
 
 
 def payload(notice: Notice) -> dict[str, str | int]:
-    """`text` and the fields of design section 3; dates as `text` writes them."""
+    """`text` and the fields of design section 3, and a log where the notice has one; dates as `text` writes them."""
     facts: dict[str, str | int] = {
         "text": text(notice),
         "account": notice.account_alias,
@@ -19,6 +19,8 @@ def payload(notice: Notice) -> dict[str, str | int]:
         "accountPolicyId": notice.account_policy_id,
     }
     if isinstance(notice, BackupFinished):
+        if notice.log:
+            facts["log"] = str(notice.log)
         return facts | {
             "status": str(notice.restore_point_creation_status),
             "restorePointId": notice.restore_point_id,

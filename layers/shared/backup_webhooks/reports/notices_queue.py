@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backup_webhooks.messages import BackupNotice, WebhookEvent, encode_message
+from backup_webhooks.messages import BackupNotice, WebhookEvent, encode_message, without_log
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -23,4 +23,4 @@ class EmailNoticesQueue:
     def pass_on(self, notice: BackupNotice) -> None:
         """Send a failed or a missed backup; who wants to be told is seen where the e-mail is made."""
         if self.url and notice.webhook_event in _TOLD:
-            self.client.send_message(QueueUrl=self.url, MessageBody=encode_message(notice))
+            self.client.send_message(QueueUrl=self.url, MessageBody=encode_message(without_log(notice)))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "SET #url = :url, #format = :format, destinationKey = :destinationKey, #delivery = :delivery, "
-    "#enabled = :enabled, #headers = :headers, #noise = :noise"
+    "#enabled = :enabled, #headers = :headers, #noise = :noise, includeLog = :includeLog"
 )
 _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReason, slow"
 _SWITCHED_OFF = "switchedOffAt, switchedOffReason"

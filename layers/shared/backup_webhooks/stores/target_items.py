@@ -54,6 +54,7 @@ def settings_of(target: Target) -> dict[str, Any]:
         "enabled": target.enabled,
         "headers": dict(target.headers),
         "noise": _noise_item(target.noise),
+        "includeLog": target.include_log,
     }
 
 
@@ -75,6 +76,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         enabled=fields["enabled"],
         headers=fields.get("headers", {}),
         noise=_noise(fields.get("noise", {})),
+        include_log=fields.get("includeLog", False),
         secrets=tuple(
             SigningSecret(secret["value"], _moment(secret["expiresAt"])) for secret in fields.get("secrets", ())
         ),
