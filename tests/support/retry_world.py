@@ -23,6 +23,7 @@ from backup_webhooks.replays import Replays
 from backup_webhooks.reports.notices_queue import EmailNoticesQueue
 from backup_webhooks.retries import RetrySchedule
 from backup_webhooks.sender import Attempt, Sender
+from backup_webhooks.stores.backup_logs import BackupLogsStore
 from backup_webhooks.stores.backups import BackupsStore
 from backup_webhooks.stores.deliveries import DeliveriesStore
 from backup_webhooks.stores.delivery_log import DeliveryLog
@@ -140,6 +141,7 @@ class RetryWorld:
                 BackupEventsQueue(self.events, "BackupEventsQueue"),  # type: ignore[arg-type]
             ),
             backups=BackupsStore(dynamodb, outputs["BackupsTableName"]),
+            backup_logs=BackupLogsStore(dynamodb, outputs["BackupsTableName"]),
             heartbeats=HeartbeatsStore(client, outputs["ServerPoliciesTableName"]),
             email_notices=EmailNoticesQueue(self.retries, None),  # type: ignore[arg-type]
             clock=clock,
