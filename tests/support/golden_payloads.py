@@ -1,4 +1,4 @@
-"""What each format makes of each kind of notice, written down: tests/unit/data/payloads/<format>/<case>.json.
+"""What each format makes of each kind of notice, and of several: tests/unit/data/payloads/<format>/<case>.json.
 
 `python -m tests.support.golden_payloads` writes them anew; whether they are as they should be is told by the diff.
 Characters beyond ASCII are escaped, so that it shows those that one does not see.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_webhooks.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, parse_message
-from backup_webhooks.payloads import FORMATS, render
+from backup_webhooks.payloads import FORMATS, format_named, render, render_all
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "data" / "payloads"
 EVENTS = Path(__file__).parents[2] / "events"
@@ -40,6 +40,20 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
     "recovered-hostile": ("backup-recovered.json", HOSTILE),
     "failure-invisible": ("backup-failed.json", INVISIBLE),
 }
+# Several notices in one message: one that is as usual, and those that are not.
+GATHERED: dict[str, list[tuple[str, dict[str, str]]]] = {
+    case: [(name, {}), (name, HOSTILE | {"serverPolicyId": "sp-2"}), (name, INVISIBLE | {"serverPolicyId": "sp-3"})]
+    for case, name in (
+        ("failures-gathered", "backup-failed.json"),
+        ("misses-gathered", "backup-missed.json"),
+        ("recoveries-gathered", "backup-recovered.json"),
+    )
+}
+
+
+def cases_of(format_name: str) -> list[str]:
+    """The cases that a format has."""
+    return [*CASES, *(GATHERED if format_named(format_name).gathered else ())]
 
 
 def notice(name: str, **changes: Any) -> Notice:
@@ -52,8 +66,15 @@ def notice(name: str, **changes: Any) -> Notice:
 
 def golden(format_name: str, case: str) -> str:
     """What the file of that format and case is to hold."""
-    name, changes = CASES[case]
-    return json.dumps(json.loads(render(format_name, notice(name, **changes))), indent=2) + "\n"
+    if case in GATHERED:
+        # All of them are of one account.
+        account = notice(GATHERED[case][0][0]).account_alias
+        notices = [notice(name, **changes | {"accountAlias": account}) for name, changes in GATHERED[case]]
+        body = render_all(format_name, notices)
+    else:
+        name, changes = CASES[case]
+        body = render(format_name, notice(name, **changes))
+    return json.dumps(json.loads(body), indent=2) + "\n"
 
 
 def path_of(format_name: str, case: str) -> Path:
@@ -67,7 +88,7 @@ def write_all() -> None:
         old.unlink()
     for format_name in FORMATS:
         (GOLDEN / format_name).mkdir(parents=True, exist_ok=True)
-        for case in CASES:
+        for case in cases_of(format_name):
             path_of(format_name, case).write_text(golden(format_name, case), encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ is used, and by its name alone it is known before. The body is JSON in each of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -49,16 +49,24 @@ def _any_url(_: str) -> None:
 class Format:
     """What a format's module says of it.
 
-    `payload`: the JSON object that a notice becomes, without any key. `url_trouble`: why a URL can't be one of the
-    destination's, as far as it can be told from the URL; None where nothing speaks against it. `closes_incidents`:
-    whether good news does that, and so must not be kept from it for the sake of quiet.
+    `payload`: the JSON object that a notice becomes, without any key. `gathered`: what several notices of one event and
+    account become, an object or a list of them; None where each has to be told by itself. `list_content_type`: of such
+    a list. `url_trouble`: why a URL can't be one of the destination's, as far as it can be told from the URL; None
+    where nothing speaks against it. `closes_incidents`: whether good news does that, and so must not be kept from it
+    for the sake of quiet.
     """
 
     payload: Callable[[Notice], Mapping[str, Any]]
+    gathered: Callable[[Sequence[Notice]], Mapping[str, Any] | Sequence[Mapping[str, Any]]] | None = None
     content_type: str = "application/json"
+    list_content_type: str = "application/json"
     key: DestinationKey | None = None
     url_trouble: Callable[[str], str | None] = _any_url
     closes_incidents: bool = False
+
+    def content_type_of(self, body: str) -> str:
+        """The content type of a body in this format."""
+        return self.list_content_type if body.startswith("[") else self.content_type
 
 
 @cache
@@ -73,5 +81,19 @@ def format_named(name: str) -> Format:
 def render(format_name: str, notice: Notice) -> bytes:
     """The body to post, UTF-8 JSON, with its key hidden. A `KeyError` for a format that is not in `FORMATS`."""
     found = format_named(format_name)
-    key = {found.key.field: HIDDEN} if found.key else {}
-    return msgspec.json.encode(key | dict(found.payload(notice)))
+    return _encoded(found, found.payload(notice))
+
+
+def render_all(format_name: str, notices: Sequence[Notice]) -> bytes:
+    """The body for several notices of one event and account, as `render` makes one's; a single one is told as ever."""
+    found = format_named(format_name)
+    if len(notices) == 1 or found.gathered is None:
+        (notice,) = notices
+        return _encoded(found, found.payload(notice))
+    return _encoded(found, found.gathered(notices))
+
+
+def _encoded(found: Format, payload: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
+    if found.key and isinstance(payload, Mapping):
+        payload = {found.key.field: HIDDEN} | dict(payload)
+    return msgspec.json.encode(payload)

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from backup_webhooks.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, WebhookEvent
-from backup_webhooks.payloads.text import finished_date, how_many, text
+from backup_webhooks.payloads import Format
+from backup_webhooks.payloads.text import finished_date, how_many, in_short, text
 from backup_webhooks.reports.legible import isolated, legible
 
 # The longest that messages take (`messages.Name`): nothing is cut here.
@@ -100,6 +101,30 @@ def card_of(notice: Notice) -> Card:
         subject=_shown(notice.server_id),
         facts=[(label, _shown(value)) for label, value in facts],
         summary=text(_isolated(notice)),
+    )
+
+
+def card_of_all(notices: Sequence[Notice]) -> Card:
+    """Several notices of one event and account: a fact each, in their order."""
+    _, severity = _NEWS[notices[0].webhook_event]
+    title, subject = in_short(notices)
+    servers = ", ".join(isolated(_shown(notice.server_id), _LONGEST) for notice in notices)
+    return Card(
+        title=title,
+        severity=severity,
+        subject=_shown(subject),
+        facts=[
+            (finished_date(notice.occurred_at), f"{_shown(notice.server_id)}, {_shown(notice.account_policy_name)}")
+            for notice in notices
+        ],
+        summary=f"{title}: {isolated(_shown(subject), _LONGEST)}: {servers}",
+    )
+
+
+def format_of_cards(message: Callable[[Card], Mapping[str, Any]], **more: Any) -> Format:
+    """The format of a destination that shows cards, which `message` makes its own."""
+    return Format(
+        lambda notice: message(card_of(notice)), gathered=lambda notices: message(card_of_all(notices)), **more
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -42,4 +43,14 @@ def _id(event: str) -> str:
     return hashlib.sha256(event.encode()).hexdigest()[:32]
 
 
-FORMAT = Format(payload, content_type="application/cloudevents+json")
+def gathered(notices: Sequence[Notice]) -> list[dict[str, Any]]:
+    """Several events, in the batched mode of the JSON format."""
+    return list(map(payload, notices))
+
+
+FORMAT = Format(
+    payload,
+    gathered,
+    content_type="application/cloudevents+json",
+    list_content_type="application/cloudevents-batch+json",
+)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from backup_webhooks.messages import BackupFinished, BackupRecovered, Notice
 from backup_webhooks.moments import iso_milliseconds
 from backup_webhooks.payloads import Format
-from backup_webhooks.payloads.text import finished_date, text
+from backup_webhooks.payloads.text import finished_date, text, text_of_all
 
 
 def payload(notice: Notice) -> dict[str, str | int]:
@@ -37,4 +40,14 @@ def payload(notice: Notice) -> dict[str, str | int]:
     return facts | {"expectedDate": iso_milliseconds(notice.expected_date)}
 
 
-FORMAT = Format(payload)
+def gathered(notices: Sequence[Notice]) -> dict[str, Any]:
+    """Several notices of one account, each as it would be told by itself."""
+    return {
+        "text": text_of_all(notices),
+        "account": notices[0].account_alias,
+        "count": len(notices),
+        "backups": list(map(payload, notices)),
+    }
+
+
+FORMAT = Format(payload, gathered)

@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from backup_webhooks.messages import Notice
-from backup_webhooks.payloads import Format
-from backup_webhooks.payloads.card import COLOURS, Card, Fact, card_of, fitted
+from backup_webhooks.payloads.card import COLOURS, Card, Fact, fitted, format_of_cards
 from backup_webhooks.payloads.lengths import cut, utf16_units
 
 LONGEST_TITLE, LONGEST_NAME, LONGEST_VALUE = 256, 256, 1024
@@ -20,11 +18,6 @@ MOST_FIELDS, MOST_CHARACTERS = 25, 6000
 # Emphasis, code, spoilers, quotes, headings, links, mentions, emoji, and what begins a list; a colon also ends `https`,
 # but between figures, as of the time of day, it is none of these.
 _MARKUP = re.compile(r"[\\*_~`|<>#\[\]()@]|(?<!\d):|:(?!\d\d)|^[-+]|^\d+(?=\.)")
-
-
-def payload(notice: Notice) -> dict[str, Any]:
-    """The message of one backup."""
-    return message(card_of(notice))
 
 
 def message(card: Card) -> dict[str, Any]:
@@ -72,4 +65,4 @@ def _escaped(text: str, most: int) -> str:
     return escape(cut(text, most, lambda part: utf16_units(escape(part))))
 
 
-FORMAT = Format(payload)
+FORMAT = format_of_cards(message)

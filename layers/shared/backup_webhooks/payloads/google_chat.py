@@ -9,18 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_webhooks.messages import Notice
-from backup_webhooks.payloads import Format
-from backup_webhooks.payloads.card import COLOURS, Card, Fact, card_of, fitted
+from backup_webhooks.payloads.card import COLOURS, Card, Fact, fitted, format_of_cards
 from backup_webhooks.payloads.lengths import json_bytes
 from backup_webhooks.payloads.markup import escape_tags
 
 MOST_BYTES, MOST_WIDGETS = 32_000, 100
-
-
-def payload(notice: Notice) -> dict[str, Any]:
-    """The message of one backup."""
-    return message(card_of(notice))
 
 
 def message(card: Card) -> dict[str, Any]:
@@ -50,4 +43,4 @@ def _widget(fact: Fact) -> dict[str, Any]:
     return {"decoratedText": {"topLabel": label, "text": escape_tags(value), "wrapText": True}}
 
 
-FORMAT = Format(payload)
+FORMAT = format_of_cards(message)

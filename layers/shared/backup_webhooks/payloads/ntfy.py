@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from backup_webhooks.messages import Notice
-from backup_webhooks.payloads import DestinationKey, Format
-from backup_webhooks.payloads.card import Card, Severity, card_of
+from backup_webhooks.payloads import DestinationKey
+from backup_webhooks.payloads.card import Card, Severity, format_of_cards
 from backup_webhooks.payloads.lengths import cut, json_bytes, utf8_bytes
 from backup_webhooks.reports.legible import isolated
 
@@ -37,11 +36,6 @@ _URGENCY: Mapping[Severity, tuple[int, str]] = {
 }
 
 
-def payload(notice: Notice) -> dict[str, Any]:
-    """The message of one backup."""
-    return message(card_of(notice))
-
-
 def message(card: Card) -> dict[str, Any]:
     """The message: a line for each fact, as far as they go."""
     priority, tag = _URGENCY[card.severity]
@@ -57,4 +51,4 @@ def _url_trouble(url: str) -> str | None:
     return "with the format ntfy the server's address alone, such as https://ntfy.sh/; its topic is the destinationKey"
 
 
-FORMAT = Format(payload, key=_TOPIC, url_trouble=_url_trouble)
+FORMAT = format_of_cards(message, key=_TOPIC, url_trouble=_url_trouble)

@@ -11,20 +11,13 @@ from collections.abc import Iterator
 from itertools import batched
 from typing import Any
 
-from backup_webhooks.messages import Notice
-from backup_webhooks.payloads import Format
-from backup_webhooks.payloads.card import COLOURS, Card, Fact, card_of, fitted
+from backup_webhooks.payloads.card import COLOURS, Card, Fact, fitted, format_of_cards
 from backup_webhooks.payloads.lengths import cut, utf16_units
 from backup_webhooks.payloads.markup import escape_tags
 
 LONGEST_HEADER, LONGEST_TEXT, LONGEST_FIELD = 150, 3000, 2000
 # Of each fact a field for the label and one beside it for the value; besides the sections there is the header.
 FACTS_A_SECTION, MOST_SECTIONS = 5, 49
-
-
-def payload(notice: Notice) -> dict[str, Any]:
-    """The message of one backup."""
-    return message(card_of(notice))
 
 
 def message(card: Card) -> dict[str, Any]:
@@ -60,4 +53,4 @@ def _escaped(text: str, most: int) -> str:
     return escape_tags(cut(text, most, lambda part: utf16_units(escape_tags(part))))
 
 
-FORMAT = Format(payload)
+FORMAT = format_of_cards(message)

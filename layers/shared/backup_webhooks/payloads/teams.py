@@ -14,9 +14,7 @@ from typing import Any
 
 import msgspec
 
-from backup_webhooks.messages import Notice
-from backup_webhooks.payloads import Format
-from backup_webhooks.payloads.card import Card, Fact, Severity, card_of, fitted
+from backup_webhooks.payloads.card import Card, Fact, Severity, fitted, format_of_cards
 
 MOST_BYTES = 28_000
 # `{{DATE(…)}}` is replaced by a date; not if its braces stand in two runs.
@@ -26,11 +24,6 @@ _STYLES: Mapping[Severity, str] = {
     Severity.WARNING: "warning",
     Severity.GOOD: "good",
 }
-
-
-def payload(notice: Notice) -> dict[str, Any]:
-    """The message of one backup."""
-    return message(card_of(notice))
 
 
 def message(card: Card) -> dict[str, Any]:
@@ -86,4 +79,4 @@ def _text(*runs: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "RichTextBlock", "inlines": list(runs)}
 
 
-FORMAT = Format(payload)
+FORMAT = format_of_cards(message)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from backup_webhooks.messages import BackupFinished, BackupRecovered, Notice
+from backup_webhooks.messages import BackupFinished, BackupRecovered, Notice, WebhookEvent
 from backup_webhooks.moments import iso_milliseconds
 from backup_webhooks.payloads import Format
+
+# Slack cuts off what is longer than 40,000 characters (docs.slack.dev, "chat.postMessage").
+_LONGEST_TEXT = 30_000
+_HAPPENED: Mapping[WebhookEvent | None, str] = {
+    WebhookEvent.FAILURE: "failed",
+    WebhookEvent.PARTIAL_SUCCESS: "partly succeeded",
+    WebhookEvent.MISSING: "missed",
+    WebhookEvent.SUCCESS: "succeeded",
+    WebhookEvent.RECOVERED: "recovered",
+}
 
 
 def payload(notice: Notice) -> dict[str, str]:
@@ -37,6 +48,30 @@ def text(notice: Notice) -> str:
     )
 
 
+def gathered(notices: Sequence[Notice]) -> dict[str, str]:
+    """`{"text": …}` of several notices: how many, and a line with the sentence of each."""
+    return {"text": text_of_all(notices)}
+
+
+def text_of_all(notices: Sequence[Notice]) -> str:
+    """The lines themselves; those that are too many are counted in the last."""
+    lines, length = [": ".join(in_short(notices))], 0
+    for position, notice in enumerate(notices):
+        sentence = text(notice)
+        length += len(sentence) + 1
+        if length > _LONGEST_TEXT:
+            lines.append(f"and {len(notices) - position:,} more")
+            break
+        lines.append(sentence)
+    return "\n".join(lines)
+
+
+def in_short(notices: Sequence[Notice]) -> tuple[str, str]:
+    """What has happened, and to whom: `100 backups missed`, `account ACME`."""
+    happened = _HAPPENED[notices[0].webhook_event]
+    return f"{len(notices):,} backups {happened}", f"account {notices[0].account_alias}"
+
+
 def how_many(notice: BackupRecovered) -> str:
     """`2 failed and 1 missed backup`."""
     counts = [f"{count} {how}" for count, how in ((notice.failed, "failed"), (notice.missed, "missed")) if count]
@@ -48,4 +83,4 @@ def finished_date(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-FORMAT = Format(payload)
+FORMAT = Format(payload, gathered)
