@@ -15,7 +15,7 @@ from itertools import batched
 from typing import Any
 
 from backup_webhooks.backups import Backup
-from backup_webhooks.delivery import Delivery, Redelivery, encode_redelivery
+from backup_webhooks.delivery import Delivery, Redelivery, encode_retry_message
 from backup_webhooks.heartbeat import Seen, Watermark
 from backup_webhooks.messages import BackupFinished, WebhookEvent, parse_message
 from backup_webhooks.moments import Moment, iso_milliseconds, utc_now
@@ -91,7 +91,7 @@ class World:
     def redeliverer(self) -> Invocations:
         """Ten redeliveries at once."""
         deliveries = [Delivery.of(backup(), self.targets[0]) for _ in range(BATCH)]
-        orders = [encode_redelivery(Redelivery.first(delivery, utc_now())) for delivery in deliveries]
+        orders = [encode_retry_message(Redelivery.first(delivery, utc_now())) for delivery in deliveries]
         return Invocations([sqs_event(*orders)], f"{BATCH} messages")
 
     def missed_backups(self) -> Invocations:

@@ -42,5 +42,7 @@ def _count(batch: Batch[Notified]) -> None:
     if held_back := sum(notified.held_back for notified in batch.results):
         # A metric is paid for by the hour in which it is there; few installations have any of these.
         metrics.add_metric("HeldBack", MetricUnit.Count, held_back)
+    if gathered := sum(notified.gathered for notified in batch.results):
+        metrics.add_metric("Gathered", MetricUnit.Count, gathered)
     metrics.add_metric("WithoutWebhook", MetricUnit.Count, sum(notified.without_webhook for notified in batch.results))
     metrics.add_metric("Rejected", MetricUnit.Count, batch.rejected)

@@ -165,6 +165,7 @@ def test_less_noise_is_set_and_taken_back(account: Account, visit: Visit, receiv
 
     card.get_by_label("Only changes").check()
     card.get_by_label("Remind every").fill("24")
+    card.get_by_label("Gather").check()
     card.get_by_label("Quiet hours").check()
     card.get_by_label("From").fill("22:00")
     card.get_by_label("Until").fill("06:30")
@@ -178,13 +179,17 @@ def test_less_noise_is_set_and_taken_back(account: Account, visit: Visit, receiv
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
     assert account.target().noise == Noise(
-        changes_only=True, remind_hours=24, quiet_hours=QuietHours(time(22), time(6, 30), "Europe/Berlin")
+        changes_only=True,
+        remind_hours=24,
+        quiet_hours=QuietHours(time(22), time(6, 30), "Europe/Berlin"),
+        gather=True,
     )
 
     person.page.reload()
     card = person.open_event("Backup Failure")
-    card.get_by_text("More: only changes and quiet hours").click()
+    card.get_by_text("More: only changes, quiet hours, gathered").click()
     card.get_by_label("Only changes").uncheck()
+    card.get_by_label("Gather").uncheck()
     card.get_by_label("Quiet hours").uncheck()
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()

@@ -13,7 +13,9 @@ import sys
 from collections.abc import Callable, Mapping
 
 import pytest
+from backup_webhooks.delivery import GatherUp, encode_retry_message
 from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.moments import Moment, utc_now
 from backup_webhooks.noise import Noise
 from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.stores.server_policies import ServerPoliciesStore, shard_of
@@ -178,6 +180,31 @@ def test_what_is_held_back_costs_a_write(
     assert len(receiver.posts) == 1
 
 
+def test_what_is_gathered_costs_a_transaction_and_a_look(
+    account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
+) -> None:
+    target = account.set_target(MISSING, receiver.url, noise=Noise(gather=True))
+    for number, name in enumerate(
+        (
+            "the first miss of a gathering, where no e-mail is sent",
+            "a miss that is gathered with others, where no e-mail is sent",
+        )
+    ):
+        notifier = small_world("notifier", email=False)
+        made.actions.clear()
+        with made.counted():
+            notifier(missed(account.alias, f"sp-{number}"))
+        assert made.actions == CALLS[name], GROWN
+    small_world("notifier", email=False)(*(missed(account.alias, f"sp-{number}") for number in range(2, 10)))
+
+    wake_up = GatherUp(account=account.alias, event=MISSING, target_id=target.target_id, due_at=Moment.of(utc_now()))
+    redeliverer = small_world("redeliverer")
+    made.actions.clear()
+    with made.counted():
+        redeliverer(encode_retry_message(wake_up))
+    assert made.actions == CALLS["ten misses that are gathered up"], GROWN
+
+
 @pytest.mark.parametrize(
     ("name", "status"), [("a redelivery that arrives", 200), ("a redelivery that fails and is tried again", 503)]
 )
@@ -285,8 +312,8 @@ def test_a_view_of_the_page_calls_aws_no_more_than_it_did(
 
 # All modules that a function's import brings along, Python's own and those of the layers.
 MODULES = {
-    "notifier": 467,
-    "redeliverer": 450,
+    "notifier": 469,
+    "redeliverer": 452,
     "missed_backups": 440,
     "webhooks_api": 657,
     "daily_report": 486,

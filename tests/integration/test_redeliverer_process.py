@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from backup_webhooks.delivery import Delivery, Redelivery, encode_redelivery
+from backup_webhooks.delivery import Delivery, Redelivery, encode_retry_message
 from backup_webhooks.messages import BackupMissed, WebhookEvent, parse_message
 from backup_webhooks.moments import utc_now
 from backup_webhooks.targets import DeliveryMode, Target
@@ -30,7 +30,7 @@ def order(account: Account, target: Target, attempt: int = 2) -> str:
     notice = parse_message(missed(account.alias))
     assert isinstance(notice, BackupMissed)
     first = Redelivery.first(Delivery.of(notice, target), utc_now())
-    return encode_redelivery(first.retry(utc_now()) if attempt == 2 else first)
+    return encode_retry_message(first.retry(utc_now()) if attempt == 2 else first)
 
 
 @pytest.fixture

@@ -117,8 +117,9 @@ class TestNoise:
         "changesOnly": True,
         "remindHours": 24,
         "quietHours": {"from": "22:00", "until": "07:00", "timezone": "Europe/Berlin"},
+        "gather": True,
     }
-    NONE: ClassVar[dict[str, Any]] = {"changesOnly": False, "remindHours": None, "quietHours": None}
+    NONE: ClassVar[dict[str, Any]] = {"gather": False, "changesOnly": False, "remindHours": None, "quietHours": None}
 
     def test_by_default_all_is_sent(self, account: Account, client: Client) -> None:
         put = client.put(configuration(account), {"targetUris": [{"targetUri": url()}]}, **REPRESENTATION)
@@ -135,7 +136,10 @@ class TestNoise:
 
         assert targets(patched)[url()]["noise"] == self.NOISE
         assert account.target().noise == Noise(
-            changes_only=True, remind_hours=24, quiet_hours=QuietHours(time(22), time(7), "Europe/Berlin")
+            changes_only=True,
+            remind_hours=24,
+            quiet_hours=QuietHours(time(22), time(7), "Europe/Berlin"),
+            gather=True,
         )
 
     def test_it_is_replaced_as_a_whole(self, account: Account, client: Client) -> None:

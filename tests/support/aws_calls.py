@@ -23,6 +23,7 @@ _TARGETS = {"dynamodb:Query": 1}  # the account's targets, kept for 30 s
 _KEPT = {"dynamodb:PutItem": 1}  # the backup, for reports
 _LOG = {"dynamodb:PutItem": 1}  # what the backup said of itself, beside it
 _POLICY = {"dynamodb:GetItem": 1, "dynamodb:PutItem": 1}  # the server policy, read and written
+_GATHERED = {"dynamodb:TransactWriteItems": 1, "dynamodb:GetItem": 1}
 _TOLD_BY_EMAIL = {"sqs:SendMessage": 1}
 
 
@@ -43,6 +44,20 @@ CALLS: Mapping[str, Calls] = {
     "a success that ends a failure, posted": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, {"sqs:SendMessage": 1}),
     "a recovery, posted": _sum(_TARGETS, _DELIVERY),
     "a failure that is held back, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, {"dynamodb:UpdateItem": 1}),
+    # Written in the log and beside it at once; then a look whether a message will come for it.
+    "a miss that is gathered with others, where no e-mail is sent": _sum(_TARGETS, _KEPT, _GATHERED),
+    "the first miss of a gathering, where no e-mail is sent": _sum(
+        _TARGETS, _KEPT, _GATHERED, {"dynamodb:GetItem": 1, "dynamodb:UpdateItem": 1, "sqs:SendMessage": 1}
+    ),
+    # A look before and after; what was made is written down and forgotten.
+    "ten misses that are gathered up": {
+        **_TARGETS,
+        "dynamodb:GetItem": 2,
+        "dynamodb:Query": 3,
+        "dynamodb:UpdateItem": 2,
+        "dynamodb:BatchWriteItem": 1,
+        "sqs:SendMessage": 1,
+    },
     "a cancelled backup": _sum(_KEPT, _POLICY),
     "a start": _POLICY,
     "ten successes of one account, posted, in one batch": _sum(

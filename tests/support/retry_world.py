@@ -14,6 +14,7 @@ from typing import Any
 
 from backup_webhooks.backup_events_queue import BackupEventsQueue
 from backup_webhooks.deliverer import Deliverer, Postponed
+from backup_webhooks.gathering import Gatherer
 from backup_webhooks.health_recorder import HealthRecorder
 from backup_webhooks.notifier import Notifier
 from backup_webhooks.recorder import Recorder
@@ -27,6 +28,7 @@ from backup_webhooks.stores.backup_logs import BackupLogsStore
 from backup_webhooks.stores.backups import BackupsStore
 from backup_webhooks.stores.deliveries import DeliveriesStore
 from backup_webhooks.stores.delivery_log import DeliveryLog
+from backup_webhooks.stores.gatherings import GatheringsStore
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksStore
@@ -51,7 +53,7 @@ class _Stepping:
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
-        if not name.endswith("_item"):
+        if not name.endswith(("_item", "_items", "query")):
             return call
 
         def stepping(**parameters: Any) -> Any:
@@ -131,11 +133,13 @@ class RetryWorld:
         def seconds() -> float:
             return self.now.timestamp()
 
+        self.gatherer = Gatherer(GatheringsStore(dynamodb, self.deliveries), retry_queue, clock)
         notifiers, redeliverers = (WebhooksCache(webhooks.of_account, seconds) for _ in range(2))
         self.notifier = Notifier(
             webhooks=notifiers,
             deliverer=deliverer(notifiers),
             retry_queue=retry_queue,
+            gatherer=self.gatherer,
             recorder=Recorder(
                 ServerPoliciesStore(client, outputs["ServerPoliciesTableName"]),
                 BackupEventsQueue(self.events, "BackupEventsQueue"),  # type: ignore[arg-type]
@@ -146,7 +150,9 @@ class RetryWorld:
             email_notices=EmailNoticesQueue(self.retries, None),  # type: ignore[arg-type]
             clock=clock,
         )
-        self.redeliverer = Redeliverer(redeliverers, deliverer(redeliverers), retry_queue, dead_letters, clock)
+        self.redeliverer = Redeliverer(
+            redeliverers, deliverer(redeliverers), retry_queue, dead_letters, self.gatherer, clock
+        )
         self.replays = Replays(DeliveryLog(dynamodb, outputs["DeliveriesTableName"]), retry_queue, clock)
 
     def send(self, body: str) -> None:
@@ -156,9 +162,10 @@ class RetryWorld:
         """Let the functions work until there is nothing left to do, or that time is over."""
         end = self.now + until
         while visible := [queue.next_visible_at for queue in (self.events, self.retries) if queue.next_visible_at]:
-            self.now = max(self.now, min(visible))
-            if self.now > end:
+            if min(visible) > end:
+                self.now = end
                 return
+            self.now = max(self.now, min(visible))
             for queue, handle in ((self.events, self.notifier.handle), (self.retries, self.redeliverer.handle)):
                 for message in queue.receive():
                     self.posts_in_flight = 0

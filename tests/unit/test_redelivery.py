@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from backup_webhooks.delivery import Delivery, Redelivery, encode_redelivery, parse_redelivery
+from backup_webhooks.delivery import Delivery, GatherUp, Redelivery, encode_retry_message, parse_retry_message
 from backup_webhooks.messages import InvalidMessage, WebhookEvent
 from backup_webhooks.moments import Moment
 from backup_webhooks.payloads import FORMATS
@@ -64,7 +64,7 @@ class Client:
 
 def redelivery(due_at: datetime = NOW) -> Redelivery:
     return Redelivery(
-        delivery=parse_redelivery(json.dumps(MESSAGE)).delivery, attempt=2, retries=1, due_at=Moment.of(due_at)
+        delivery=parse_retry_message(json.dumps(MESSAGE)).delivery, attempt=2, retries=1, due_at=Moment.of(due_at)
     )
 
 
@@ -77,18 +77,18 @@ def sent(redelivery: Redelivery, now: datetime = NOW) -> dict[str, Any]:
 
 def refusal(message: Any) -> InvalidMessage:
     with pytest.raises(InvalidMessage) as caught:
-        parse_redelivery(message if isinstance(message, str) else json.dumps(message))
+        parse_retry_message(message if isinstance(message, str) else json.dumps(message))
     assert len(str(caught.value)) < 400
     return caught.value
 
 
 def test_the_message_is_json_in_camel_case_with_all_that_an_attempt_takes() -> None:
-    assert json.loads(encode_redelivery(redelivery())) == MESSAGE
+    assert json.loads(encode_retry_message(redelivery())) == MESSAGE
 
 
 @given(st.builds(Redelivery, delivery=deliveries, attempt=st.integers(1, 10**9), retries=counts, due_at=moments))
 def test_what_was_encoded_is_read_back_unchanged(before: Redelivery) -> None:
-    after = parse_redelivery(encode_redelivery(before))
+    after = parse_retry_message(encode_retry_message(before))
 
     assert after == before
     assert after.delivery.webhook_id == before.delivery.webhook_id
@@ -96,8 +96,38 @@ def test_what_was_encoded_is_read_back_unchanged(before: Redelivery) -> None:
     assert after.delivery.sort_key == before.delivery.sort_key
 
 
+@given(
+    st.builds(
+        GatherUp,
+        account=identifiers,
+        event=st.sampled_from(WebhookEvent),
+        target_id=st.just("1b647dfa18d45e72"),
+        due_at=moments,
+    )
+)
+def test_what_wakes_a_gathering_is_told_apart_and_read_back_unchanged(before: GatherUp) -> None:
+    assert parse_retry_message(encode_retry_message(before)) == before
+
+
+@pytest.mark.parametrize("field", ["account", "event", "targetId", "dueAt"])
+def test_of_what_wakes_a_gathering_a_missing_field_is_named(field: str) -> None:
+    whole = {
+        "type": "GatherUp",
+        "account": "TEST",
+        "event": "Backup.Missing",
+        "targetId": "0" * 16,
+        "dueAt": MESSAGE["dueAt"],
+    }
+    parse_retry_message(json.dumps(whole))
+
+    error = refusal({name: value for name, value in whole.items() if name != field})
+
+    assert error.field == "$"
+    assert field in error.reason
+
+
 def test_fields_that_nobody_knows_do_not_matter() -> None:
-    assert parse_redelivery(json.dumps(MESSAGE | {"delivery": DELIVERY | {"more": 1}, "more": 1})) == redelivery()
+    assert parse_retry_message(json.dumps(MESSAGE | {"delivery": DELIVERY | {"more": 1}, "more": 1})) == redelivery()
 
 
 @pytest.mark.parametrize("field", MESSAGE)
@@ -150,7 +180,7 @@ def test_a_field_of_the_delivery_that_cannot_be_used_is_named(field: str, value:
 def test_a_message_from_before_deliveries_told_their_format_is_text() -> None:
     delivery = {field: value for field, value in DELIVERY.items() if field != "format"}
 
-    assert parse_redelivery(json.dumps(MESSAGE | {"delivery": delivery})).delivery.format == "text"
+    assert parse_retry_message(json.dumps(MESSAGE | {"delivery": delivery})).delivery.format == "text"
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "soon", "1", "[" * 100_000, '"\ud800"', '{"attempt": 2}{}'])
@@ -187,7 +217,7 @@ def test_what_is_sent_is_the_message_in_its_targets_group() -> None:
     parameters = sent(redelivery())
 
     assert parameters["QueueUrl"] == QUEUE_URL
-    assert parse_redelivery(parameters["MessageBody"]) == redelivery()
+    assert parse_retry_message(parameters["MessageBody"]) == redelivery()
     assert parameters["MessageGroupId"] == "1b647dfa18d45e72"
 
 
@@ -222,4 +252,4 @@ def test_it_is_held_back_until_it_is_due_in_whole_seconds_and_for_15_minutes_at_
 def test_what_goes_round_again_is_still_due_when_it_was() -> None:
     due_at = NOW + timedelta(hours=5)
 
-    assert parse_redelivery(sent(redelivery(due_at), NOW + LONGEST_DELAY)["MessageBody"]).due_at == due_at
+    assert parse_retry_message(sent(redelivery(due_at), NOW + LONGEST_DELAY)["MessageBody"]).due_at == due_at

@@ -11,6 +11,7 @@ const STATES = {
   failed: ['bad', 'Failed'],
   exhausted: ['bad', 'Failed after retries'],
   heldBack: ['off', 'Held back'],
+  gathered: ['off', 'Gathered'],
 };
 const COLUMNS = ['Time', 'Event', 'State', 'Target', 'Status', 'Time taken', 'Reason'];
 const NOTHING = '–';

@@ -13,8 +13,8 @@ const CHANGES = {
 };
 const USUAL_NIGHT = { from: '22:00', until: '07:00' };
 
-/** What is stored of a target for which nothing is held back. */
-export const ALL_IS_SENT = { changesOnly: false, remindHours: null, quietHours: null };
+/** What is stored of a target to which all is sent at once. */
+export const ALL_IS_SENT = { changesOnly: false, remindHours: null, quietHours: null, gather: false };
 
 /** The settings by which a target is told less. What they say is a value like `ALL_IS_SENT`. */
 export class NoiseSettings {
@@ -32,13 +32,15 @@ export class NoiseSettings {
     this.from = field('From', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
     this.until = field('Until', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
     this.zone = field('Time zone', h('input', { autocomplete: 'off', spellcheck: 'false', oninput: changed }));
+    this.gather = check('Gather', 'What comes within a minute is one message with a list, at the end of that minute. Not with the format PagerDuty.');
     this.times = h('div', { class: 'inline' }, this.from.node, this.until.node, this.zone.node);
     this.node = h('div', { class: 'more-part' }, h('h3', {}, 'Less noise'),
-      h('p', {}, 'What is held back stands in the deliveries, with the reason.'),
-      h('div', { class: 'checks' }, this.changesOnly.node, this.remind.node, this.quiet.node, this.times));
+      h('p', {}, 'What is held back or gathered stands in the deliveries, with the reason.'),
+      h('div', { class: 'checks' }, this.changesOnly.node, this.remind.node, this.quiet.node, this.times, this.gather.node));
   }
 
-  show({ changesOnly, remindHours, quietHours }) {
+  show({ gather, changesOnly, remindHours, quietHours }) {
+    this.gather.control.checked = gather;
     this.changesOnly.control.checked = changesOnly;
     this.remind.control.value = remindHours ?? '';
     this.quiet.control.checked = Boolean(quietHours);
@@ -62,17 +64,18 @@ export class NoiseSettings {
       remindHours: changesOnly && hours !== '' ? Number(hours) : null,
       quietHours: this.quiet.control.checked
         ? { from: this.from.control.value, until: this.until.control.value, timezone: this.zone.control.value.trim() } : null,
+      gather: this.gather.control.checked,
     };
   }
 
-  /** In a few words; an empty text where nothing is held back. */
+  /** In a few words; an empty text where all is sent at once. */
   summary() {
-    const { changesOnly, quietHours } = this.value();
-    return [changesOnly && 'only changes', quietHours && 'quiet hours'].filter(Boolean).join(' and ');
+    const { gather, changesOnly, quietHours } = this.value();
+    return [changesOnly && 'only changes', quietHours && 'quiet hours', gather && 'gathered'].filter(Boolean).join(', ');
   }
 
   forgive() {
-    for (const part of [this.changesOnly, this.remind, this.quiet, this.from, this.until, this.zone]) part.complain(null);
+    for (const part of [this.gather, this.changesOnly, this.remind, this.quiet, this.from, this.until, this.zone]) part.complain(null);
   }
 
   /** @returns {?HTMLElement} the first control to be mended, of what can be told without asking the service */
@@ -92,7 +95,7 @@ export class NoiseSettings {
   /** Shows what is wrong. @returns {HTMLElement} the control that it is about */
   complain(where, reason) {
     const part = {
-      remindHours: this.remind, 'quietHours.from': this.from, 'quietHours.until': this.until, 'quietHours.timezone': this.zone,
+      gather: this.gather, remindHours: this.remind, 'quietHours.from': this.from, 'quietHours.until': this.until, 'quietHours.timezone': this.zone,
     }[where] ?? this.changesOnly;
     part.complain(reason);
     return part.control;

@@ -1,8 +1,10 @@
-"""A delivery: one notice for one target, the thing that is attempted; and the message for an attempt to come."""
+"""A delivery: what is attempted, a notice or several for one target; and the messages on RetryQueue."""
 
 from __future__ import annotations
 
 import hashlib
+import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
@@ -12,22 +14,25 @@ from msgspec import Meta
 from backup_webhooks import __version__
 from backup_webhooks.messages import AccountAlias, Identifier, Notice, WebhookEvent, decode, encode, without_log
 from backup_webhooks.moments import Moment, iso_milliseconds
-from backup_webhooks.payloads import FORMATS, format_named, render
+from backup_webhooks.payloads import FORMATS, format_named, render, render_all
 from backup_webhooks.signing import current, signature
 from backup_webhooks.targets import Target
+
+TargetId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What is to be posted. Two receives of one message make equal deliveries, with equal keys and ids.
 
-    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about. `body`:
+    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about; of
+    several that were gathered when that was, and `gathered-` with an id of its own. `body`:
     as it is posted, but for the destination's key, which its target alone has. `format`: the body's, which its target
     may have changed since; `text` of those from before deliveries told it.
     """
 
     account: AccountAlias
     event: WebhookEvent
-    target_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
+    target_id: TargetId
     occurred_at: Moment
     subject_id: Identifier
     body: str
@@ -45,6 +50,19 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             subject_id=notice.subject_id,
             body=render(target.format, notice).decode(),
             format=target.format,
+        )
+
+    @classmethod
+    def of_all(cls, notices: Sequence[Notice], wake_up: GatherUp, format_name: str, now: datetime) -> Self:
+        """A new delivery of notices that were gathered for the target that `wake_up` names."""
+        return cls(
+            account=wake_up.account,
+            event=wake_up.event,
+            target_id=wake_up.target_id,
+            occurred_at=Moment.of(now),
+            subject_id=f"gathered-{uuid.uuid4().hex}",
+            body=render_all(format_name, notices).decode(),
+            format=format_name,
         )
 
     @property
@@ -82,7 +100,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """The headers of an attempt that is made `now`: the target's own, and ours, which no custom header replaces."""
         timestamp = int(now.timestamp())
         headers = dict(target.headers) | {
-            "content-type": format_named(self.format).content_type,
+            "content-type": format_named(self.format).content_type_of(self.body),
             "user-agent": f"SimpleBackupWebhooks/{__version__}",
             "webhook-id": self.webhook_id,
             "webhook-timestamp": str(timestamp),
@@ -102,7 +120,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Redelivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The message on RetryQueue: an attempt that is to be made at `due_at`, with all that it takes.
+    """A message on RetryQueue: an attempt that is to be made at `due_at`, with all that it takes.
 
     URL, headers and secrets are the target's own at that time. `attempt` is its number among all attempts at the
     delivery, from 1: by it a message that comes twice is known. `retries`: the steps of the schedule that lie behind.
@@ -129,14 +147,35 @@ class Redelivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return type(self)(delivery=self.delivery, attempt=self.attempt + 1, retries=0, due_at=Moment.of(now))
 
 
-_DECODER = msgspec.json.Decoder(Redelivery, dec_hook=Moment.decode)
+class GatherUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag=True, tag_field="type"):
+    """A message on RetryQueue: what was gathered for the target before `due_at` is to become a delivery then."""
+
+    account: AccountAlias
+    event: WebhookEvent
+    target_id: TargetId
+    due_at: Moment
 
 
-def parse_redelivery(body: str) -> Redelivery:
+type RetryMessage = Redelivery | GatherUp
+
+
+class _Kind(msgspec.Struct):
+    # Redeliveries have none: there was nothing else once, and those that are on their way would be lost.
+    type: str = ""
+
+
+_KIND = msgspec.json.Decoder(_Kind)
+_REDELIVERY = msgspec.json.Decoder(Redelivery, dec_hook=Moment.decode)
+_GATHER_UP = msgspec.json.Decoder(GatherUp, dec_hook=Moment.decode)
+
+
+def parse_retry_message(body: str) -> RetryMessage:
     """The message in a record of RetryQueue; `InvalidMessage` names the field that makes it unusable."""
-    return decode(_DECODER, body)
+    if decode(_KIND, body).type == GatherUp.__name__:
+        return decode(_GATHER_UP, body)
+    return decode(_REDELIVERY, body)
 
 
-def encode_redelivery(redelivery: Redelivery) -> str:
+def encode_retry_message(message: RetryMessage) -> str:
     """The message as it goes on the queue."""
-    return encode(redelivery)
+    return encode(message)

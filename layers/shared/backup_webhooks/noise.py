@@ -59,12 +59,14 @@ class Noise:
 
     `changes_only`: of each kind of event the first since the last success, and of successes the first after something
     else. `remind_hours`: those too with which so many hours have passed, and of which hours is counted from the first.
-    `quiet_hours`: no notifications then but of failures and misses.
+    `quiet_hours`: no notifications then but of failures and misses. `gather`: what is sent waits for a minute, and
+    becomes one message with all that has come meanwhile.
     """
 
     changes_only: bool = False
     remind_hours: int | None = None
     quiet_hours: QuietHours | None = None
+    gather: bool = False
 
     def hold_back(
         self, event: WebhookEvent, at: datetime, repetition: Repetition | None, now: datetime, *, is_loud: bool = True

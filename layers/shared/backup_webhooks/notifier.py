@@ -16,6 +16,7 @@ from backup_webhooks.backup_events_queue import BackupEventsQueue
 from backup_webhooks.backups import Backup
 from backup_webhooks.deliverer import Deliverer, Outcome
 from backup_webhooks.delivery import Delivery, Redelivery
+from backup_webhooks.gathering import Gatherer
 from backup_webhooks.messages import (
     BackupFinished,
     BackupMissed,
@@ -39,6 +40,7 @@ from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.settings import NotifierSettings
 from backup_webhooks.stores.backup_logs import BackupLogsStore
 from backup_webhooks.stores.backups import BackupsStore
+from backup_webhooks.stores.gatherings import GatheringsStore
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksStore
@@ -54,12 +56,14 @@ logger = Logger(child=True)
 @dataclass(frozen=True, slots=True)
 class Notified:
     """What came of one message: the attempts that were made, how many deliveries were handed to the redeliverer in
-    place of being attempted, how many held back as their targets want it, and whether nobody had asked to be told.
+    place of being attempted, how many held back or gathered as their targets want it, and whether nobody had asked to
+    be told.
     """
 
     attempts: tuple[Attempt, ...] = ()
     handed_over: int = 0
     held_back: int = 0
+    gathered: int = 0
     without_webhook: bool = False
 
 
@@ -68,6 +72,7 @@ class _Instead(Enum):
 
     HANDED_OVER = "handed over"
     HELD_BACK = "held back"
+    GATHERED = "gathered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Notifier:
     webhooks: WebhooksCache
     deliverer: Deliverer
     retry_queue: RedeliveryQueue
+    gatherer: Gatherer
     recorder: Recorder
     backups: BackupsStore
     backup_logs: BackupLogsStore
@@ -90,10 +96,13 @@ class Notifier:
         """One on the tables that the settings name."""
         dynamodb = clients.dynamodb()
         webhooks = WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
+        deliverer = Deliverer.of(settings.delivery, webhooks)
+        retry_queue = RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url)
         return cls(
             webhooks=webhooks,
-            deliverer=Deliverer.of(settings.delivery, webhooks),
-            retry_queue=RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url),
+            deliverer=deliverer,
+            retry_queue=retry_queue,
+            gatherer=Gatherer(GatheringsStore(dynamodb, deliverer.deliveries), retry_queue),
             recorder=Recorder(
                 ServerPoliciesStore(dynamodb, settings.server_policies_table),
                 BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
@@ -162,6 +171,7 @@ class Notifier:
             attempts=tuple(outcome.attempt for outcome in outcomes if isinstance(outcome, Outcome) and outcome.attempt),
             handed_over=outcomes.count(_Instead.HANDED_OVER),
             held_back=outcomes.count(_Instead.HELD_BACK),
+            gathered=outcomes.count(_Instead.GATHERED),
         )
 
     def _deliver(
@@ -171,6 +181,8 @@ class Notifier:
         order = Redelivery.first(Delivery.of(notice, target), self.clock())
         if target.noise != Noise() and self._held_back(notice, target, order.delivery, repetition):
             return _Instead.HELD_BACK
+        if target.noise.gather and self.gatherer.join(notice, order.delivery, target):
+            return _Instead.GATHERED
         if target.health.isolated:
             self.retry_queue.send(order, self.clock())
             return _Instead.HANDED_OVER

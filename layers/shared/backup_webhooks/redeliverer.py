@@ -1,4 +1,4 @@
-"""Makes the attempts on RetryQueue: retries, replays, and those at targets for which the notifier does not wait."""
+"""Does what is on RetryQueue: retries, replays, attempts for which the notifier does not wait, and gatherings."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Self
 
 from backup_webhooks import clients
 from backup_webhooks.deliverer import Deliverer
-from backup_webhooks.delivery import Redelivery, parse_redelivery
+from backup_webhooks.delivery import GatherUp, Redelivery, RetryMessage, parse_retry_message
+from backup_webhooks.gathering import Gatherer
 from backup_webhooks.moments import Clock, utc_now
 from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.sender import Attempt
 from backup_webhooks.settings import RedelivererSettings
 from backup_webhooks.stores.deliveries import DeliveryState
+from backup_webhooks.stores.gatherings import GatheringsStore
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 from backup_webhooks.webhooks_cache import WebhooksCache
@@ -35,30 +37,41 @@ class Redeliverer:
     deliverer: Deliverer
     queue: RedeliveryQueue
     dead_letters: RedeliveryQueue
+    gatherer: Gatherer
     clock: Clock = utc_now
 
     @classmethod
     def of(cls, settings: RedelivererSettings) -> Self:
         """One on the tables and queues that the settings name."""
-        webhooks = WebhooksCache(WebhooksStore(clients.dynamodb(), settings.delivery.webhooks_table).of_account)
+        dynamodb = clients.dynamodb()
+        webhooks = WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
+        deliverer = Deliverer.of(settings.delivery, webhooks)
+        queue = RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url)
         return cls(
             webhooks=webhooks,
-            deliverer=Deliverer.of(settings.delivery, webhooks),
-            queue=RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url),
+            deliverer=deliverer,
+            queue=queue,
             dead_letters=RedeliveryQueue(clients.sqs(), settings.dead_letter_queue_url),
+            gatherer=Gatherer(GatheringsStore(dynamodb, deliverer.deliveries), queue),
         )
 
     def handle(self, body: str, deadline: datetime) -> Redelivered:
-        """Make the attempt that is due, or send the message round again until it is.
+        """Make the attempt that is due or gather up what waits, or send the message round again until it is time.
 
         Raises `InvalidMessage`, `Postponed` and botocore's errors for a message that must come again or end in the
         dead letters. Nothing is deleted before what follows from it has been sent.
         """
-        order = parse_redelivery(body)
+        message = parse_retry_message(body)
         now = self.clock()
-        if order.due_at > now:
-            self.queue.send(order, now)
+        if message.due_at > now:
+            self.queue.send(message, now)
             return Redelivered()
+        if isinstance(message, GatherUp):
+            self.gatherer.gather_up(message, lambda: self._target(message))
+            return Redelivered()
+        return self._attempt(message, deadline)
+
+    def _attempt(self, order: Redelivery, deadline: datetime) -> Redelivered:
         target = self._target(order)
         obstacle = order.delivery.obstacle(target)
         if target is None or obstacle:
@@ -70,7 +83,7 @@ class Redeliverer:
             (self.dead_letters if exhausted else self.queue).send(outcome.then, self.clock())
         return Redelivered(outcome.attempt, outcome.state is DeliveryState.EXHAUSTED and outcome.attempt is not None)
 
-    def _target(self, order: Redelivery) -> Target | None:
+    def _target(self, message: RetryMessage) -> Target | None:
         """As it is now, at least since the message became due: what failed before that has been written down."""
-        delivery = order.delivery
-        return self.webhooks.find(delivery.account, delivery.event, delivery.target_id, order.due_at.timestamp())
+        of = message if isinstance(message, GatherUp) else message.delivery
+        return self.webhooks.find(of.account, of.event, of.target_id, message.due_at.timestamp())

@@ -1,4 +1,4 @@
-"""RetryQueue and its dead letters: attempts that are to be made later, or elsewhere than in the notifier."""
+"""RetryQueue and its dead letters: what is to be done later, or elsewhere than in the notifier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from backup_webhooks.delivery import Redelivery, encode_redelivery, parse_redelivery
+from backup_webhooks.delivery import GatherUp, RetryMessage, encode_retry_message, parse_retry_message
 from backup_webhooks.messages import InvalidMessage
 
 if TYPE_CHECKING:
@@ -27,19 +27,19 @@ logger = Logger(child=True)
 
 @dataclass(frozen=True, slots=True)
 class RedeliveryQueue:
-    """Sends redeliveries. Raises botocore's errors."""
+    """Sends messages. Raises botocore's errors."""
 
     client: SQSClient
     url: str
 
-    def send(self, redelivery: Redelivery, now: datetime) -> None:
+    def send(self, message: RetryMessage, now: datetime) -> None:
         """Send it, to be received when it is due, or in 15 minutes if that is sooner."""
-        self.client.send_message(QueueUrl=self.url, **_entry(redelivery, now))
+        self.client.send_message(QueueUrl=self.url, **_entry(message, now))
 
-    def send_all(self, redeliveries: Iterable[Redelivery], now: datetime) -> int:
+    def send_all(self, messages: Iterable[RetryMessage], now: datetime) -> int:
         """Send each as `send` does, ten a call; how many they were. After an error it may be done anew."""
         sent = 0
-        for ten in batched(redeliveries, _SQS_BATCH, strict=False):
+        for ten in batched(messages, _SQS_BATCH, strict=False):
             entries: Any = [_entry(one, now) | {"Id": str(position)} for position, one in enumerate(ten)]
             answer = self.client.send_message_batch(QueueUrl=self.url, Entries=entries)
             # By itself, one that the queue did not take tells why.
@@ -54,14 +54,14 @@ class RedeliveryQueue:
         while messages := self._receive():
             for message in messages:
                 try:
-                    redelivery = parse_redelivery(message["Body"])
+                    parsed = parse_retry_message(message["Body"])
                 except InvalidMessage as error:
                     logger.warning(
                         "message rejected",
                         extra={"message_id": message["MessageId"], "field": error.field, "reason": error.reason},
                     )
                     continue
-                other.send(redelivery, now)
+                other.send(parsed, now)
                 self.client.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
                 moved += 1
         return moved
@@ -72,13 +72,13 @@ class RedeliveryQueue:
         return answer.get("Messages", [])
 
 
-def _entry(redelivery: Redelivery, now: datetime) -> dict[str, Any]:
+def _entry(message: RetryMessage, now: datetime) -> dict[str, Any]:
     """The parameters that one message and an entry of a batch have in common."""
-    due_at: datetime = redelivery.due_at
+    due_at: datetime = message.due_at
     delay = min(max(due_at - now, timedelta(0)), LONGEST_DELAY)
     return {
-        "MessageBody": encode_redelivery(redelivery),
+        "MessageBody": encode_retry_message(message),
         "DelaySeconds": math.ceil(delay.total_seconds()),
         # Fair queues: a target with a backlog doesn't make the others wait.
-        "MessageGroupId": redelivery.delivery.target_id,
+        "MessageGroupId": (message if isinstance(message, GatherUp) else message.delivery).target_id,
     }

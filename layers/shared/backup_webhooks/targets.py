@@ -69,6 +69,10 @@ def check_target(target: Target) -> None:
         raise InvalidTarget("format", f"allowed: {', '.join(FORMATS)}")
     if trouble := format_named(target.format).url_trouble(target.url):
         raise InvalidTarget("targetUri", trouble)
+    if target.noise.gather and not format_named(target.format).gathered:
+        raise InvalidTarget(
+            "noise.gather", f"not allowed with the format {target.format}, which tells of each by itself"
+        )
     _check_key(target)
     check_headers(target.headers)
     check_noise(target.noise)

@@ -81,12 +81,14 @@ class NoiseModel(Input):
 
     `changesOnly`: of each kind of event only the first since the server policy's last success, and of successes only
     the first after something else. `remindHours`: with those, the first after each so many hours. `quietHours`:
-    nothing then but failures and misses. What is held back stands in the delivery log, with the reason.
+    nothing then but failures and misses. `gather`: what comes within a minute is one message, at its end; not with the
+    format `pagerduty`. What is held back or gathered stands in the delivery log, with the reason.
     """
 
     changes_only: StrictBool = False
     remind_hours: Annotated[int, Field(ge=1, le=MOST_REMIND_HOURS, strict=True)] | None = None
     quiet_hours: QuietHoursModel | None = None
+    gather: StrictBool = False
 
     @classmethod
     def of(cls, noise: Noise) -> Self:
@@ -94,6 +96,7 @@ class NoiseModel(Input):
         quiet = noise.quiet_hours
         return cls.model_validate(
             {
+                "gather": noise.gather,
                 "changesOnly": noise.changes_only,
                 "remindHours": noise.remind_hours,
                 "quietHours": quiet
@@ -104,7 +107,7 @@ class NoiseModel(Input):
     def noise(self) -> Noise:
         """What is to be stored."""
         quiet = self.quiet_hours.quiet_hours() if self.quiet_hours else None
-        return Noise(self.changes_only, self.remind_hours, quiet)
+        return Noise(self.changes_only, self.remind_hours, quiet, self.gather)
 
 
 class TargetOut(Model):

@@ -8,6 +8,7 @@ sparse index `undelivered`, by account and by when that was.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +41,8 @@ class DeliveryState(StrEnum):
     """The last retry failed; the delivery stands in the dead letters."""
     HELD_BACK = "heldBack"
     """Its target's settings did not want it. It counts as the first attempt, which nobody will make."""
+    GATHERED = "gathered"
+    """It is told in another delivery, together with others. It counts as the first attempt too."""
 
 
 UNDELIVERED = (DeliveryState.FAILED, DeliveryState.EXHAUSTED)
@@ -69,6 +72,7 @@ _FREE = (
     "attribute_not_exists(delivery) OR (#state <> :claimed AND attempts < :attempt) "
     "OR (#state = :claimed AND claimedUntil < :now AND attempts <= :attempt)"
 )
+_GATHERED = "told in one message with what came within a minute"
 _ENTRY = (
     "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, "
     "body = :body, #format = :format, "
@@ -159,7 +163,7 @@ class DeliveriesStore:
                 TableName=self.table,
                 Key=to_item(_key(order.delivery)),
                 # What a replay finds settled stays as it is.
-                ConditionExpression=f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted, :held)",
+                ConditionExpression=f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted, :held, :gathered)",
                 UpdateExpression=(
                     f"SET {_ENTRY} #state = :failed, attempts = if_not_exists(attempts, :none), #error = :error, "
                     "expiresAt = :expiresAt, undeliveredOf = :account, givenUpAt = :givenUpAt "
@@ -173,6 +177,7 @@ class DeliveriesStore:
                         ":failed": str(DeliveryState.FAILED),
                         ":exhausted": str(DeliveryState.EXHAUSTED),
                         ":held": str(DeliveryState.HELD_BACK),
+                        ":gathered": str(DeliveryState.GATHERED),
                         ":none": 0,
                         ":error": reason,
                         ":givenUpAt": iso_milliseconds(now),
@@ -186,30 +191,55 @@ class DeliveriesStore:
 
     def hold_back(self, delivery: Delivery, target: Target, reason: str, now: datetime) -> bool:
         """Write down that the delivery is not wanted; False where it was judged before, one way or the other."""
-        order = Redelivery.first(delivery, now)
-        values = self._values(order, now) | {
-            ":held": str(DeliveryState.HELD_BACK),
-            ":error": reason,
-            ":url": target.url,
-        }
+        update = self._not_attempted(delivery, target, DeliveryState.HELD_BACK, reason, now)
+        # The latter: an answer that was lost made botocore write twice.
+        condition = "attribute_not_exists(delivery) OR #state = :state"
         try:
-            self.client.update_item(
-                TableName=self.table,
-                Key=to_item(_key(delivery)),
-                # The latter: an answer that was lost made botocore write twice.
-                ConditionExpression="attribute_not_exists(delivery) OR #state = :held",
-                UpdateExpression=(
-                    f"SET {_ENTRY} #url = :url, #state = :held, attempts = :attempt, #error = :error, "
-                    "expiresAt = :expiresAt"
-                ),
-                ExpressionAttributeNames={"#state": "state", "#error": "error", "#url": "url", "#format": "format"},
-                ExpressionAttributeValues=to_item(
-                    {name: value for name, value in values.items() if name not in (":claimed", ":now")}
-                ),
-            )
+            self.client.update_item(**update, ConditionExpression=condition)
         except self.client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+    def gather(self, delivery: Delivery, target: Target, now: datetime, waiting: Mapping[str, Any]) -> bool:
+        """Write down that the delivery becomes a part of another, and what waits for that, as an item: both or nothing.
+
+        False where it was judged before, in another way; nothing is written where this was done already.
+        """
+        update = self._not_attempted(delivery, target, DeliveryState.GATHERED, _GATHERED, now)
+        writes: Any = [
+            {"Update": update | {"ConditionExpression": "attribute_not_exists(delivery)"}},
+            {"Put": {"TableName": self.table, "Item": to_item(waiting)}},
+        ]
+        try:
+            self.client.transact_write_items(TransactItems=writes)
+        except self.client.exceptions.TransactionCanceledException as error:
+            if error.response["CancellationReasons"][0].get("Code") != "ConditionalCheckFailed":
+                raise
+            answer = self.client.get_item(TableName=self.table, Key=update["Key"], ConsistentRead=True)
+            return from_item(answer.get("Item", {})).get("state") == DeliveryState.GATHERED
+        return True
+
+    def _not_attempted(
+        self, delivery: Delivery, target: Target, state: DeliveryState, reason: str, now: datetime
+    ) -> dict[str, Any]:
+        """The update by which an entry says that the delivery is made in no attempt of its own."""
+        values = self._values(Redelivery.first(delivery, now), now) | {
+            ":state": str(state),
+            ":error": reason,
+            ":url": target.url,
+        }
+        return {
+            "TableName": self.table,
+            "Key": to_item(_key(delivery)),
+            "UpdateExpression": (
+                f"SET {_ENTRY} #url = :url, #state = :state, attempts = :attempt, #error = :error, "
+                "expiresAt = :expiresAt"
+            ),
+            "ExpressionAttributeNames": {"#state": "state", "#error": "error", "#url": "url", "#format": "format"},
+            "ExpressionAttributeValues": to_item(
+                {name: value for name, value in values.items() if name not in (":claimed", ":now")}
+            ),
+        }
 
     def _values(self, order: Redelivery, now: datetime) -> dict[str, Any]:
         delivery = order.delivery

@@ -97,6 +97,7 @@ def moment_text(moment: datetime | None) -> str | None:
 def _noise_item(noise: Noise) -> dict[str, Any]:
     quiet = noise.quiet_hours
     return {
+        "gather": noise.gather,
         "changesOnly": noise.changes_only,
         "remindHours": noise.remind_hours,
         "quietHours": quiet
@@ -108,6 +109,7 @@ def _noise(fields: Mapping[str, Any]) -> Noise:
     """What an earlier version has stored has none of it."""
     remind, quiet = fields.get("remindHours"), fields.get("quietHours")
     return Noise(
+        gather=fields.get("gather", False),
         changes_only=fields.get("changesOnly", False),
         remind_hours=None if remind is None else int(remind),
         quiet_hours=quiet
