@@ -185,17 +185,6 @@ def test_a_target_that_wants_all_hears_all_beside_one_that_does_not(
     assert sorted(post.path for post in receiver.posts) == ["/all", "/all", "/all", "/changes"]
 
 
-def test_reminders_come_while_it_lasts(
-    account: Account, notify: Callable[..., None], night: Callable[[int, str], str], receiver: Receiver
-) -> None:
-    account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True, remind_hours=48))
-
-    for day in range(1, 8):
-        notify(night(day, "FAILED"))
-
-    assert [text.partition("rp-")[2][:1] for text in texts(receiver)] == ["1", "3", "5", "7"]
-
-
 def test_misses_in_a_row_are_told_once_where_changes_alone_are_wanted(
     account: Account, stack: Stack, notify: Callable[..., None], receiver: Receiver
 ) -> None:

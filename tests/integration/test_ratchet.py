@@ -11,14 +11,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import pytest
-from backup_webhooks.delivery import GatherUp, encode_retry_message
+from backup_webhooks.delivery import GatherUp, Remind, encode_retry_message
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import Moment, utc_now
 from backup_webhooks.noise import Noise
 from backup_webhooks.server_policies import TrackedPolicy
+from backup_webhooks.stores.reminders import RemindersStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore, shard_of
+from backup_webhooks.stores.target_partition import partition_of
 from backup_webhooks.targets import DeliveryMode
 
 from local.receiver import Receiver
@@ -205,6 +208,34 @@ def test_what_is_gathered_costs_a_transaction_and_a_look(
     assert made.actions == CALLS["ten misses that are gathered up"], GROWN
 
 
+def test_a_reminder_calls_aws_no_more_than_it_did(
+    account: Account, stack: Stack, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
+) -> None:
+    target = account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True, remind_hours=1))
+    notifier = small_world("notifier", email=False)
+    with made.counted():
+        notifier(ended(account, "FAILED"))
+    assert made.actions == CALLS["a failure that is posted and may be reminded of"], GROWN
+
+    # As if the hour were over: the message for it is not to be had before.
+    due_at = Moment.of(utc_now())
+    reminders = RemindersStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
+    reminders.plan(partition_of(account.alias, FAILURE, target.target_id), account.alias, due_at)
+    for name, at in (("a reminder", due_at), ("a reminder that waits", Moment.of(due_at + timedelta(hours=1)))):
+        message = Remind(
+            account=account.alias,
+            event=FAILURE,
+            target_id=target.target_id,
+            server_policy_id=account.alias,
+            due_at=at,
+        )
+        redeliverer = small_world("redeliverer")
+        made.actions.clear()
+        with made.counted():
+            redeliverer(encode_retry_message(message))
+        assert made.actions == CALLS[name], GROWN
+
+
 @pytest.mark.parametrize(
     ("name", "status"), [("a redelivery that arrives", 200), ("a redelivery that fails and is tried again", 503)]
 )
@@ -312,8 +343,8 @@ def test_a_view_of_the_page_calls_aws_no_more_than_it_did(
 
 # All modules that a function's import brings along, Python's own and those of the layers.
 MODULES = {
-    "notifier": 469,
-    "redeliverer": 452,
+    "notifier": 472,
+    "redeliverer": 456,
     "missed_backups": 440,
     "webhooks_api": 657,
     "daily_report": 486,

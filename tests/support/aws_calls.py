@@ -58,6 +58,12 @@ CALLS: Mapping[str, Calls] = {
         "dynamodb:BatchWriteItem": 1,
         "sqs:SendMessage": 1,
     },
+    # What is to be told again, the message for it, and that this is the one.
+    "a failure that is posted and may be reminded of": _sum(
+        _TARGETS, _KEPT, _POLICY, _DELIVERY, {"dynamodb:UpdateItem": 2, "sqs:SendMessage": 1}
+    ),
+    "a reminder": _sum(_TARGETS, {"dynamodb:GetItem": 2, "dynamodb:UpdateItem": 1, "sqs:SendMessage": 2}),
+    "a reminder that waits": {"sqs:SendMessage": 1},
     "a cancelled backup": _sum(_KEPT, _POLICY),
     "a start": _POLICY,
     "ten successes of one account, posted, in one batch": _sum(

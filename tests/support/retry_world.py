@@ -20,6 +20,7 @@ from backup_webhooks.notifier import Notifier
 from backup_webhooks.recorder import Recorder
 from backup_webhooks.redeliverer import Redeliverer
 from backup_webhooks.redelivery_queue import RedeliveryQueue
+from backup_webhooks.reminding import Reminders
 from backup_webhooks.replays import Replays
 from backup_webhooks.reports.notices_queue import EmailNoticesQueue
 from backup_webhooks.retries import RetrySchedule
@@ -30,7 +31,9 @@ from backup_webhooks.stores.deliveries import DeliveriesStore
 from backup_webhooks.stores.delivery_log import DeliveryLog
 from backup_webhooks.stores.gatherings import GatheringsStore
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
+from backup_webhooks.stores.reminders import RemindersStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.stores.streaks import StreaksStore
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.webhooks_cache import WebhooksCache
 from botocore.exceptions import BotoCoreError
@@ -134,12 +137,16 @@ class RetryWorld:
             return self.now.timestamp()
 
         self.gatherer = Gatherer(GatheringsStore(dynamodb, self.deliveries), retry_queue, clock)
+        store = RemindersStore(dynamodb, self.deliveries.table)
+        reminders = Reminders(store, retry_queue, self.deliveries, self.gatherer, clock)
+        goes_on = StreaksStore(dynamodb, outputs["ServerPoliciesTableName"]).goes_on
         notifiers, redeliverers = (WebhooksCache(webhooks.of_account, seconds) for _ in range(2))
         self.notifier = Notifier(
             webhooks=notifiers,
             deliverer=deliverer(notifiers),
             retry_queue=retry_queue,
             gatherer=self.gatherer,
+            reminders=reminders,
             recorder=Recorder(
                 ServerPoliciesStore(client, outputs["ServerPoliciesTableName"]),
                 BackupEventsQueue(self.events, "BackupEventsQueue"),  # type: ignore[arg-type]
@@ -151,7 +158,7 @@ class RetryWorld:
             clock=clock,
         )
         self.redeliverer = Redeliverer(
-            redeliverers, deliverer(redeliverers), retry_queue, dead_letters, self.gatherer, clock
+            redeliverers, deliverer(redeliverers), retry_queue, dead_letters, self.gatherer, reminders, goes_on, clock
         )
         self.replays = Replays(DeliveryLog(dynamodb, outputs["DeliveriesTableName"]), retry_queue, clock)
 

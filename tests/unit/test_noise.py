@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import time
 
 import pytest
 from backup_webhooks.errors import InvalidTarget
@@ -17,46 +17,19 @@ NOON, MIDNIGHT = at("12-20 12:00"), at("12-20 23:30")
 CHANGES = Noise(changes_only=True)
 
 
-def repeated(since: str, previous: str | None = None) -> Repetition:
-    return Repetition(at(since), at(previous) if previous else None)
+def repeated(since: str) -> Repetition:
+    return Repetition(at(since))
 
 
 def test_by_default_nothing_is_held_back() -> None:
     for event in WebhookEvent:
-        assert Noise().hold_back(event, MIDNIGHT, repeated("12-01 01:00"), MIDNIGHT) is None
+        assert Noise().hold_back(event, repeated("12-01 01:00"), MIDNIGHT) is None
 
 
 def test_of_changes_alone_what_repeats_is_held_back_and_what_is_new_is_not() -> None:
-    assert CHANGES.hold_back(FAILURE, NOON, None, NOON) is None
-    assert CHANGES.hold_back(FAILURE, NOON, repeated("12-01 01:00"), NOON) == (
-        "nothing new since 2018-12-01T01:00:00.000Z"
-    )
-    assert CHANGES.hold_back(SUCCESS, NOON, Repetition(), NOON) == "nothing new"
-
-
-@pytest.mark.parametrize(
-    ("previous", "now", "reminds"),
-    [
-        ("12-01 02:00", "12-01 03:00", False),
-        ("12-01 02:00", "12-02 00:59", False),
-        ("12-01 02:00", "12-02 01:00", True),
-        # The reminder of the first day was with the one before.
-        ("12-02 02:00", "12-02 03:00", False),
-        ("12-02 02:00", "12-09 02:00", True),
-    ],
-)
-def test_a_reminder_comes_with_the_first_after_each_so_many_hours(previous: str, now: str, reminds: bool) -> None:
-    noise = Noise(changes_only=True, remind_hours=24)
-
-    reason = noise.hold_back(FAILURE, at(now), repeated("12-01 01:00", previous), at(now))
-
-    assert (reason is None) == reminds
-
-
-def test_who_knows_no_previous_one_reminds_nobody() -> None:
-    noise = Noise(changes_only=True, remind_hours=1)
-
-    assert noise.hold_back(FAILURE, NOON, repeated("12-01 01:00"), NOON)
+    assert CHANGES.hold_back(FAILURE, None, NOON) is None
+    assert CHANGES.hold_back(FAILURE, repeated("12-01 01:00"), NOON) == ("nothing new since 2018-12-01T01:00:00.000Z")
+    assert CHANGES.hold_back(SUCCESS, Repetition(), NOON) == "nothing new"
 
 
 @pytest.mark.parametrize(
@@ -90,11 +63,11 @@ def test_hours_within_a_day_are_quiet_from_the_one_to_before_the_other() -> None
 def test_failures_and_misses_are_told_in_quiet_hours_and_nothing_else() -> None:
     noise = Noise(quiet_hours=NIGHT)
 
-    told = [event for event in WebhookEvent if noise.hold_back(event, MIDNIGHT, None, MIDNIGHT) is None]
+    told = [event for event in WebhookEvent if noise.hold_back(event, None, MIDNIGHT) is None]
 
     assert told == [WebhookEvent.FAILURE, WebhookEvent.MISSING]
-    assert noise.hold_back(SUCCESS, MIDNIGHT, None, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
-    assert noise.hold_back(SUCCESS, MIDNIGHT, None, NOON) is None
+    assert noise.hold_back(SUCCESS, None, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
+    assert noise.hold_back(SUCCESS, None, NOON) is None
 
 
 @pytest.mark.parametrize(
@@ -123,4 +96,4 @@ def test_what_can_be_meant_is_taken() -> None:
 def test_a_zone_that_is_no_more_holds_nothing_back() -> None:
     gone = Noise(quiet_hours=QuietHours(time(0), time(23, 59), "Mars/Base"))
 
-    assert gone.hold_back(SUCCESS, datetime.fromisoformat("2018-12-20T12:00Z"), None, NOON) is None
+    assert gone.hold_back(SUCCESS, None, NOON) is None

@@ -27,7 +27,7 @@ export class NoiseSettings {
     this.changesOnly = check('Only changes', CHANGES[event]);
     this.remind = field('Remind every … hours while it lasts', h('input', {
       type: 'number', min: 1, max: MOST_REMIND_HOURS, step: 1, inputmode: 'numeric', placeholder: 'never', oninput: changed,
-    }), { hint: 'With the next one after so many hours.', className: 'narrow' });
+    }), { hint: 'The newest is sent again then, until a success.', className: 'narrow' });
     this.quiet = check('Quiet hours', 'Only failures and misses are sent then, and retries of what was sent before.');
     this.from = field('From', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
     this.until = field('Until', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });

@@ -65,6 +65,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             format=format_name,
         )
 
+    def as_reminder(self, server_policy_id: str, due_at: datetime) -> Self:
+        """A delivery of its own that tells the same again: the same one for whoever makes it."""
+        # The id may be as long as an id can be.
+        subject = hashlib.sha256(server_policy_id.encode()).hexdigest()[:32]
+        return msgspec.structs.replace(self, occurred_at=Moment.of(due_at), subject_id=f"reminder-{subject}")
+
     @property
     def account_day(self) -> str:
         """`{account}#{yyyy-mm-dd}`: the account and the day of the event, UTC."""
@@ -147,16 +153,24 @@ class Redelivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return type(self)(delivery=self.delivery, attempt=self.attempt + 1, retries=0, due_at=Moment.of(now))
 
 
-class GatherUp(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag=True, tag_field="type"):
-    """A message on RetryQueue: what was gathered for the target before `due_at` is to become a delivery then."""
-
+class _ForTarget(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type"):
     account: AccountAlias
     event: WebhookEvent
     target_id: TargetId
     due_at: Moment
 
 
-type RetryMessage = Redelivery | GatherUp
+class GatherUp(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="GatherUp"):
+    """A message on RetryQueue: what was gathered for the target before `due_at` is to become a delivery then."""
+
+
+class Remind(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="Remind"):
+    """A message on RetryQueue: the target is to be reminded of what still goes wrong with the server policy."""
+
+    server_policy_id: Identifier
+
+
+type RetryMessage = Redelivery | GatherUp | Remind
 
 
 class _Kind(msgspec.Struct):
@@ -166,14 +180,12 @@ class _Kind(msgspec.Struct):
 
 _KIND = msgspec.json.Decoder(_Kind)
 _REDELIVERY = msgspec.json.Decoder(Redelivery, dec_hook=Moment.decode)
-_GATHER_UP = msgspec.json.Decoder(GatherUp, dec_hook=Moment.decode)
+_FOR_TARGET = msgspec.json.Decoder(GatherUp | Remind, dec_hook=Moment.decode)
 
 
 def parse_retry_message(body: str) -> RetryMessage:
     """The message in a record of RetryQueue; `InvalidMessage` names the field that makes it unusable."""
-    if decode(_KIND, body).type == GatherUp.__name__:
-        return decode(_GATHER_UP, body)
-    return decode(_REDELIVERY, body)
+    return decode(_FOR_TARGET, body) if decode(_KIND, body).type else decode(_REDELIVERY, body)
 
 
 def encode_retry_message(message: RetryMessage) -> str:

@@ -19,7 +19,8 @@ from backup_webhooks.messages import Notice
 from backup_webhooks.moments import Clock, Moment, utc_now
 from backup_webhooks.payloads import format_named
 from backup_webhooks.redelivery_queue import RedeliveryQueue
-from backup_webhooks.stores.gatherings import Gathered, GatheringsStore, Waiting, partition_of
+from backup_webhooks.stores.gatherings import Gathered, GatheringsStore, Waiting
+from backup_webhooks.stores.target_partition import partition_of
 from backup_webhooks.targets import Target
 
 GATHERED_FOR = timedelta(seconds=60)

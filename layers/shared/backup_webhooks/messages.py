@@ -125,13 +125,11 @@ class BackupFinished(_ServerBackup, frozen=True, kw_only=True, rename="camel", t
 class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupMissed"):
     """No backup was initiated within an hour of `expected_date`, its scheduled start.
 
-    `missing_since_date`: the first scheduled start that was missed since the last success, and
-    `previous_expected_date` the one missed before this one; None where nobody has said, or there was none.
+    `missing_since_date`: the first scheduled start that was missed since the last success; None where nobody has said.
     """
 
     expected_date: Moment
     missing_since_date: Moment | None = None
-    previous_expected_date: Moment | None = None
 
     @property
     def webhook_event(self) -> WebhookEvent:

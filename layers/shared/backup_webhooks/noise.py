@@ -6,7 +6,7 @@ Pure, and the same for a message that comes twice: it is judged by the times of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from backup_webhooks.errors import InvalidTarget
@@ -22,13 +22,9 @@ _NEVER_QUIET = (WebhookEvent.FAILURE, WebhookEvent.MISSING)
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """That a notice tells nothing new: `since` when it is so, and of when the `previous` such notice was.
-
-    None where that is not known, or, of successes, where nothing was wrong before.
-    """
+    """That a notice tells nothing new: `since` when it is so; None of successes where nothing was wrong before."""
 
     since: datetime | None = None
-    previous: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ class Noise:
     """What a target's customer wants to hear less of; by default, nothing.
 
     `changes_only`: of each kind of event the first since the last success, and of successes the first after something
-    else. `remind_hours`: those too with which so many hours have passed, and of which hours is counted from the first.
+    else. `remind_hours`: while it lasts the newest of these once more, each so many hours by the clock (`reminding`).
     `quiet_hours`: no notifications then but of failures and misses. `gather`: what is sent waits for a minute, and
     becomes one message with all that has come meanwhile.
     """
@@ -69,23 +65,17 @@ class Noise:
     gather: bool = False
 
     def hold_back(
-        self, event: WebhookEvent, at: datetime, repetition: Repetition | None, now: datetime, *, is_loud: bool = True
+        self, event: WebhookEvent, repetition: Repetition | None, now: datetime, *, is_loud: bool = True
     ) -> str | None:
-        """Why a notice of an event at that time is not to be sent now; None where it is.
+        """Why a notice of an event is not to be sent now; None where it is.
 
         `is_loud`: whether good news makes a sound at its destination; it doesn't where it closes an incident.
         """
-        if self.changes_only and repetition and not self._reminds(at, repetition):
+        if self.changes_only and repetition:
             return f"nothing new since {iso_milliseconds(repetition.since)}" if repetition.since else "nothing new"
         if self.quiet_hours and is_loud and event not in _NEVER_QUIET and now in self.quiet_hours:
             return f"quiet hours: {self.quiet_hours}"
         return None
-
-    def _reminds(self, at: datetime, repetition: Repetition) -> bool:
-        if self.remind_hours is None or repetition.since is None or repetition.previous is None:
-            return False
-        step = timedelta(hours=self.remind_hours)
-        return (at - repetition.since) // step > (repetition.previous - repetition.since) // step
 
 
 def check_noise(noise: Noise) -> None:

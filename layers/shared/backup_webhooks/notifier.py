@@ -34,6 +34,7 @@ from backup_webhooks.noise import Noise, Repetition
 from backup_webhooks.payloads import format_named
 from backup_webhooks.recorder import Recorder
 from backup_webhooks.redelivery_queue import RedeliveryQueue
+from backup_webhooks.reminding import Reminders
 from backup_webhooks.reports.notices_queue import EmailNoticesQueue
 from backup_webhooks.sender import Attempt
 from backup_webhooks.server_policies import TrackedPolicy
@@ -83,6 +84,7 @@ class Notifier:
     deliverer: Deliverer
     retry_queue: RedeliveryQueue
     gatherer: Gatherer
+    reminders: Reminders
     recorder: Recorder
     backups: BackupsStore
     backup_logs: BackupLogsStore
@@ -98,11 +100,13 @@ class Notifier:
         webhooks = WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
         deliverer = Deliverer.of(settings.delivery, webhooks)
         retry_queue = RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url)
+        gatherer = Gatherer(GatheringsStore(dynamodb, deliverer.deliveries), retry_queue)
         return cls(
             webhooks=webhooks,
             deliverer=deliverer,
             retry_queue=retry_queue,
-            gatherer=Gatherer(GatheringsStore(dynamodb, deliverer.deliveries), retry_queue),
+            gatherer=gatherer,
+            reminders=Reminders.of(deliverer.deliveries, retry_queue, gatherer),
             recorder=Recorder(
                 ServerPoliciesStore(dynamodb, settings.server_policies_table),
                 BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
@@ -179,10 +183,16 @@ class Notifier:
     ) -> Outcome | _Instead:
         """Attempt the delivery, unless its target does not want it, or is one that fails: nobody waits for that."""
         order = Redelivery.first(Delivery.of(notice, target), self.clock())
-        if target.noise != Noise() and self._held_back(notice, target, order.delivery, repetition):
-            return _Instead.HELD_BACK
-        if target.noise.gather and self.gatherer.join(notice, order.delivery, target):
-            return _Instead.GATHERED
+        if target.noise == Noise():
+            return self._attempt(order, target, deadline)
+        known = repetition() if target.noise.changes_only else None
+        instead = self._hold_back_or_gather(notice, target, order.delivery, known)
+        outcome = instead or self._attempt(order, target, deadline)
+        # After that: a reminder can wait.
+        self.reminders.note(notice, target, is_news=known is None)
+        return outcome
+
+    def _attempt(self, order: Redelivery, target: Target, deadline: datetime) -> Outcome | _Instead:
         if target.health.isolated:
             self.retry_queue.send(order, self.clock())
             return _Instead.HANDED_OVER
@@ -191,23 +201,20 @@ class Notifier:
             self.retry_queue.send(outcome.then, self.clock())
         return outcome
 
-    def _held_back(
-        self, notice: Notice, target: Target, delivery: Delivery, repetition: Callable[[], Repetition | None]
-    ) -> bool:
+    def _hold_back_or_gather(
+        self, notice: Notice, target: Target, delivery: Delivery, known: Repetition | None
+    ) -> _Instead | None:
         now = self.clock()
         # What a failing endpoint was told of last it may not have got, and so it is no repetition there.
-        repeats = target.noise.changes_only and not target.health.consecutive_failures
-        reason = target.noise.hold_back(
-            target.event,
-            notice.occurred_at,
-            repetition() if repeats else None,
-            now,
-            is_loud=not format_named(target.format).closes_incidents,
-        )
-        if reason is None or not self.deliverer.deliveries.hold_back(delivery, target, reason, now):
-            return False
-        logger.info("held back", extra=delivery.log_fields() | {"reason": reason})
-        return True
+        repetition = None if target.health.consecutive_failures else known
+        is_loud = not format_named(target.format).closes_incidents
+        reason = target.noise.hold_back(target.event, repetition, now, is_loud=is_loud)
+        if reason and self.deliverer.deliveries.hold_back(delivery, target, reason, now):
+            logger.info("held back", extra=delivery.log_fields() | {"reason": reason})
+            return _Instead.HELD_BACK
+        if target.noise.gather and self.gatherer.join(notice, delivery, target):
+            return _Instead.GATHERED
+        return None
 
 
 def _repetition_by(recorded: Future[TrackedPolicy], message: BackupFinished) -> Repetition | None:
@@ -221,8 +228,8 @@ def _repetition_by(recorded: Future[TrackedPolicy], message: BackupFinished) -> 
 
 
 def _repetition_of(message: BackupMissed) -> Repetition | None:
-    since, previous = message.missing_since_date, message.previous_expected_date
-    return None if since in (None, message.expected_date) else Repetition(since, previous)
+    since = message.missing_since_date
+    return None if since in (None, message.expected_date) else Repetition(since)
 
 
 def _all_done[R](futures: Sequence[Future[R]]) -> Sequence[R]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Self
 
 from backup_webhooks import clients
 from backup_webhooks.deliverer import Deliverer
-from backup_webhooks.delivery import GatherUp, Redelivery, RetryMessage, parse_retry_message
+from backup_webhooks.delivery import GatherUp, Redelivery, Remind, RetryMessage, parse_retry_message
 from backup_webhooks.gathering import Gatherer
+from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.moments import Clock, utc_now
 from backup_webhooks.redelivery_queue import RedeliveryQueue
+from backup_webhooks.reminding import Reminders
 from backup_webhooks.sender import Attempt
 from backup_webhooks.settings import RedelivererSettings
 from backup_webhooks.stores.deliveries import DeliveryState
 from backup_webhooks.stores.gatherings import GatheringsStore
+from backup_webhooks.stores.streaks import StreaksStore
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 from backup_webhooks.webhooks_cache import WebhooksCache
@@ -38,6 +43,8 @@ class Redeliverer:
     queue: RedeliveryQueue
     dead_letters: RedeliveryQueue
     gatherer: Gatherer
+    reminders: Reminders
+    goes_on: Callable[[str, WebhookEvent], bool]
     clock: Clock = utc_now
 
     @classmethod
@@ -47,16 +54,19 @@ class Redeliverer:
         webhooks = WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
         deliverer = Deliverer.of(settings.delivery, webhooks)
         queue = RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url)
+        gatherer = Gatherer(GatheringsStore(dynamodb, deliverer.deliveries), queue)
         return cls(
             webhooks=webhooks,
             deliverer=deliverer,
             queue=queue,
             dead_letters=RedeliveryQueue(clients.sqs(), settings.dead_letter_queue_url),
-            gatherer=Gatherer(GatheringsStore(dynamodb, deliverer.deliveries), queue),
+            gatherer=gatherer,
+            reminders=Reminders.of(deliverer.deliveries, queue, gatherer),
+            goes_on=StreaksStore(dynamodb, settings.server_policies_table).goes_on,
         )
 
     def handle(self, body: str, deadline: datetime) -> Redelivered:
-        """Make the attempt that is due or gather up what waits, or send the message round again until it is time.
+        """Make the attempt that is due, gather up what waits, or remind; or send the message round again until then.
 
         Raises `InvalidMessage`, `Postponed` and botocore's errors for a message that must come again or end in the
         dead letters. Nothing is deleted before what follows from it has been sent.
@@ -66,10 +76,15 @@ class Redeliverer:
         if message.due_at > now:
             self.queue.send(message, now)
             return Redelivered()
-        if isinstance(message, GatherUp):
-            self.gatherer.gather_up(message, lambda: self._target(message))
-            return Redelivered()
-        return self._attempt(message, deadline)
+        match message:
+            case GatherUp():
+                self.gatherer.gather_up(message, lambda: self._target(message))
+            case Remind():
+                goes_on = partial(self.goes_on, message.server_policy_id, message.event)
+                self.reminders.remind(message, self._target(message), goes_on)
+            case Redelivery():
+                return self._attempt(message, deadline)
+        return Redelivered()
 
     def _attempt(self, order: Redelivery, deadline: datetime) -> Redelivered:
         target = self._target(order)
@@ -85,5 +100,5 @@ class Redeliverer:
 
     def _target(self, message: RetryMessage) -> Target | None:
         """As it is now, at least since the message became due: what failed before that has been written down."""
-        of = message if isinstance(message, GatherUp) else message.delivery
+        of = message.delivery if isinstance(message, Redelivery) else message
         return self.webhooks.find(of.account, of.event, of.target_id, message.due_at.timestamp())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from backup_webhooks.delivery import GatherUp, RetryMessage, encode_retry_message, parse_retry_message
+from backup_webhooks.delivery import Redelivery, RetryMessage, encode_retry_message, parse_retry_message
 from backup_webhooks.messages import InvalidMessage
 
 if TYPE_CHECKING:
@@ -80,5 +80,5 @@ def _entry(message: RetryMessage, now: datetime) -> dict[str, Any]:
         "MessageBody": encode_retry_message(message),
         "DelaySeconds": math.ceil(delay.total_seconds()),
         # Fair queues: a target with a backlog doesn't make the others wait.
-        "MessageGroupId": (message if isinstance(message, GatherUp) else message.delivery).target_id,
+        "MessageGroupId": (message.delivery if isinstance(message, Redelivery) else message).target_id,
     }

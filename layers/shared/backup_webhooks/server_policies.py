@@ -36,7 +36,7 @@ from backup_webhooks.missed import (
 from backup_webhooks.moments import Moment
 from backup_webhooks.noise import Repetition
 from backup_webhooks.quartz import InvalidSchedule, QuartzCron
-from backup_webhooks.streaks import Streak, Streaks
+from backup_webhooks.streaks import Streaks
 
 _ACTIVE = "ACTIVE"
 
@@ -231,7 +231,7 @@ class TrackedPolicy:
         if event is WebhookEvent.SUCCESS:
             return None if at == self.streaks.changed_at else Repetition(self.streaks.changed_at)
         streak = self.streaks.of_event.get(event) if event else None
-        return _repetition(streak, at) if streak else None
+        return Repetition(streak.since) if streak and at > streak.since else None
 
     def _changed(self, policy: ServerPolicy) -> Self:
         if self.policy and policy.changed_at <= self.policy.changed_at:
@@ -301,15 +301,7 @@ class TrackedPolicy:
             storage_region=self.policy.storage_region,
             expected_date=Moment.of(self.expected_at),
             missing_since_date=Moment.of(streak.since - TOLERANCE) if streak else None,
-            previous_expected_date=Moment.of(streak.previous - TOLERANCE) if streak and streak.previous else None,
         )
-
-
-def _repetition(streak: Streak, at: datetime) -> Repetition | None:
-    if at <= streak.since:
-        return None
-    # Of one that came late nobody knows any more what lay before it: rather a reminder too many.
-    return Repetition(streak.since, streak.previous if at == streak.latest else streak.since)
 
 
 def _latest(*moments: datetime | None) -> datetime | None:

@@ -111,13 +111,15 @@ class RedelivererSettings:
     """What the redeliverer needs."""
 
     delivery: DeliverySettings
+    server_policies_table: str
     dead_letter_queue_url: str
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read from what `DeliverySettings` reads, and RETRY_DEAD_LETTER_QUEUE_URL."""
+        """Read from what `DeliverySettings` reads, SERVER_POLICIES_TABLE, and RETRY_DEAD_LETTER_QUEUE_URL."""
         return cls(
             delivery=DeliverySettings.from_env(environment),
+            server_policies_table=required("SERVER_POLICIES_TABLE", environment),
             dead_letter_queue_url=required("RETRY_DEAD_LETTER_QUEUE_URL", environment),
         )
 

@@ -21,20 +21,16 @@ FAILING = (WebhookEvent.FAILURE, WebhookEvent.MISSING)
 class Streak:
     """Events of one kind with no success after the first of them.
 
-    `since`, `latest`: of the first and the newest; `previous`: of the one before the newest, None where there was none.
+    `since`, `latest`: of the first and the newest.
     """
 
     since: datetime
     latest: datetime
-    previous: datetime | None = None
     count: int = 1
 
     def with_one(self, at: datetime) -> Self:
         """The streak with one more event, which was not counted before."""
-        if at > self.latest:
-            return replace(self, latest=at, previous=self.latest, count=self.count + 1)
-        previous = at if self.previous is None else max(self.previous, at)
-        return replace(self, since=min(self.since, at), previous=previous, count=self.count + 1)
+        return replace(self, since=min(self.since, at), latest=max(self.latest, at), count=self.count + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,9 @@ class NoiseModel(Input):
     """What is not to be sent to a target. What is left out is sent.
 
     `changesOnly`: of each kind of event only the first since the server policy's last success, and of successes only
-    the first after something else. `remindHours`: with those, the first after each so many hours. `quietHours`:
-    nothing then but failures and misses. `gather`: what comes within a minute is one message, at its end; not with the
-    format `pagerduty`. What is held back or gathered stands in the delivery log, with the reason.
+    the first after something else. `remindHours`: while it lasts the newest once more, each so many hours.
+    `quietHours`: nothing then but failures and misses. `gather`: what comes within a minute is one message, at its end;
+    not with the format `pagerduty`. What is held back or gathered stands in the delivery log, with the reason.
     """
 
     changes_only: StrictBool = False

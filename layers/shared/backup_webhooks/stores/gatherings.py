@@ -1,6 +1,4 @@
-"""DeliveriesTable, beside the log: what waits to become one delivery, by target, in a partition of its own.
-
-Partition `accountDay`: `{account}#{event}#{targetId}`. Its items, by `delivery`:
+"""What waits to become one delivery, in a target's partition of DeliveriesTable (`target_partition`).
 
 | delivery | attributes |
 |---|---|
@@ -23,6 +21,7 @@ from backup_webhooks.messages import Notice, encode_message, parse_message, with
 from backup_webhooks.moments import Moment, iso_milliseconds
 from backup_webhooks.stores.deliveries import DeliveriesStore
 from backup_webhooks.stores.items import from_item, to_item
+from backup_webhooks.stores.target_partition import key_in
 from backup_webhooks.targets import Target
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class OpenGathering:
 
 @dataclass(frozen=True, slots=True)
 class GatheringsStore:
-    """Keeps what waits. Raises botocore's errors. `partition`: of a target, by `partition_of`."""
+    """Keeps what waits. Raises botocore's errors. `partition`: of a target, by `target_partition`."""
 
     client: DynamoDBClient
     deliveries: DeliveriesStore
@@ -84,10 +83,8 @@ class GatheringsStore:
 
     def load(self, partition: str) -> OpenGathering:
         """How things stand now (a consistent read)."""
-        item = self.client.get_item(TableName=self._table, Key=_key(partition, _OPEN), ConsistentRead=True).get("Item")
-        if item is None:
-            return OpenGathering()
-        fields = from_item(item)
+        key = key_in(partition, _OPEN)
+        fields = from_item(self.client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {}))
         made, gathered = int(fields.get("made", 0)), None
         if "order" in fields:
             gathered = Gathered(made, cast("Redelivery", parse_retry_message(fields["order"])), fields["gathered"])
@@ -101,7 +98,7 @@ class GatheringsStore:
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.update_item(
                 TableName=self._table,
-                Key=_key(partition, _OPEN),
+                Key=key_in(partition, _OPEN),
                 UpdateExpression="SET wakeUpAt = :at",
                 ConditionExpression="attribute_not_exists(wakeUpAt) OR wakeUpAt < :at",
                 ExpressionAttributeValues=to_item({":at": iso_milliseconds(at)}),
@@ -130,7 +127,7 @@ class GatheringsStore:
         try:
             self.client.update_item(
                 TableName=self._table,
-                Key=_key(partition, _OPEN),
+                Key=key_in(partition, _OPEN),
                 UpdateExpression="SET #order = :order, gathered = :keys, made = :made",
                 ConditionExpression=f"(attribute_not_exists(#order) AND {unchanged}) OR #order = :order",
                 ExpressionAttributeNames={"#order": "order"},
@@ -146,14 +143,14 @@ class GatheringsStore:
     def finish(self, partition: str, gathered: Gathered) -> None:
         """The delivery was sent: forget it, and what it holds."""
         for keys in batched(gathered.keys, _BATCH, strict=False):
-            request: Any = {self._table: [{"DeleteRequest": {"Key": _key(partition, key)}} for key in keys]}
+            request: Any = {self._table: [{"DeleteRequest": {"Key": key_in(partition, key)}} for key in keys]}
             while request:
                 request = self.client.batch_write_item(RequestItems=request).get("UnprocessedItems")
         # Suppressed: somebody else has finished it, and perhaps made another.
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.update_item(
                 TableName=self._table,
-                Key=_key(partition, _OPEN),
+                Key=key_in(partition, _OPEN),
                 UpdateExpression="REMOVE #order, gathered",
                 ConditionExpression="made = :made",
                 ExpressionAttributeNames={"#order": "order"},
@@ -163,15 +160,6 @@ class GatheringsStore:
     @property
     def _table(self) -> str:
         return self.deliveries.table
-
-
-def partition_of(account: str, event: str, target_id: str) -> str:
-    """Never that of a day of the log, whatever the account is called: no date is an id."""
-    return f"{account}#{event}#{target_id}"
-
-
-def _key(partition: str, delivery: str) -> dict[str, Any]:
-    return to_item({"accountDay": partition, "delivery": delivery})
 
 
 def _waiting(item: dict[str, Any]) -> Waiting:

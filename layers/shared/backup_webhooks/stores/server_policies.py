@@ -3,7 +3,7 @@
 Index `due` (`dueShard`, `deadline`) holds the active policies, keys only; index `byAccount` (`account`, `serverId`).
 Moments are text in ISO 8601 to the millisecond, UTC, whose order is that of time. `days` maps a day to the numbers of
 its results, `"{success} {partial success} {failed} {missed}"`: text, as thousands of them are read for one chart.
-`streaks` maps an event to its streak, `"{count} {since} {latest} {previous}"`, the last where there is one; so do
+`streaks` maps an event to its streak, `"{count} {since} {latest}"`; so do
 `lateStreaks`, and `recovered`, what ended at `recoveredAt`.
 """
 
@@ -235,8 +235,7 @@ def _streaks_text(streaks: Mapping[WebhookEvent, Streak]) -> dict[str, str] | No
 
 
 def _streak_text(streak: Streak) -> str:
-    moments = [streak.since, streak.latest, *([streak.previous] if streak.previous else [])]
-    return " ".join([str(streak.count), *map(iso_milliseconds, moments)])
+    return f"{streak.count} {iso_milliseconds(streak.since)} {iso_milliseconds(streak.latest)}"
 
 
 def _streaks(item: dict[str, Any]) -> Streaks:
@@ -254,8 +253,9 @@ def _streaks(item: dict[str, Any]) -> Streaks:
 
 
 def _streak(text: str) -> Streak:
-    count, since, latest, *previous = text.split()
-    return Streak(_from_text(since), _from_text(latest), _from_text(previous[0]) if previous else None, int(count))
+    # Earlier versions have written a third moment.
+    count, since, latest, *_ = text.split()
+    return Streak(_from_text(since), _from_text(latest), int(count))
 
 
 def _values(item: dict[str, Any], attributes: dict[str, str]) -> dict[str, Any]:

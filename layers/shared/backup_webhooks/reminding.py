@@ -1,0 +1,103 @@
+"""Reminding: while something goes on going wrong, its target is told of it again, each so many hours by the clock.
+
+A message on RetryQueue is due then, one for each target and server policy. Which of several it is that counts is
+written down; so one that comes twice reminds nobody twice, and one that was lost is made up for by the next backup
+that goes wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from aws_lambda_powertools import Logger
+
+from backup_webhooks.delivery import Delivery, Redelivery, Remind
+from backup_webhooks.gathering import Gatherer
+from backup_webhooks.messages import Notice, WebhookEvent, without_log
+from backup_webhooks.moments import Clock, Moment, utc_now
+from backup_webhooks.payloads import format_named
+from backup_webhooks.redelivery_queue import RedeliveryQueue
+from backup_webhooks.stores.deliveries import DeliveriesStore
+from backup_webhooks.stores.reminders import RemindersStore
+from backup_webhooks.stores.target_partition import partition_of
+from backup_webhooks.targets import Target
+
+# What goes on until a success ends it.
+_LASTING = (WebhookEvent.FAILURE, WebhookEvent.PARTIAL_SUCCESS, WebhookEvent.MISSING)
+# By then a message that is on RetryQueue has come, or never will.
+_OVERDUE = timedelta(hours=1)
+
+logger = Logger(child=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reminders:
+    """Plans reminders, and gives them. Shared by threads. Raises botocore's errors, after which each may be done
+    again.
+    """
+
+    store: RemindersStore
+    queue: RedeliveryQueue
+    deliveries: DeliveriesStore
+    gatherer: Gatherer
+    clock: Clock = utc_now
+
+    @classmethod
+    def of(cls, deliveries: DeliveriesStore, queue: RedeliveryQueue, gatherer: Gatherer) -> Self:
+        """Those of the targets whose deliveries these are."""
+        return cls(RemindersStore(deliveries.client, deliveries.table), queue, deliveries, gatherer)
+
+    def note(self, notice: Notice, target: Target, *, is_news: bool) -> None:
+        """Plan to remind the target of the notice, or of it instead of the one before.
+
+        `is_news`: nothing of the kind went on before, so that the hours begin now.
+        """
+        hours = target.noise.remind_hours
+        if hours is None or target.event not in _LASTING:
+            return
+        now = self.clock()
+        due_at = Moment.of(now + timedelta(hours=hours))
+        partition = partition_of(target.account, target.event, target.target_id)
+        notice = notice if target.include_log else without_log(notice)
+        planned = self.store.keep(partition, notice, due_at + self.deliveries.retention)
+        if is_news or planned is None or planned < now - _OVERDUE:
+            self._plan(partition, target, notice.server_policy_id, due_at)
+
+    def _plan(self, partition: str, target: Target, server_policy_id: str, due_at: Moment) -> None:
+        message = Remind(
+            account=target.account,
+            event=target.event,
+            target_id=target.target_id,
+            server_policy_id=server_policy_id,
+            due_at=due_at,
+        )
+        self.queue.send(message, self.clock())
+        self.store.plan(partition, server_policy_id, due_at)
+
+    def remind(self, message: Remind, target: Target | None, goes_on: Callable[[], bool]) -> None:
+        """Give the reminder that is due, and plan the next; or forget it, where nobody wants it or it is over."""
+        partition = partition_of(message.account, message.event, message.target_id)
+        notice = self.store.due(partition, message.server_policy_id, message.due_at)
+        if notice is None:
+            return
+        hours = target.noise.remind_hours if target and target.enabled else None
+        if target is None or hours is None or not goes_on():
+            self.store.forget(partition, message.server_policy_id, message.due_at)
+            return
+        now = self.clock()
+        self._give(notice, message, target, now)
+        self._plan(partition, target, message.server_policy_id, Moment.of(now + timedelta(hours=hours)))
+
+    def _give(self, notice: Notice, message: Remind, target: Target, now: datetime) -> None:
+        delivery = Delivery.of(notice, target).as_reminder(message.server_policy_id, message.due_at)
+        is_loud = not format_named(target.format).closes_incidents
+        reason = target.noise.hold_back(target.event, None, now, is_loud=is_loud)
+        if reason and self.deliveries.hold_back(delivery, target, reason, now):
+            return
+        if target.noise.gather and self.gatherer.join(notice, delivery, target):
+            return
+        self.queue.send(Redelivery.first(delivery, now), now)
+        logger.info("reminded", extra=delivery.log_fields())

@@ -1,0 +1,37 @@
+"""Of ServerPoliciesTable what a reminder needs to know, and no more: the rest takes schedules and their calendar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.stores.items import from_item, to_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_ACTIVE = "ACTIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class StreaksStore:
+    """Reads whether backups go on going wrong. Raises botocore's errors."""
+
+    client: DynamoDBClient
+    table: str
+
+    def goes_on(self, server_policy_id: str, event: WebhookEvent) -> bool:
+        """Whether the server policy has had no success since its first event of that kind, and is still backed up (a
+        consistent read).
+        """
+        answer = self.client.get_item(
+            TableName=self.table,
+            Key=to_item({"serverPolicyId": server_policy_id}),
+            ProjectionExpression="streaks, accountPolicyStatus, serverPolicyStatus",
+            ConsistentRead=True,
+        )
+        fields = from_item(answer.get("Item", {}))
+        # There are none of a server policy of which nobody has told but its backups.
+        statuses = [fields.get(name) or _ACTIVE for name in ("accountPolicyStatus", "serverPolicyStatus")]
+        return str(event) in (fields.get("streaks") or {}) and statuses == [_ACTIVE, _ACTIVE]
