@@ -61,6 +61,15 @@ def test_the_local_clock_runs_as_many_times_as_fast_as_it_is_told() -> None:
     assert LocalClock(10, started=hour_ago)() - hour_ago >= timedelta(hours=10)
 
 
+def test_the_local_clock_runs_on_from_where_it_is_set() -> None:
+    clock, night = LocalClock(), datetime(2030, 1, 1, tzinfo=UTC)
+
+    clock.set(night)
+    first, second = clock(), clock()
+
+    assert night <= first <= second < night + timedelta(hours=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
