@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +49,37 @@ def test_on_a_fast_clock_a_backup_that_never_starts_is_told_of(
             assert arrived.wait(PATIENCE_SECONDS)
 
     assert json.loads(receiver.posts[0].body)["text"].startswith("SILENT missed a backup expected at ")
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """moto's threads, which are of this process, get in each other's way as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_of_those_who_write_at_once_on_a_condition_one_succeeds(stack: Stack, restless: None) -> None:
+    dynamodb, table = stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"]
+
+    def claim(key: str) -> int:
+        try:
+            dynamodb.update_item(
+                TableName=table,
+                Key={"serverPolicyId": {"S": key}},
+                ConditionExpression="attribute_not_exists(serverPolicyId)",
+                UpdateExpression="SET claimed = :yes",
+                ExpressionAttributeValues={":yes": {"BOOL": True}},
+            )
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(8) as threads:
+        won = [sum(threads.map(claim, [str(uuid.uuid4())] * 8)) for _ in range(20)]
+
+    assert won == [1] * 20
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
