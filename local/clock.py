@@ -1,4 +1,4 @@
-"""The local stack's clock, which may run faster than the world's."""
+"""The local stack's clock, which may run faster than the world's, and be set."""
 
 from __future__ import annotations
 
@@ -6,13 +6,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 
-@dataclass(frozen=True)
+def _world() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
 class LocalClock:
-    """Answers with the local stack's time (UTC): as it is at the start, and then `speed` times as fast."""
+    """Answers with the local stack's time (UTC): as it is at the start, and then `speed` times as fast.
+
+    `set` takes it to any other moment. The schedules and the gateway go by it; what a function looks up itself is the
+    world's time, as on AWS nobody sets a clock.
+    """
 
     speed: float = 1.0
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: datetime = field(default_factory=_world)
+
+    def __post_init__(self) -> None:
+        # In one, for those who read in other threads: what it said, and when by the world's clock.
+        self._basis = (self.started, self.started)
 
     def __call__(self) -> datetime:
         """Now, here."""
-        return self.started + (datetime.now(UTC) - self.started) * self.speed
+        said, on = self._basis
+        return said + (_world() - on) * self.speed
+
+    def set(self, moment: datetime) -> None:
+        """Let it be that moment now; from there it runs on."""
+        self._basis = (moment, _world())

@@ -6,10 +6,10 @@ import base64
 import json
 import queue
 import threading
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import jwt
 import urllib3
+from backup_webhooks.moments import Clock, epoch_milliseconds, utc_now
 
 from local.quiet_server import QuietServer
 from local.template import HttpRoute
@@ -61,17 +62,19 @@ class Authorizer:
 class HttpApi:
     """Serves the routes at an address of this machine while it is entered; each request has a worker to itself.
 
-    `workers`: those of each function that a route leads to.
+    `workers`: those of each function that a route leads to; `clock`: by which requests are dated.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what is served, by whom, where and when
         self,
         routes: Sequence[HttpRoute],
         workers: Mapping[str, Sequence[Worker]],
         authorizer: Authorizer,
         host: str = "127.0.0.1",
         port: int = 0,
+        clock: Clock = utc_now,
     ) -> None:
+        self._clock = clock
         self._routes = routes
         self._authorizer = authorizer
         self._idle: dict[str, queue.LifoQueue[Worker]] = {name: queue.LifoQueue() for name in workers}
@@ -101,9 +104,11 @@ class HttpApi:
             if claims is None:
                 return _refusal(401, "Unauthorized") | {"headers": {"www-authenticate": "Bearer"}}
         idle = self._idle[route.function]
+        # Before it waits for an environment.
+        event = request_event(route, method, target, headers, body, claims, self._clock())
         worker = idle.get()
         try:
-            answer: Mapping[str, Any] = worker.invoke(request_event(route, method, target, headers, body, claims))
+            answer: Mapping[str, Any] = worker.invoke(event)
         except FunctionError:
             return _refusal(500, "Internal Server Error")
         finally:
@@ -122,8 +127,9 @@ def request_event(  # noqa: PLR0913, PLR0917 - what a request has
     headers: Mapping[str, str],
     body: bytes,
     claims: Mapping[str, str] | None,
+    now: datetime | None = None,
 ) -> dict[str, Any]:
-    """The request as a function gets it.
+    """The request as a function gets it. `now`: when it came, if not at this moment.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
@@ -145,7 +151,7 @@ def request_event(  # noqa: PLR0913, PLR0917 - what a request has
         "requestId": str(uuid.uuid4()),
         "routeKey": route.route_key,
         "stage": "$default",
-        "timeEpoch": int(time.time() * 1000),
+        "timeEpoch": epoch_milliseconds(now or utc_now()),
     }
     if claims:
         context["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from typing import Any
 
 from local.clock import LocalClock
 from local.template import RateSchedule
@@ -30,12 +31,18 @@ class RateScheduler(threading.Thread):
         next_tick = time.monotonic()
         while not self._stopped.wait(max(next_tick - time.monotonic(), 0)):
             next_tick += pause
-            scheduled = self._clock().replace(second=0, microsecond=0)
-            event = self._schedule.input.replace("<aws.scheduler.scheduled-time>", f"{scheduled:%Y-%m-%dT%H:%M:%SZ}")
             try:
-                self._worker.invoke(json.loads(event))
+                self.tick()
             except FunctionError:
                 continue
+
+    def tick(self) -> Any:
+        """Invoke the function once, as of now by the local clock, and answer with what it returned; `FunctionError`
+        otherwise.
+        """
+        scheduled = self._clock().replace(second=0, microsecond=0)
+        event = self._schedule.input.replace("<aws.scheduler.scheduled-time>", f"{scheduled:%Y-%m-%dT%H:%M:%SZ}")
+        return self._worker.invoke(json.loads(event))
 
     def stop(self) -> None:
         """End after the tick in hand, and wait for that."""

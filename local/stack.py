@@ -15,6 +15,7 @@ import boto3
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from local.moto_dynamodb import make_atomic
 from local.sign_in import AUDIENCE, CLIENT_ID
 from local.template import PAGE_URL, PROJECT, Template
 
@@ -113,6 +114,7 @@ def embedded(  # noqa: PLR0913, PLR0917 - where, and what is outside of it
         yield Stack(elsewhere, outputs, ses, backup)
         return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    make_atomic()
     # moto's server thread would die of it alone, and its starter wait for ever.
     require_free(host, port)
     server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,6 +51,37 @@ def test_on_a_fast_clock_a_backup_that_never_starts_is_told_of(
     assert json.loads(receiver.posts[0].body)["text"].startswith("SILENT missed a backup expected at ")
 
 
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """moto's threads, which are of this process, get in each other's way as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_of_those_who_write_at_once_on_a_condition_one_succeeds(stack: Stack, restless: None) -> None:
+    dynamodb, table = stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"]
+
+    def claim(key: str) -> int:
+        try:
+            dynamodb.update_item(
+                TableName=table,
+                Key={"serverPolicyId": {"S": key}},
+                ConditionExpression="attribute_not_exists(serverPolicyId)",
+                UpdateExpression="SET claimed = :yes",
+                ExpressionAttributeValues={":yes": {"BOOL": True}},
+            )
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(8) as threads:
+        won = [sum(threads.map(claim, [str(uuid.uuid4())] * 8)) for _ in range(20)]
+
+    assert won == [1] * 20
+
+
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_the_demo_shows_what_arrives_in_any_format(format_name: str, capsys: pytest.CaptureFixture[str]) -> None:
     body = render(format_name, sample_notice("TEST", WebhookEvent.FAILURE, datetime.now(UTC)))
@@ -59,6 +94,15 @@ def test_the_local_clock_runs_as_many_times_as_fast_as_it_is_told() -> None:
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
 
     assert LocalClock(10, started=hour_ago)() - hour_ago >= timedelta(hours=10)
+
+
+def test_the_local_clock_runs_on_from_where_it_is_set() -> None:
+    clock, night = LocalClock(), datetime(2030, 1, 1, tzinfo=UTC)
+
+    clock.set(night)
+    first, second = clock(), clock()
+
+    assert night <= first <= second < night + timedelta(hours=1)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from local.worker import FunctionError, Worker
 from tests.integration.conftest import Account, Invoke
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import Context
-from tests.support.policies import LONG_AGO, at, changed, every, finished, record, started
+from tests.support.policies import LONG_AGO, at, changed, every, finished, no_policies, record, started
 from tests.support.queue import queued
 
 # Judged as of 18:05 that day, long after the grace.
@@ -42,8 +42,7 @@ Tick = Callable[..., dict[str, int]]
 def policies(stack: Stack) -> ServerPoliciesStore:
     """ServerPoliciesTable, empty but for a heartbeat that vouches for 18:05; and an empty queue."""
     client, table = stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"]
-    for page in client.get_paginator("scan").paginate(TableName=table, ProjectionExpression="serverPolicyId"):
-        write(client, table, [{"DeleteRequest": {"Key": item}} for item in page["Items"]])
+    no_policies(stack)
     queued(stack)
     vouches = Seen(at("12-20 18:05"), at("12-20 18:06"))
     HeartbeatsStore(client, table).save_tick(Watermark(seen=(vouches,), ran_at=at("12-20 18:12"), resumed_at=LONG_AGO))
@@ -206,12 +205,9 @@ def fill(policies: ServerPoliciesStore, count: int, on: str) -> None:
         )
         for number in range(count)
     )
-    write(policies.client, policies.table, [{"PutRequest": {"Item": to_item(_fields(policy))}} for policy in tracked])
-
-
-def write(client: Any, table: str, requests: list[dict[str, Any]]) -> None:
-    for some in batched(requests, 25, strict=False):
-        client.batch_write_item(RequestItems={table: list(some)})
+    for some in batched(tracked, 25, strict=False):
+        puts = [{"PutRequest": {"Item": to_item(_fields(policy))}} for policy in some]
+        policies.client.batch_write_item(RequestItems={policies.table: puts})
 
 
 def test_a_tick_with_little_time_leaves_the_rest_to_the_next(

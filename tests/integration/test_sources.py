@@ -32,10 +32,10 @@ from local.stack import Stack
 from local.template import Template
 from tests.integration.conftest import Account, new_account
 from tests.support.pings import NIGHTLY
+from tests.support.scripts import ScriptedServer
 from tests.support.snippets import snippets
 
 PATIENCE_SECONDS = 60
-NOBODY = 65534
 real_backups = pytest.mark.skipif("REAL_BACKUPS" not in os.environ, reason="opt-in: REAL_BACKUPS=1")
 
 pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
@@ -47,31 +47,13 @@ def running(template: Template, stack: Stack) -> Iterator[None]:
         yield
 
 
-@dataclass
-class Server:
-    """A customer's server: a folder of its own, a ping URL, and who is told of it."""
+@dataclass(frozen=True)
+class Server(ScriptedServer):
+    """A customer's server, and who is told of it."""
 
-    folder: Path
-    url: str
     account: Account
     receiver: Receiver
     logs: Callable[[], list[dict[str, Any]]]
-
-    def run(self, name: str, changes: dict[str, str], *, privileged: bool = True, **environment: str) -> int:
-        """Run a script of the page, with these changes of it; its exit status."""
-        text = snippets()[name].replace("PING_URL", self.url)
-        for old, new in changes.items():
-            assert old in text
-            text = text.replace(old, new)
-        script = self.folder / name
-        script.write_text(text)
-        # Root may read everything, so nothing would be partial.
-        drop = (
-            [] if privileged or os.getuid() else ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        )
-        variables = {"PATH": os.environ["PATH"], "HOME": str(self.folder)} | environment
-        command = [*drop, "/bin/sh", str(script)]
-        return subprocess.run(command, env=variables, cwd=self.folder, check=False).returncode  # noqa: S603
 
     def told(self) -> dict[str, Any]:
         """The one post that has reached the customer's endpoint."""
@@ -123,13 +105,7 @@ def server(running: None, stack: Stack, served: HttpApi, sign_in: SignIn, receiv
 
 @pytest.fixture
 def home(server: Server) -> Path:
-    """What is backed up: a file that anybody may read."""
-    home = server.folder / "home"
-    home.mkdir()
-    (home / "file").write_text("content")
-    for path in (home, home / "file"):
-        path.chmod(0o755)
-    return home
+    return server.home()
 
 
 @pytest.mark.parametrize(("exit_status", "status"), [(0, "SUCCESS"), (7, "FAILED")])
@@ -185,59 +161,34 @@ def needs(program: str) -> None:
         pytest.skip(f"{program} is not installed")
 
 
-def unreadable(home: Path) -> None:
-    (home / "secret").write_text("of somebody else's")
-    (home / "secret").chmod(0)
-
-
 @real_backups
-@pytest.mark.parametrize(("case", "status"), [("good", "SUCCESS"), ("partial", "PARTIAL_SUCCESS"), ("bad", "FAILED")])
-def test_restic(server: Server, home: Path, case: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("SUCCESS", "snapshot"), ("PARTIAL_SUCCESS", "permission denied"), ("FAILED", "Fatal")],
+)
+def test_restic(server: Server, home: Path, status: str, said: str) -> None:
     needs("restic")
-    repository, password = server.folder / "repo", server.folder / "password"
-    password.write_text("s3cret")
-    subprocess.run(  # noqa: S603
-        ["restic", "init", "-q", "-r", str(repository), "--password-file", str(password)],  # noqa: S607
-        env={"PATH": os.environ["PATH"], "HOME": str(server.folder)},
-        check=True,
-    )
-    subprocess.run(["chmod", "-R", "a+rwX", str(server.folder)], check=True)  # noqa: S603, S607
-    if case == "partial":
-        unreadable(home)
-    changes = {
-        "/srv/restic-repo": str(repository) + ("-none" if case == "bad" else ""),
-        "/etc/restic-password": str(password),
-        "backup /home": f"backup {home}",
-    }
 
-    exit_status = server.run("restic", changes, privileged=False)
+    exit_status = server.restic(home, status)
 
     assert server.status() == status
-    assert (exit_status == 0) == (case == "good")
-    assert {"good": "snapshot", "partial": "permission denied", "bad": "Fatal"}[case] in server.log()
+    assert (exit_status == 0) == (status == "SUCCESS")
+    assert said in server.log()
 
 
 @real_backups
-@pytest.mark.parametrize(("case", "status"), [("good", "SUCCESS"), ("partial", "PARTIAL_SUCCESS"), ("bad", "FAILED")])
-def test_borg(server: Server, home: Path, case: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("SUCCESS", "Archive name"), ("PARTIAL_SUCCESS", "Permission denied"), ("FAILED", "does not exist")],
+)
+def test_borg(server: Server, home: Path, status: str, said: str) -> None:
     needs("borg")
-    repository = server.folder / "repo"
-    borg(server, "init", "--encryption=none", str(repository))
-    subprocess.run(["chmod", "-R", "a+rwX", str(server.folder)], check=True)  # noqa: S603, S607
-    if case == "partial":
-        unreadable(home)
-    changes = {
-        "/srv/borg-repo": str(repository) + ("-none" if case == "bad" else ""),
-        "' /home": f"' {home}",
-    }
 
-    exit_status = server.run(
-        "borg", changes, privileged=False, BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK="yes", BORG_BASE_DIR=new(server)
-    )
+    exit_status = server.borg(home, status)
 
     assert server.status() == status
-    assert (exit_status == 0) == (case == "good")
-    assert {"good": "Archive name", "partial": "Permission denied", "bad": "does not exist"}[case] in server.log()
+    assert (exit_status == 0) == (status == "SUCCESS")
+    assert said in server.log()
 
 
 @real_backups
@@ -246,14 +197,14 @@ def test_borgmatic(server: Server, home: Path, case: str, status: str) -> None:
     needs("borgmatic")
     repository = server.folder / "repo"
     if case == "good":
-        borg(server, "init", "--encryption=none", str(repository))
+        server.call("borg", "init", "--encryption=none", str(repository))
     configuration = server.folder / "borgmatic.yaml"
     own = {"repositories": [{"path": str(repository)}], "source_directories": [str(home)]}
     configuration.write_text(yaml.safe_dump(own) + snippets()["borgmatic"].replace("PING_URL", server.url))
 
     answer = subprocess.run(  # noqa: S603
         ["borgmatic", "create", "--config", str(configuration)],  # noqa: S607
-        env={"PATH": os.environ["PATH"], "HOME": str(server.folder)},
+        env=server.environment,
         check=False,
     )
 
@@ -261,16 +212,3 @@ def test_borgmatic(server: Server, home: Path, case: str, status: str) -> None:
     assert (answer.returncode == 0) == (case == "good")
     if case == "bad":
         assert "does not exist" in server.log()
-
-
-def borg(server: Server, *arguments: str) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(server.folder)}
-    subprocess.run(["borg", *arguments], env=environment, check=True)  # noqa: S603, S607
-
-
-def new(server: Server) -> str:
-    """A folder that everybody may use."""
-    folder = server.folder / "base"
-    folder.mkdir()
-    folder.chmod(0o777)
-    return str(folder)

@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from backup_webhooks.moments import epoch_milliseconds
-
 from local.http_api import request_event
 from local.stack import Stack
 from local.template import HttpRoute
@@ -46,9 +44,8 @@ class Script:
         method: str = "POST",
     ) -> Answer:
         """A request for a path (and query), as the gateway got it at that time."""
-        event = request_event(ROUTE, method, path, {"host": "ping.example"}, body, None)
         moment = at(on) if isinstance(on, str) else on
-        event["requestContext"]["timeEpoch"] = epoch_milliseconds(moment)
+        event = request_event(ROUTE, method, path, {"host": "ping.example"}, body, None, moment)
         answer = self.handler(event, Context(function_name="PingFunction"))
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 

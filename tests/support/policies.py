@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import batched
 from typing import Any
 
 from backup_webhooks.messages import (
@@ -14,6 +15,8 @@ from backup_webhooks.messages import (
 from backup_webhooks.moments import Moment
 from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
+
+from local.stack import Stack
 
 POLICY_ID = "e6ac019b-c646-359a-83a4-b81b5cc1c512"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,6 +84,14 @@ def tracked(*messages: PolicyMessage) -> TrackedPolicy:
     for message in messages:
         policy = policy.after(message)
     return policy
+
+
+def no_policies(stack: Stack) -> None:
+    """Empty ServerPoliciesTable: of server policies, and of the heartbeats."""
+    client, table = stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"]
+    for page in client.get_paginator("scan").paginate(TableName=table, ProjectionExpression="serverPolicyId"):
+        for some in batched(page["Items"], 25, strict=False):
+            client.batch_write_item(RequestItems={table: [{"DeleteRequest": {"Key": key}} for key in some]})
 
 
 def record(store: ServerPoliciesStore, *messages: PolicyMessage) -> None:

@@ -1,0 +1,24 @@
+"""moto's DynamoDB, made to keep DynamoDB's word that a conditional write is one step."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any
+
+from moto.dynamodb.responses import DynamoHandler
+
+
+@functools.cache
+def make_atomic() -> None:
+    """Let requests be answered one at a time: moto looks at the condition, and writes then, and the requests of two
+    functions would both find it met.
+    """
+    answer, lock = DynamoHandler.call_action, threading.Lock()
+
+    @functools.wraps(answer)
+    def alone(handler: DynamoHandler) -> Any:
+        with lock:
+            return answer(handler)
+
+    DynamoHandler.call_action = alone  # type: ignore[method-assign]
