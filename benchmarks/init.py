@@ -42,6 +42,7 @@ FIRST_USES = {
     "WebhooksApiFunction": (_API, ("dynamodb", "sqs")),
     "DailyReportFunction": ("app._due_reports(); app._account_reports()", ("dynamodb", "sqs", "sesv2")),
     "EmailNoticesFunction": ("app._email_notices()", ("dynamodb", "sesv2")),
+    "AwsBackupFunction": ("app._jobs(); app._plans()", ("dynamodb", "sqs", "backup")),
     "PingFunction": ("app._pings()", ("dynamodb", "sqs")),
 }
 WITH_A_GOAL = ("NotifierFunction", "MissedBackupsFunction")
