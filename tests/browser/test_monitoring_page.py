@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 from typing import Any
 from zoneinfo import available_timezones
 

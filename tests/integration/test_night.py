@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from html import unescape
 from typing import Any
 from urllib.parse import quote, urlencode

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct
 
 from backup_webhooks.messages import Message, encode_message, parse_message
 
@@ -33,8 +33,7 @@ def body_of(message: Message) -> str:
     return body
 
 
-@dataclass(frozen=True, slots=True)
-class BackupEventsQueue:
+class BackupEventsQueue(Struct, frozen=True):
     """Sends messages. Raises botocore's errors."""
 
     sqs: SQSClient

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from backup_webhooks.deliverer import Postponed
 from backup_webhooks.messages import InvalidMessage
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch[R]:
+class Batch[R](Struct, frozen=True):
     """What came of a batch: the results of the records that were handled, how many can't ever be, and the answer."""
 
     results: Sequence[R]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Self
+
+from msgspec import Struct
 
 from backup_webhooks.messages import BackupStatus
 
@@ -15,8 +16,7 @@ DAYS = 30
 _MOST_KEPT = DAYS + 5
 
 
-@dataclass(frozen=True, slots=True)
-class DayResults:
+class DayResults(Struct, frozen=True):
     """How many backups of a day ended how, and how many scheduled starts of that day were missed."""
 
     success: int = 0

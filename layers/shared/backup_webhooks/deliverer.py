@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from backup_webhooks import clients
 from backup_webhooks.delivery import Redelivery
@@ -32,8 +32,7 @@ class Postponed(Exception):
     """The delivery is not settled and can't be attempted now: its message must come again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a delivery stands, and what is to follow from it.
 
     `attempt`: what was posted just now; None where it had been before. `then`: the message by which it goes on, to
@@ -45,8 +44,7 @@ class Outcome:
     then: Redelivery | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Deliverer:
+class Deliverer(Struct, frozen=True):
     """Makes single attempts. Shared by threads."""
 
     deliveries: DeliveriesStore

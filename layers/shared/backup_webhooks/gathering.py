@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct, field
 
 from backup_webhooks.delivery import Delivery, GatherUp, Redelivery
 from backup_webhooks.messages import Notice
@@ -34,8 +34,7 @@ _FORMAT_OF_THE_GONE = "text"
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Gatherer:
+class Gatherer(Struct, frozen=True):
     """Lets notices wait, and gathers them up. Shared by threads. Raises botocore's errors, after which each may be
     done again.
     """

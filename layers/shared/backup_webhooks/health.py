@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 GONE = 410
 # Failures in a row after which nobody but its own lane waits for a target.
@@ -16,8 +17,7 @@ GIVEN_UP_AFTER = timedelta(days=5)
 SETTLED_AFTER = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """A target's failures since its last success; all empty after one.
 
     `failing_since`: the first of them. `confirmed_at`: the first that came later than `SETTLED_AFTER` after that one.

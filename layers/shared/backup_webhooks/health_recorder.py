@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from backup_webhooks.health import SLOW
 from backup_webhooks.sender import Attempt
@@ -17,8 +17,7 @@ from backup_webhooks.webhooks_cache import WebhooksCache
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True, slots=True)
-class HealthRecorder:
+class HealthRecorder(Struct, frozen=True):
     """Keeps health in the store, and this function's own view of it up to date. Shared by threads."""
 
     store: WebhooksStore

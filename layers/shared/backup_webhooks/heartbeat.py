@@ -9,9 +9,11 @@ Pure; all moments are those of ticks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 # Ticks come each minute; a longer silence is a gap, of which a server policy's misses are told as one.
 GAP = timedelta(minutes=10)
@@ -20,16 +22,14 @@ LOST_AFTER = timedelta(minutes=16)
 _MOST_UNREAD = 3000  # two days of them, in one item
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A heartbeat that has come out of the queue: when it was sent, and the tick that saw it out."""
 
     sent_at: datetime
     seen_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Watermark:
+class Watermark(Struct, frozen=True):
     """What the ticks know of the queue and of themselves.
 
     `read`: the heartbeats that the notifier has read since the tick before. `seen`: those that ticks have seen read and

@@ -6,9 +6,11 @@ Pure: values and moments in, values out (design section 6). Moments are aware an
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backup_webhooks.quartz import QuartzCron
 
@@ -25,8 +27,7 @@ KEPT_FOR = timedelta(days=2)
 MAX_KEPT = 100
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """What is known of a server policy's backups.
 
     Every scheduled time up to `settled_until` was answered by a backup, or reported as missed, or lies before the
@@ -78,8 +79,7 @@ class Schedule(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CronSchedule:
+class CronSchedule(Struct, frozen=True):
     """Backups at the times of a Quartz cron expression."""
 
     cron: QuartzCron
@@ -99,8 +99,7 @@ class CronSchedule:
         return max(settled, limit)
 
 
-@dataclass(frozen=True, slots=True)
-class IntervalSchedule:
+class IntervalSchedule(Struct, frozen=True):
     """Backups that follow each other: an interval after the end of the one before."""
 
     interval: timedelta
@@ -125,8 +124,7 @@ class IntervalSchedule:
         return settled + max((limit - settled) // self.interval, 0) * self.interval
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """A server policy's history, settled, and its next expected start: None where none is to come."""
 
     history: History

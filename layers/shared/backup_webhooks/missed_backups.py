@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Self
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from backup_webhooks import clients
 from backup_webhooks.messages import Heartbeat, encode_message
@@ -31,8 +32,7 @@ _RESERVE = timedelta(seconds=10)
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """What a tick, or a part of it, has come to.
 
     `due`: server policies whose deadline had passed; `sent`: misses told; `lag`: the longest time from a deadline to
@@ -45,8 +45,7 @@ class Tally:
     heartbeat_age: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Judgement:
+class _Judgement(Struct, frozen=True):
     """The tick's time; as of when it judges; when missed_backups last came back after a gap; when it must stop."""
 
     now: datetime
@@ -55,8 +54,7 @@ class _Judgement:
     stop_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class MissedBackups:
+class MissedBackups(Struct, frozen=True):
     """Judges server policies. Several may run at once: what is then told twice is posted once, by its claim."""
 
     policies: ServerPoliciesStore

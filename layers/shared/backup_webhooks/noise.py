@@ -5,9 +5,10 @@ Pure, and the same for a message that comes twice: it is judged by the times of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.messages import WebhookEvent
@@ -20,15 +21,13 @@ _NO_ZONE = (KeyError, ValueError, OSError)
 _NEVER_QUIET = (WebhookEvent.FAILURE, WebhookEvent.MISSING)
 
 
-@dataclass(frozen=True, slots=True)
-class Repetition:
+class Repetition(Struct, frozen=True):
     """That a notice tells nothing new: `since` when it is so; None of successes where nothing was wrong before."""
 
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class QuietHours:
+class QuietHours(Struct, frozen=True):
     """From `start` to `end`, local times in an IANA `timezone`; over midnight where the end is before the start."""
 
     start: time
@@ -49,8 +48,7 @@ class QuietHours:
         return f"{self.start:%H:%M} to {self.end:%H:%M} {self.timezone}"
 
 
-@dataclass(frozen=True, slots=True)
-class Noise:
+class Noise(Struct, frozen=True):
     """What a target's customer wants to hear less of; by default, nothing.
 
     `changes_only`: of each kind of event the first since the last success, and of successes the first after something

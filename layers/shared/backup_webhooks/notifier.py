@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Self
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct, field
 
 from backup_webhooks import clients
 from backup_webhooks.backup_events_queue import BackupEventsQueue
@@ -54,8 +54,7 @@ _THREADS = 70
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Notified:
+class Notified(Struct, frozen=True):
     """What came of one message: the attempts that were made, how many deliveries were handed to the redeliverer in
     place of being attempted, how many held back or gathered as their targets want it, and whether nobody had asked to
     be told.
@@ -76,8 +75,7 @@ class _Instead(Enum):
     GATHERED = "gathered"
 
 
-@dataclass(frozen=True, slots=True)
-class Notifier:
+class Notifier(Struct, frozen=True):
     """Handles messages, one call each. Shared by threads."""
 
     webhooks: WebhooksCache

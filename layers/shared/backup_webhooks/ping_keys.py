@@ -7,10 +7,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from backup_webhooks.backup_events_queue import BackupEventsQueue
 from backup_webhooks.errors import InvalidField
@@ -33,8 +34,7 @@ class UnknownPingKey(LookupError):
     """The account has no such key: it never had, or it was revoked."""
 
 
-@dataclass(frozen=True, slots=True)
-class BackupPlan:
+class BackupPlan(Struct, frozen=True):
     """When a script backs up: `backup_schedule` (Quartz cron) in the zone, or so many hours after the last end."""
 
     backup_schedule: str | None
@@ -42,8 +42,7 @@ class BackupPlan:
     timezone: str
 
 
-@dataclass(frozen=True, slots=True)
-class PingKeys:
+class PingKeys(Struct, frozen=True):
     """Handles the keys of accounts. Raises botocore's errors: it is then to be asked again."""
 
     store: PingKeysStore

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from backup_webhooks import clients
 from backup_webhooks.backup_events_queue import BackupEventsQueue
@@ -60,8 +60,7 @@ class Busy(Exception):
     """Others kept coming first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pings:
+class Pings(Struct, frozen=True):
     """Takes pings."""
 
     store: PingsStore

@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from msgspec import Struct
+
 from backup_webhooks.logs import Log
 from backup_webhooks.messages import BackupFinished, BackupStarted, BackupStatus
 from backup_webhooks.moments import Moment, epoch_milliseconds
@@ -87,8 +89,7 @@ def hash_of(key: str) -> str:
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(Struct, frozen=True):
     """A ping as it came. `at`: aware, UTC, to the millisecond; `run_id`: empty where it names none."""
 
     at: datetime

@@ -8,6 +8,8 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
+from msgspec import Struct
+
 from backup_webhooks.quartz_fields import (
     HOURS,
     LAST_YEAR,
@@ -31,8 +33,7 @@ _SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(
 _DAY, _HOURS_A_DAY = timedelta(days=1), 24
 
 
-@dataclass(frozen=True, slots=True)
-class _Schedule:
+class _Schedule(Struct, frozen=True):
     """Ascending values, and for each of the 28 shapes of a month the days that match."""
 
     seconds: tuple[int, ...]

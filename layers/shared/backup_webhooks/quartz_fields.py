@@ -4,7 +4,8 @@ Pure. `quartz.QuartzCron` puts them together; see there.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MAX_LENGTH = 200
 # Quartz follows an open year such as `*` to 100 years past the year it runs in. An end that is 100 years past
@@ -36,8 +37,7 @@ class InvalidSchedule(ValueError):
         return f"{self.field}: {self.problem}"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     name: str
     low: int
     high: int

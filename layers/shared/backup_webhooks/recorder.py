@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backup_webhooks.backup_events_queue import BackupEventsQueue
 from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
@@ -15,8 +16,7 @@ _TRIES = 12
 _PAUSE_SECONDS = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Recorder:
+class Recorder(Struct, frozen=True):
     """Records messages, in any order and any number of times. Shared by threads."""
 
     policies: ServerPoliciesStore

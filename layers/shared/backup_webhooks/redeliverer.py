@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Self
+
+from msgspec import Struct
 
 from backup_webhooks import clients
 from backup_webhooks.deliverer import Deliverer
@@ -26,16 +27,14 @@ from backup_webhooks.targets import Target
 from backup_webhooks.webhooks_cache import WebhooksCache
 
 
-@dataclass(frozen=True, slots=True)
-class Redelivered:
+class Redelivered(Struct, frozen=True):
     """What came of one message: the attempt, if one was made, and whether it was the last of its schedule."""
 
     attempt: Attempt | None = None
     exhausted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Redeliverer:
+class Redeliverer(Struct, frozen=True):
     """Handles messages, one call each. Shared by threads."""
 
     webhooks: WebhooksCache

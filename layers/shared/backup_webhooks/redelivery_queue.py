@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct
 
 from backup_webhooks.delivery import Redelivery, RetryMessage, encode_retry_message, parse_retry_message
 from backup_webhooks.messages import InvalidMessage
@@ -25,8 +25,7 @@ _SQS_BATCH = 10
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True, slots=True)
-class RedeliveryQueue:
+class RedeliveryQueue(Struct, frozen=True):
     """Sends messages. Raises botocore's errors."""
 
     client: SQSClient

@@ -8,11 +8,11 @@ that goes wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct
 
 from backup_webhooks.delivery import Delivery, Redelivery, Remind
 from backup_webhooks.gathering import Gatherer
@@ -33,8 +33,7 @@ _OVERDUE = timedelta(hours=1)
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Reminders:
+class Reminders(Struct, frozen=True):
     """Plans reminders, and gives them. Shared by threads. Raises botocore's errors, after which each may be done
     again.
     """

@@ -6,8 +6,9 @@ target that was removed or switched off is not called.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from backup_webhooks.delivery import Redelivery
 from backup_webhooks.moments import Clock, Moment, utc_now
@@ -22,16 +23,14 @@ class UnknownDelivery(LookupError):
     """The log has no such delivery: there was none, or it is older than the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Struct, frozen=True):
     """How many are to be attempted anew. `cursor`: where to go on; None where nothing is left."""
 
     count: int
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Replays:
+class Replays(Struct, frozen=True):
     """Replays deliveries. Raises botocore's errors, after which the same may be asked again."""
 
     log: DeliveryLog

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from http.client import HTTPException, RemoteDisconnected
 
+from msgspec import Struct
+from msgspec.structs import replace
 from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -40,8 +41,7 @@ MAX_RESPONSE_BYTES = 4096
 MAX_RETRY_AFTER = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """What came of one POST.
 
     `status`: the HTTP status, None where no answer came. `reason`: why it failed, or a remark on a success; None

@@ -5,11 +5,13 @@ Pure: how each message changes what is known, in any order of arrival (design se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Self
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from backup_webhooks.days import MISSED, OF_STATUS, Days, counted
 from backup_webhooks.messages import (
@@ -44,8 +46,7 @@ type PolicyMessage = BackupStarted | BackupFinished | ServerPolicyChanged
 """The messages that change what is known of a server policy."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerBackup:
+class ServerBackup(Struct, frozen=True):
     """Whose backups they are: what each message about one says."""
 
     account: str
@@ -66,8 +67,7 @@ class ServerBackup:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ServerPolicy:
+class ServerPolicy(Struct, frozen=True):
     """A server policy as it is since `changed_at`; the fields of `ServerPolicyChanged`."""
 
     account: str
@@ -132,8 +132,7 @@ def _cron(expression: str, timezone: str) -> QuartzCron:
     return QuartzCron(expression, ZoneInfo(timezone))
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedPolicy:
+class TrackedPolicy(Struct, frozen=True):
     """All that is known of a server policy.
 
     `policy` is None while only backups of it were heard of; `heard_of` is then what the first of them said, and None

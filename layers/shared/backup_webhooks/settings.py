@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
+
+from msgspec import Struct
 
 _MOST_DIGITS = 6
 _MOST_SHOWN = 40
@@ -56,8 +57,7 @@ def flag(name: str, environment: Mapping[str, str] = os.environ) -> bool:
     return value == "true"
 
 
-@dataclass(frozen=True, slots=True)
-class DeliverySettings:
+class DeliverySettings(Struct, frozen=True):
     """What a function that posts notifications needs: tables, how long to keep, whom to trust, when to try again."""
 
     webhooks_table: str
@@ -82,8 +82,7 @@ class DeliverySettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class NotifierSettings:
+class NotifierSettings(Struct, frozen=True):
     """What the notifier needs."""
 
     delivery: DeliverySettings
@@ -106,8 +105,7 @@ class NotifierSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RedelivererSettings:
+class RedelivererSettings(Struct, frozen=True):
     """What the redeliverer needs."""
 
     delivery: DeliverySettings
@@ -124,8 +122,7 @@ class RedelivererSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SignInSettings:
+class SignInSettings(Struct, frozen=True):
     """Who signs people in: an OpenID Connect provider, and the claim of its tokens that names the account.
 
     `audience`: for whom a token must be; `client_id`: as whom the page signs people in. `token`: which of the two
@@ -153,8 +150,7 @@ class SignInSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class WebhooksApiSettings:
+class WebhooksApiSettings(Struct, frozen=True):
     """What webhooks_api needs."""
 
     webhooks_table: str
@@ -190,8 +186,7 @@ class WebhooksApiSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PingSettings:
+class PingSettings(Struct, frozen=True):
     """What ping needs."""
 
     ping_keys_table: str
@@ -206,8 +201,7 @@ class PingSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MissedBackupsSettings:
+class MissedBackupsSettings(Struct, frozen=True):
     """What missed_backups needs."""
 
     server_policies_table: str
@@ -224,8 +218,7 @@ class MissedBackupsSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EmailSettings:
+class EmailSettings(Struct, frozen=True):
     """What a function that sends e-mail needs: the address from which it comes, and the page to which it leads."""
 
     sender: str
@@ -237,8 +230,7 @@ class EmailSettings:
         return cls(sender=required("EMAIL_SENDER", environment), page_url=required("PAGE_URL", environment))
 
 
-@dataclass(frozen=True, slots=True)
-class DailyReportSettings:
+class DailyReportSettings(Struct, frozen=True):
     """What daily_report needs."""
 
     webhooks_table: str
@@ -263,8 +255,7 @@ class DailyReportSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EmailNoticesSettings:
+class EmailNoticesSettings(Struct, frozen=True):
     """What email_notices needs."""
 
     webhooks_table: str

@@ -7,9 +7,11 @@ belongs as far as that is still known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from backup_webhooks.messages import WebhookEvent
 
@@ -17,8 +19,7 @@ from backup_webhooks.messages import WebhookEvent
 FAILING = (WebhookEvent.FAILURE, WebhookEvent.MISSING)
 
 
-@dataclass(frozen=True, slots=True)
-class Streak:
+class Streak(Struct, frozen=True):
     """Events of one kind with no success after the first of them.
 
     `since`, `latest`: of the first and the newest.
@@ -33,16 +34,14 @@ class Streak:
         return replace(self, since=min(self.since, at), latest=max(self.latest, at), count=self.count + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Recovery:
+class Recovery(Struct, frozen=True):
     """The success that ended failures and misses: when it was, since when they had gone on, and how many they were."""
 
     at: datetime
     of_event: Mapping[WebhookEvent, Streak]
 
 
-@dataclass(frozen=True, slots=True)
-class Streaks:
+class Streaks(Struct, frozen=True):
     """The streaks that go on, by event; the last success; and the last that was news.
 
     `late`: what was told only after a success that came after it. It makes no later event a repetition, and the next

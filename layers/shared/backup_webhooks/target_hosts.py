@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backup_webhooks import address_guard
 from backup_webhooks.address_guard import Resolver, TargetRefused
@@ -13,8 +14,7 @@ from backup_webhooks.targets import DEFAULT_PORTS, parse_target_url
 _RESOLVE_SECONDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class TargetHosts:
+class TargetHosts(Struct, frozen=True):
     """Judges hosts. `allow_private_targets` lets all pass (local stacks only). `resolver` is for tests."""
 
     allow_private_targets: bool

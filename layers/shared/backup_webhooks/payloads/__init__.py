@@ -7,12 +7,12 @@ is used, and by its name alone it is known before. The body is JSON in each of t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from backup_webhooks.messages import Notice
 
@@ -23,8 +23,7 @@ FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat", "page
 HIDDEN = "***"
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationKey:
+class DestinationKey(Struct, frozen=True):
     """A secret that a destination wants in the body, where others have it in the URL.
 
     It is kept with the target, and put in when an attempt is made. `field`: where it stands; `called`: in words;
@@ -45,8 +44,7 @@ def _any_url(_: str) -> None:
     """Most destinations have URLs of which nothing is known here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Struct, frozen=True):
     """What a format's module says of it.
 
     `payload`: the JSON object that a notice becomes, without any key. `gathered`: what several notices of one event and

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backup_webhooks.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, WebhookEvent
 from backup_webhooks.payloads import Format
@@ -47,8 +48,7 @@ type Fact = tuple[str, str]
 """A label, in our own words, and a value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(Struct, frozen=True):
     """What is shown. `title`: our own words alone; `subject`: whom it is about; `summary`: all of it as one sentence.
 
     No text is blank: destinations refuse a field that is.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
+
+from msgspec.structs import astuple
 
 from backup_webhooks.reports.legible import legible
 from backup_webhooks.reports.report import Report, ReportKind, ServerLine, WebhookLine

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import astuple
+
+from msgspec.structs import astuple
 
 from backup_webhooks.reports.legible import isolated
 from backup_webhooks.reports.report import Report, ReportKind

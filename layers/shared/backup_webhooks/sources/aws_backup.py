@@ -8,9 +8,10 @@ https://docs.aws.amazon.com/aws-backup/latest/devguide/eventbridge.html and .../
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
+
+from msgspec import Struct
 
 from backup_webhooks.messages import BackupFinished, BackupMissed, BackupStarted, BackupStatus, InvalidMessage
 from backup_webhooks.moments import Moment
@@ -41,8 +42,7 @@ class Stage(StrEnum):
 type JobMessage = BackupStarted | BackupFinished | BackupMissed
 
 
-@dataclass(frozen=True, slots=True)
-class BackupJob:
+class BackupJob(Struct, frozen=True):
     """A job in one of its states. Moments are cut to the second: AWS's text form says no more, and the same job must be
     the same message whichever way it is heard of.
 

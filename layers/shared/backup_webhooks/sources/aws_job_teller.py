@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backup_webhooks import clients
 from backup_webhooks.backup_events_queue import BackupEventsQueue, body_of
@@ -30,8 +31,7 @@ _RESERVE = timedelta(seconds=30)
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True, slots=True)
-class AwsJobTeller:
+class AwsJobTeller(Struct, frozen=True):
     """Puts messages on BackupEventsQueue, and notes that it has. Raises botocore's errors."""
 
     store: SourcesStore

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backup_webhooks import clients
 from backup_webhooks.backup_events_queue import BackupEventsQueue, NotAllSent, body_of
@@ -30,8 +31,7 @@ class PlansNotRead(Exception):
     """Some plans could not be read, or what follows from them not be told; the others have been."""
 
 
-@dataclass(frozen=True, slots=True)
-class AwsPlanTeller:
+class AwsPlanTeller(Struct, frozen=True):
     """Puts `ServerPolicyChanged` on BackupEventsQueue, and notes what it has told. Raises botocore's errors."""
 
     store: SourcesStore

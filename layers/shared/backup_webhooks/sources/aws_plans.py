@@ -6,11 +6,12 @@ A server policy is a plan's rule and a resource. Shapes are those of `GetBackupP
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backup_webhooks.messages import ServerPolicyChanged
 from backup_webhooks.moments import Moment
@@ -78,8 +79,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedServer:
+class PlannedServer(Struct, frozen=True):
     """A rule and a resource, as far as they are known.
 
     `last_job_at`: when the newest of its jobs that were heard of was created; None for one that is only listed. `told`:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
+from msgspec import Struct
 
 from backup_webhooks.messages import InvalidMessage
 from backup_webhooks.sources.aws_backup import BackupJob
@@ -23,8 +23,7 @@ _PAGE = 1000
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True, slots=True)
-class AwsReader:
+class AwsReader(Struct, frozen=True):
     """Reads page by page. Raises botocore's errors."""
 
     client: BackupClient

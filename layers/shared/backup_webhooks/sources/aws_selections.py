@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+
+class Selection(Struct, frozen=True):
     """One of a plan's selections. `tagged`: whether it asks for tags, too or instead, which can't be seen from here."""
 
     arns: frozenset[str]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from backup_webhooks.settings import required
 
 
-@dataclass(frozen=True, slots=True)
-class AwsBackupSettings:
+class AwsBackupSettings(Struct, frozen=True):
     """What aws_backup needs."""
 
     sources_table: str

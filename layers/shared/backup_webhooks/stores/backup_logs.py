@@ -9,9 +9,10 @@ key `occurrence` as the backup's own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from backup_webhooks.logs import Log
 from backup_webhooks.messages import BackupFinished, BackupStatus
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 RETENTION = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedBackup:
+class LoggedBackup(Struct, frozen=True):
     """How a backup ended, and what it said of itself. Times are aware, in UTC."""
 
     status: BackupStatus
@@ -36,8 +36,7 @@ class LoggedBackup:
     log: Log
 
 
-@dataclass(frozen=True, slots=True)
-class BackupLogsStore:
+class BackupLogsStore(Struct, frozen=True):
     """Keeps and finds logs. Raises botocore's errors."""
 
     client: DynamoDBClient

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from backup_webhooks.backups import Backup
 from backup_webhooks.moments import iso_milliseconds
@@ -30,8 +30,7 @@ _AT_ONCE = 100
 _decoder = msgspec.json.Decoder(Backup)
 
 
-@dataclass(frozen=True, slots=True)
-class BackupsStore:
+class BackupsStore(Struct, frozen=True):
     """Keeps and finds backups. Raises botocore's errors."""
 
     client: DynamoDBClient

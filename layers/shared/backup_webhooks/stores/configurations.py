@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from backup_webhooks.errors import InvalidTarget
 from backup_webhooks.health import Health
@@ -42,8 +44,7 @@ class Changed(Exception):
     """Somebody else has changed the event's targets since."""
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """The targets of one event of an account. `revision` counts the changes that customers made to them."""
 
     account: str
@@ -70,8 +71,7 @@ class Configuration:
         return [target for target in self.targets if target.target_id != target_id]
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigurationsStore:
+class ConfigurationsStore(Struct, frozen=True):
     """Reads and writes configurations. Raises botocore's errors."""
 
     client: DynamoDBClient

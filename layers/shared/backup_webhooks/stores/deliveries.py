@@ -10,10 +10,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from backup_webhooks.delivery import Delivery, Redelivery
 from backup_webhooks.moments import Moment, epoch_milliseconds, iso_milliseconds
@@ -48,8 +49,7 @@ class DeliveryState(StrEnum):
 UNDELIVERED = (DeliveryState.FAILED, DeliveryState.EXHAUSTED)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """The right to make one attempt at a delivery, from `taken_at` until it lapses."""
 
     delivery: Delivery
@@ -57,8 +57,7 @@ class Claim:
     taken_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a delivery stands in the log. `attempts`: the number of the latest; `retry_at` where one is planned."""
 
     state: DeliveryState
@@ -79,8 +78,7 @@ _ENTRY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveriesStore:
+class DeliveriesStore(Struct, frozen=True):
     """Claims deliveries and records their outcomes. Raises botocore's errors."""
 
     client: DynamoDBClient

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from backup_webhooks.delivery import Delivery
 from backup_webhooks.messages import WebhookEvent
@@ -27,8 +28,7 @@ _EXAMINED_A_QUERY = 300
 _BEHIND = "$"
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
+class Logged(Struct, frozen=True):
     """An entry of the log. `claimed_at`: when the latest attempt began, and `url`: where it went; None before one."""
 
     delivery: Delivery
@@ -41,8 +41,7 @@ class Logged:
     response: str
 
 
-@dataclass(frozen=True, slots=True)
-class LogPage:
+class LogPage(Struct, frozen=True):
     """Some of the log, the latest first. `cursor`: where the next page begins; None where there is nothing more.
 
     `searched_back_to`: of events up to then there is nothing else. A page may be short, or empty, and have a cursor.
@@ -53,8 +52,7 @@ class LogPage:
     searched_back_to: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryLog:
+class DeliveryLog(Struct, frozen=True):
     """Reads the log. Raises botocore's errors."""
 
     client: DynamoDBClient

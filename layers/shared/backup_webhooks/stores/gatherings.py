@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct
 
 from backup_webhooks.delivery import Delivery, Redelivery, encode_retry_message, parse_retry_message
 from backup_webhooks.messages import Notice, encode_message, parse_message, without_log
@@ -34,8 +35,7 @@ _BATCH = 25
 _PAGE = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """A notice that waits. `size`: of its message, in characters."""
 
     key: str
@@ -43,8 +43,7 @@ class Waiting:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
+class Gathered(Struct, frozen=True):
     """A delivery that was made of what waited under these keys, and is to be sent. `number`: among the target's."""
 
     number: int
@@ -52,8 +51,7 @@ class Gathered:
     keys: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class OpenGathering:
+class OpenGathering(Struct, frozen=True):
     """How things stand with a target: until when a message will come, how many deliveries were made, and which of them
     is still to be sent.
     """
@@ -63,8 +61,7 @@ class OpenGathering:
     gathered: Gathered | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GatheringsStore:
+class GatheringsStore(Struct, frozen=True):
     """Keeps what waits. Raises botocore's errors. `partition`: of a target, by `target_partition`."""
 
     client: DynamoDBClient

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from backup_webhooks.heartbeat import Seen, Watermark
 from backup_webhooks.moments import iso_milliseconds
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 _KEY = to_item({"serverPolicyId": "\x00heartbeat"})
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatsStore:
+class HeartbeatsStore(Struct, frozen=True):
     """Reads and writes the watermark; the notifier and missed_backups each have attributes of their own in it.
 
     Raises botocore's errors.

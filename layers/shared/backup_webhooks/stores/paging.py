@@ -9,7 +9,8 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backup_webhooks.messages import PRINTABLE
 
@@ -18,8 +19,7 @@ class InvalidCursor(ValueError):
     """Text that is no cursor, or one for another list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page[Item]:
+class Page[Item](Struct, frozen=True):
     """Some of what there is. `cursor`: where the next page begins; None where there is nothing more."""
 
     items: Sequence[Item]

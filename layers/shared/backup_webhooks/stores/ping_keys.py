@@ -7,8 +7,9 @@ list is consistent and its length bounded exactly, and pings write no index.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from backup_webhooks.moments import iso_milliseconds
 from backup_webhooks.pings import PingKey
@@ -27,8 +28,7 @@ class TooManyPingKeys(Exception):
     """The account has as many as it may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class PingKeysStore:
+class PingKeysStore(Struct, frozen=True):
     """Reads and writes ping keys. Raises botocore's errors."""
 
     client: DynamoDBClient

@@ -7,8 +7,9 @@ stand beside them. What accounts do with their keys is in `stores/ping_keys.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from backup_webhooks.moments import Moment, epoch_milliseconds, from_epoch_milliseconds, iso_milliseconds
 from backup_webhooks.pings import MOST_A_MINUTE, Ping, PingKey, Signal
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-@dataclass(frozen=True, slots=True)
-class PingsStore:
+class PingsStore(Struct, frozen=True):
     """Adds pings to their keys. Raises botocore's errors."""
 
     client: DynamoDBClient

@@ -7,9 +7,10 @@ when that is; `dueAt`, when the reminder is due for which a message is on RetryQ
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct
 
 from backup_webhooks.messages import Notice, encode_message, parse_message
 from backup_webhooks.moments import Moment, iso_milliseconds
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-@dataclass(frozen=True, slots=True)
-class RemindersStore:
+class RemindersStore(Struct, frozen=True):
     """Keeps what is to be told again. Raises botocore's errors. `partition`: of a target, by `target_partition`."""
 
     client: DynamoDBClient

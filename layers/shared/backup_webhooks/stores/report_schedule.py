@@ -9,9 +9,10 @@ has told.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from backup_webhooks.moments import Moment, iso_milliseconds
 from backup_webhooks.reports.recipients import ReportSettings
@@ -26,16 +27,14 @@ _UNDER_WAY = "underWayEnd, underWayWeek, underWayCut, leaseUntil, sentTo"
 _IDLE = "(attribute_not_exists(leaseUntil) OR leaseUntil < :now)"
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What the last report of a kind has told: backups up to `until`, of those that were recorded up to `cut`."""
 
     until: datetime
     cut: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class UnderWay:
+class UnderWay(Struct, frozen=True):
     """The reports that are being sent: a daily one up to `until`, and a weekly one up to `week`; recorded up to `cut`.
 
     Fixed when they are begun: their recipients are told the same, whatever the customer changes meanwhile.
@@ -46,8 +45,7 @@ class UnderWay:
     cut: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ReportProgress:
+class ReportProgress(Struct, frozen=True):
     """`told` has no entry for a kind of report that nobody has got yet."""
 
     due_at: datetime | None
@@ -56,8 +54,7 @@ class ReportProgress:
     sent_to: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class DueReport:
+class DueReport(Struct, frozen=True):
     """An account whose report is to be tried."""
 
     account: str
@@ -65,8 +62,7 @@ class DueReport:
     try_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ReportScheduleStore:
+class ReportScheduleStore(Struct, frozen=True):
     """Reads and writes progress. Raises botocore's errors."""
 
     client: DynamoDBClient

@@ -7,9 +7,12 @@ so that both change together: no report is due for an account without recipients
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from copy import replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from backup_webhooks.moments import Clock, iso_milliseconds, utc_now
 from backup_webhooks.reports.periods import ReportDays
@@ -34,8 +37,7 @@ _OF_DAILY, _OF_WEEKLY, _OF_ANY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ReportSettingsStore:
+class ReportSettingsStore(Struct, frozen=True):
     """Reads and writes the settings. Raises botocore's errors."""
 
     client: DynamoDBClient

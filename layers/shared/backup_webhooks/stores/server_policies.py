@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backup_webhooks.days import DayResults, Days
 from backup_webhooks.messages import WebhookEvent
@@ -35,8 +37,7 @@ class Conflict(Exception):
     """Somebody else has changed the server policy since it was loaded."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerPoliciesStore:
+class ServerPoliciesStore(Struct, frozen=True):
     """Reads and writes server policies. Raises botocore's errors."""
 
     client: DynamoDBClient

@@ -14,12 +14,12 @@ Moments are text in ISO 8601 to the millisecond, UTC.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from msgspec import Struct
 
 from backup_webhooks.messages import ServerPolicyChanged, encode, encode_message, parse_message
 from backup_webhooks.moments import Moment, iso_milliseconds
@@ -40,8 +40,7 @@ _SERVER_KEPT = timedelta(days=35)
 type _Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class KnownOfJob:
+class KnownOfJob(Struct, frozen=True):
     """What is known where a job is heard of. `account`: whose it is; `plan` and `server`: None where not known yet."""
 
     account: str
@@ -50,16 +49,14 @@ class KnownOfJob:
     server: PlannedServer | None
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
+class Reconciliation(Struct, frozen=True):
     """When reconciliation began to look at all, and up to when it has."""
 
     since: datetime
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SourcesStore:
+class SourcesStore(Struct, frozen=True):
     """Reads and writes what AWS Backup's source remembers. Raises botocore's errors."""
 
     client: DynamoDBClient

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.stores.items import from_item, to_item
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 _ACTIVE = "ACTIVE"
 
 
-@dataclass(frozen=True, slots=True)
-class StreaksStore:
+class StreaksStore(Struct, frozen=True):
     """Reads whether backups go on going wrong. Raises botocore's errors."""
 
     client: DynamoDBClient

@@ -6,9 +6,10 @@ What customers set is written by `ConfigurationsStore`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from backup_webhooks.moments import iso_milliseconds
 from backup_webhooks.signing import SigningSecret, new_secret, rotated
@@ -37,8 +38,7 @@ class Conflict(Exception):
     """Somebody else has changed the target in this very moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class WebhooksStore:
+class WebhooksStore(Struct, frozen=True):
     """Reads targets, and keeps their health and secrets. Raises botocore's errors."""
 
     client: DynamoDBClient
