@@ -56,7 +56,9 @@ class _Stepping:
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._client, name)
-        if not name.endswith(("_item", "_items", "query")):
+        if name == "get_paginator":
+            return lambda operation: _Stepping(call(operation), self._step)
+        if not name.endswith(("_item", "_items", "query", "paginate")):
             return call
 
         def stepping(**parameters: Any) -> Any:
@@ -173,11 +175,12 @@ class RetryWorld:
                 self.now = end
                 return
             self.now = max(self.now, min(visible))
-            for queue, handle in ((self.events, self.notifier.handle), (self.retries, self.redeliverer.handle)):
+            for queue, function in ((self.events, "notifier"), (self.retries, "redeliverer")):
                 for message in queue.receive():
                     self.posts_in_flight = 0
                     try:
-                        handle(message.body, self.now + TIMEOUT)
+                        # The one that is there now: where the last was killed, it is another.
+                        getattr(self, function).handle(message.body, self.now + TIMEOUT)
                         self.step()
                     except Killed:
                         self.kills += 1

@@ -83,14 +83,20 @@ def test_failures_and_misses_are_told_in_quiet_hours_and_nothing_else() -> None:
 )
 def test_what_can_not_be_meant_is_refused_by_its_field(noise: Noise, field: str, allowed: str) -> None:
     with pytest.raises(InvalidTarget) as refused:
-        check_noise(noise)
+        check_noise(noise, FAILURE)
 
     assert refused.value.field == field
     assert allowed in refused.value.reason
 
 
+@pytest.mark.parametrize("event", [SUCCESS, WebhookEvent.RECOVERED])
+def test_nobody_is_reminded_of_what_does_not_last(event: WebhookEvent) -> None:
+    with pytest.raises(InvalidTarget, match=r"only with Backup\.Failure"):
+        check_noise(Noise(changes_only=True, remind_hours=24), event)
+
+
 def test_what_can_be_meant_is_taken() -> None:
-    check_noise(Noise(changes_only=True, remind_hours=720, quiet_hours=NIGHT))
+    check_noise(Noise(changes_only=True, remind_hours=720, quiet_hours=NIGHT), FAILURE)
 
 
 def test_a_zone_that_is_no_more_holds_nothing_back() -> None:

@@ -23,6 +23,7 @@ export class NoiseSettings {
    * @param {() => void} changed called at each change
    */
   constructor(event, changed) {
+    this.lasts = CHANGES[event] === FIRST_OF_ITS_KIND;
     const check = (label, hint) => field(label, h('input', { type: 'checkbox', onchange: () => { this.reflect(); changed(); } }), { hint, className: 'check' });
     this.changesOnly = check('Only changes', CHANGES[event]);
     this.remind = field('Remind every … hours while it lasts', h('input', {
@@ -52,7 +53,7 @@ export class NoiseSettings {
   }
 
   reflect() {
-    this.remind.node.hidden = !this.changesOnly.control.checked;
+    this.remind.node.hidden = !this.changesOnly.control.checked || !this.lasts;
     this.times.hidden = !this.quiet.control.checked;
   }
 
@@ -61,7 +62,7 @@ export class NoiseSettings {
     const hours = this.remind.control.value;
     return {
       changesOnly,
-      remindHours: changesOnly && hours !== '' ? Number(hours) : null,
+      remindHours: changesOnly && this.lasts && hours !== '' ? Number(hours) : null,
       quietHours: this.quiet.control.checked
         ? { from: this.from.control.value, until: this.until.control.value, timezone: this.zone.control.value.trim() } : null,
       gather: this.gather.control.checked,

@@ -27,7 +27,9 @@ GATHERED_FOR = timedelta(seconds=60)
 # By how much the clocks of two functions may differ.
 _CLOCKS = timedelta(seconds=2)
 # A delivery is stored whole, and sent with every quotation mark of its body escaped: 256 KiB is what SQS takes.
-_MOST_NOTICES, _MOST_BODY = 96 * 1024, 120_000
+_MOST_CHARACTERS, _MOST_BODY_BYTES = 96 * 1024, 120_000
+# To be sent and forgotten, though AWS is slow.
+_DELIVERY_NEEDS = timedelta(seconds=10)
 # Nobody is left to render for; the delivery says so in the log.
 _FORMAT_OF_THE_GONE = "text"
 
@@ -52,31 +54,43 @@ class Gatherer(Struct, frozen=True):
         if not self.gatherings.join(partition, delivery, target, notice, self.clock()):
             return False
         logger.info("gathered", extra=delivery.log_fields())
-        # From here on, and also where it joined before: it may be that nobody came so far as to this.
+        self.see_to(delivery)
+        return True
+
+    def see_to(self, delivery: Delivery) -> None:
+        """Make sure that somebody comes for the delivery's notice, which waits, or has waited: whoever let it wait may
+        not have come so far.
+        """
+        partition = partition_of(delivery.account, delivery.event, delivery.target_id)
         if not self._is_awake(partition):
             # Of a batch one sends the message, and the others find that it has.
             with self._one_wakes:
                 if not self._is_awake(partition):
-                    self._wake(partition, target)
-        return True
+                    self._wake(partition, delivery)
 
     def _is_awake(self, partition: str) -> bool:
         wake_up_at = self.gatherings.load(partition).wake_up_at
         return wake_up_at is not None and wake_up_at > self.clock() + _CLOCKS
 
-    def _wake(self, partition: str, target: Target) -> None:
+    def _wake(self, partition: str, delivery: Delivery) -> None:
         now = self.clock()
         due_at = Moment.of(now + GATHERED_FOR)
-        wake_up = GatherUp(account=target.account, event=target.event, target_id=target.target_id, due_at=due_at)
+        wake_up = GatherUp(account=delivery.account, event=delivery.event, target_id=delivery.target_id, due_at=due_at)
         self.queue.send(wake_up, now)
         # After that, as nobody else sends one then: of two that come the second finds nothing.
         self.gatherings.save_wake_up(partition, due_at)
 
-    def gather_up(self, wake_up: GatherUp, find_target: Callable[[], Target | None]) -> int:
-        """Send what has waited for it as a delivery, or as several where it is too much for one; how many they were."""
+    def gather_up(self, wake_up: GatherUp, find_target: Callable[[], Target | None], deadline: datetime) -> int:
+        """Send what has waited for it as a delivery, or as several where it is too much for one; how many they were.
+
+        Where that can't be done by the deadline, the rest is left to another that is sent.
+        """
         partition = partition_of(wake_up.account, wake_up.event, wake_up.target_id)
         sent = 0
         while gathered := self._next(partition, wake_up, find_target):
+            if deadline - self.clock() < _DELIVERY_NEEDS:
+                self.queue.send(wake_up, self.clock())
+                break
             self.queue.send(gathered.order, self.clock())
             self.gatherings.finish(partition, gathered)
             logger.info("gathered up", extra=gathered.order.delivery.log_fields() | {"count": len(gathered.keys)})
@@ -106,7 +120,7 @@ def _as_many_as_fit(waiting: Iterable[Waiting]) -> Sequence[Waiting]:
     size = 0
     for one in waiting:
         size += one.size
-        if fitting and size > _MOST_NOTICES:
+        if fitting and size > _MOST_CHARACTERS:
             break
         fitting.append(one)
     return fitting
@@ -119,6 +133,6 @@ def _delivery(
     if not format_named(format_name).gathered:
         waiting = waiting[:1]
     delivery = Delivery.of_all([one.notice for one in waiting], wake_up, format_name, now)
-    if len(waiting) > 1 and len(delivery.body.encode()) > _MOST_BODY:
+    if len(waiting) > 1 and len(delivery.body.encode()) > _MOST_BODY_BYTES:
         return _delivery(waiting[: len(waiting) // 2], wake_up, format_name, now)
     return delivery, waiting

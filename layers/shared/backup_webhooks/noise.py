@@ -17,6 +17,8 @@ from backup_webhooks.moments import iso_milliseconds
 MOST_REMIND_HOURS = 720
 # What `ZoneInfo` raises.
 _NO_ZONE = (KeyError, ValueError, OSError)
+# What goes on until a success ends it.
+_LASTING = (WebhookEvent.FAILURE, WebhookEvent.PARTIAL_SUCCESS, WebhookEvent.MISSING)
 # Nobody wants to sleep through these.
 _NEVER_QUIET = (WebhookEvent.FAILURE, WebhookEvent.MISSING)
 
@@ -76,10 +78,12 @@ class Noise(Struct, frozen=True):
         return None
 
 
-def check_noise(noise: Noise) -> None:
-    """`InvalidTarget` for what can't be stored."""
+def check_noise(noise: Noise, event: WebhookEvent) -> None:
+    """`InvalidTarget` for what can't be stored with a target of that event."""
     if noise.remind_hours is not None and not noise.changes_only:
         raise InvalidTarget("noise.remindHours", "only with changesOnly: without it everything is sent anyway")
+    if noise.remind_hours is not None and event not in _LASTING:
+        raise InvalidTarget("noise.remindHours", f"only with {', '.join(_LASTING)}: the others are over at once")
     if noise.remind_hours is not None and not 1 <= noise.remind_hours <= MOST_REMIND_HOURS:
         raise InvalidTarget("noise.remindHours", f"1 to {MOST_REMIND_HOURS} are allowed")
     if quiet := noise.quiet_hours:

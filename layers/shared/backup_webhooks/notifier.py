@@ -41,6 +41,7 @@ from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.settings import NotifierSettings
 from backup_webhooks.stores.backup_logs import BackupLogsStore
 from backup_webhooks.stores.backups import BackupsStore
+from backup_webhooks.stores.deliveries import DeliveryState
 from backup_webhooks.stores.gatherings import GatheringsStore
 from backup_webhooks.stores.heartbeats import HeartbeatsStore
 from backup_webhooks.stores.server_policies import ServerPoliciesStore
@@ -197,6 +198,9 @@ class Notifier(Struct, frozen=True):
         outcome = self.deliverer.deliver(order, target, deadline)
         if outcome.then:
             self.retry_queue.send(outcome.then, self.clock())
+        if outcome.state is DeliveryState.GATHERED:
+            # The target does not want it gathered any more, since it was.
+            self.gatherer.see_to(order.delivery)
         return outcome
 
     def _hold_back_or_gather(

@@ -73,11 +73,13 @@ class Redeliverer(Struct, frozen=True):
         message = parse_retry_message(body)
         now = self.clock()
         if message.due_at > now:
-            self.queue.send(message, now)
+            # The reminders that do not count any more would go round for up to a month.
+            if not isinstance(message, Remind) or self.reminders.counts(message):
+                self.queue.send(message, now)
             return Redelivered()
         match message:
             case GatherUp():
-                self.gatherer.gather_up(message, lambda: self._target(message))
+                self.gatherer.gather_up(message, lambda: self._target(message), deadline)
             case Remind():
                 goes_on = partial(self.goes_on, message.server_policy_id, message.event)
                 self.reminders.remind(message, self._target(message), goes_on)
@@ -92,6 +94,8 @@ class Redeliverer(Struct, frozen=True):
             outcome = self.deliverer.abandon(order, f"not attempted: the target {obstacle}")
         else:
             outcome = self.deliverer.deliver(order, target, deadline)
+        if outcome.state is DeliveryState.GATHERED:
+            self.gatherer.see_to(order.delivery)
         if outcome.then:
             exhausted = outcome.state is DeliveryState.EXHAUSTED
             (self.dead_letters if exhausted else self.queue).send(outcome.then, self.clock())

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from backup_webhooks.delivery import Delivery, Redelivery, Remind
 from backup_webhooks.gathering import Gatherer
-from backup_webhooks.messages import Notice, WebhookEvent, without_log
+from backup_webhooks.messages import Notice, without_log
 from backup_webhooks.moments import Clock, Moment, utc_now
 from backup_webhooks.payloads import format_named
 from backup_webhooks.redelivery_queue import RedeliveryQueue
@@ -25,8 +25,7 @@ from backup_webhooks.stores.reminders import RemindersStore
 from backup_webhooks.stores.target_partition import partition_of
 from backup_webhooks.targets import Target
 
-# What goes on until a success ends it.
-_LASTING = (WebhookEvent.FAILURE, WebhookEvent.PARTIAL_SUCCESS, WebhookEvent.MISSING)
+_HELD_BACK = timedelta(hours=1)
 # By then a message that is on RetryQueue has come, or never will.
 _OVERDUE = timedelta(hours=1)
 
@@ -55,17 +54,30 @@ class Reminders(Struct, frozen=True):
         `is_news`: nothing of the kind went on before, so that the hours begin now.
         """
         hours = target.noise.remind_hours
-        if hours is None or target.event not in _LASTING:
+        if hours is None:
             return
         now = self.clock()
         due_at = Moment.of(now + timedelta(hours=hours))
         partition = partition_of(target.account, target.event, target.target_id)
         notice = notice if target.include_log else without_log(notice)
         planned = self.store.keep(partition, notice, due_at + self.deliveries.retention)
-        if is_news or planned is None or planned < now - _OVERDUE:
-            self._plan(partition, target, notice.server_policy_id, due_at)
+        begins = is_news and planned.begins
+        if begins or planned.due_at is None or not now - _OVERDUE <= planned.due_at <= due_at:
+            self._plan(partition, target, notice.server_policy_id, due_at, notice.occurred_at if begins else None)
 
-    def _plan(self, partition: str, target: Target, server_policy_id: str, due_at: Moment) -> None:
+    def counts(self, message: Remind) -> bool:
+        """Whether the message is the one for its target and server policy, and not one of before."""
+        partition = partition_of(message.account, message.event, message.target_id)
+        return self.store.due(partition, message.server_policy_id, message.due_at) is not None
+
+    def _plan(
+        self,
+        partition: str,
+        target: Target,
+        server_policy_id: str,
+        due_at: Moment,
+        begun_with: datetime | None = None,
+    ) -> None:
         message = Remind(
             account=target.account,
             event=target.event,
@@ -74,7 +86,7 @@ class Reminders(Struct, frozen=True):
             due_at=due_at,
         )
         self.queue.send(message, self.clock())
-        self.store.plan(partition, server_policy_id, due_at)
+        self.store.plan(partition, server_policy_id, due_at, begun_with)
 
     def remind(self, message: Remind, target: Target | None, goes_on: Callable[[], bool]) -> None:
         """Give the reminder that is due, and plan the next; or forget it, where nobody wants it or it is over."""
@@ -87,16 +99,18 @@ class Reminders(Struct, frozen=True):
             self.store.forget(partition, message.server_policy_id, message.due_at)
             return
         now = self.clock()
-        self._give(notice, message, target, now)
-        self._plan(partition, target, message.server_policy_id, Moment.of(now + timedelta(hours=hours)))
+        # Held back for quiet hours it would be each day at the same time.
+        then = timedelta(hours=hours) if self._give(notice, message, target, now) else _HELD_BACK
+        self._plan(partition, target, message.server_policy_id, Moment.of(now + then))
 
-    def _give(self, notice: Notice, message: Remind, target: Target, now: datetime) -> None:
+    def _give(self, notice: Notice, message: Remind, target: Target, now: datetime) -> bool:
+        """False where the target does not want it now."""
         delivery = Delivery.of(notice, target).as_reminder(message.server_policy_id, message.due_at)
         is_loud = not format_named(target.format).closes_incidents
         reason = target.noise.hold_back(target.event, None, now, is_loud=is_loud)
         if reason and self.deliveries.hold_back(delivery, target, reason, now):
-            return
-        if target.noise.gather and self.gatherer.join(notice, delivery, target):
-            return
-        self.queue.send(Redelivery.first(delivery, now), now)
+            return False
         logger.info("reminded", extra=delivery.log_fields())
+        if not (target.noise.gather and self.gatherer.join(notice, delivery, target)):
+            self.queue.send(Redelivery.first(delivery, now), now)
+        return True

@@ -75,7 +75,7 @@ def check_target(target: Target) -> None:
         )
     _check_key(target)
     check_headers(target.headers)
-    check_noise(target.noise)
+    check_noise(target.noise, target.event)
 
 
 def _check_key(target: Target) -> None:

@@ -22,6 +22,8 @@ from backup_webhooks.reports.legible import isolated, legible
 
 # The longest that messages take (`messages.Name`): nothing is cut here.
 _LONGEST = 500
+# That one name leaves room for the others.
+_IN_A_LIST = 100
 _NOTHING_TO_SEE = "\ufffd"
 
 
@@ -114,7 +116,10 @@ def card_of_all(notices: Sequence[Notice]) -> Card:
         severity=severity,
         subject=_shown(subject),
         facts=[
-            (finished_date(notice.occurred_at), f"{_shown(notice.server_id)}, {_shown(notice.account_policy_name)}")
+            (
+                finished_date(notice.occurred_at),
+                f"{_shown(notice.server_id, _IN_A_LIST)}, {_shown(notice.account_policy_name, _IN_A_LIST)}",
+            )
             for notice in notices
         ],
         summary=f"{title}: {isolated(_shown(subject), _LONGEST)}: {servers}",
@@ -137,8 +142,8 @@ def fitted[M](card: Card, message_of: Callable[[Card], M], fits: Callable[[M], b
     return message_of(card.first(max(too_many - 1, 0)))
 
 
-def _shown(name: str) -> str:
-    shown = legible(name, _LONGEST)
+def _shown(name: str, most: int = _LONGEST) -> str:
+    shown = legible(name, most)
     return shown if shown.strip() else _NOTHING_TO_SEE
 
 

@@ -7,6 +7,8 @@ sparse index `undelivered`, by account and by when that was.
 
 from __future__ import annotations
 
+import random
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -71,6 +73,9 @@ _FREE = (
     "attribute_not_exists(delivery) OR (#state <> :claimed AND attempts < :attempt) "
     "OR (#state = :claimed AND claimedUntil < :now AND attempts <= :attempt)"
 )
+_TRIES, _PAUSE_SECONDS = 3, 0.2
+# Why a transaction was not done that may be done in a moment.
+_PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 _GATHERED = "told in one message with what came within a minute"
 _ENTRY = (
     "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, "
@@ -208,13 +213,20 @@ class DeliveriesStore(Struct, frozen=True):
             {"Update": update | {"ConditionExpression": "attribute_not_exists(delivery)"}},
             {"Put": {"TableName": self.table, "Item": to_item(waiting)}},
         ]
-        try:
-            self.client.transact_write_items(TransactItems=writes)
-        except self.client.exceptions.TransactionCanceledException as error:
-            if error.response["CancellationReasons"][0].get("Code") != "ConditionalCheckFailed":
-                raise
-            answer = self.client.get_item(TableName=self.table, Key=update["Key"], ConsistentRead=True)
-            return from_item(answer.get("Item", {})).get("state") == DeliveryState.GATHERED
+        for attempt in range(_TRIES):
+            try:
+                self.client.transact_write_items(TransactItems=writes)
+            except self.client.exceptions.TransactionCanceledException as error:
+                codes = {reason.get("Code", "None") for reason in error.response["CancellationReasons"]} - {"None"}
+                if "ConditionalCheckFailed" in codes:
+                    answer = self.client.get_item(TableName=self.table, Key=update["Key"], ConsistentRead=True)
+                    return from_item(answer.get("Item", {})).get("state") == DeliveryState.GATHERED
+                if not codes <= _PASSING or attempt == _TRIES - 1:
+                    raise
+                # botocore repeats what is throttled, but not in a transaction.
+                time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311
+            else:
+                break
         return True
 
     def _not_attempted(

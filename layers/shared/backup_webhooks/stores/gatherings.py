@@ -2,13 +2,14 @@
 
 | delivery | attributes |
 |---|---|
-| `open` | `wakeUpAt`: when a message on RetryQueue is due; `made`: how many deliveries were made; |
+| `open` | `wakeUpAt`: when a message on RetryQueue is due; `made`: how many deliveries were made; `expiresAt`; |
 | | of one that was not sent yet `order`, its message, and `gathered`, the keys of what it holds |
 | `waiting#{sort key in the log}` | `notice`: the message; `joinedAt`; `expiresAt` |
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _OPEN, _WAITING = "open", "waiting#"
 # The most that BatchWriteItem takes.
 _BATCH = 25
+_PAUSE_SECONDS = 0.1
 # More than one delivery holds of the usual kind.
 _PAGE = 300
 
@@ -96,9 +98,14 @@ class GatheringsStore(Struct, frozen=True):
             self.client.update_item(
                 TableName=self._table,
                 Key=key_in(partition, _OPEN),
-                UpdateExpression="SET wakeUpAt = :at",
+                UpdateExpression="SET wakeUpAt = :at, expiresAt = :expiresAt",
                 ConditionExpression="attribute_not_exists(wakeUpAt) OR wakeUpAt < :at",
-                ExpressionAttributeValues=to_item({":at": iso_milliseconds(at)}),
+                ExpressionAttributeValues=to_item(
+                    {
+                        ":at": iso_milliseconds(at),
+                        ":expiresAt": int((at + self.deliveries.retention).timestamp()),
+                    }
+                ),
             )
 
     def waiting(self, partition: str, before: datetime) -> Iterator[Waiting]:
@@ -143,6 +150,8 @@ class GatheringsStore(Struct, frozen=True):
             request: Any = {self._table: [{"DeleteRequest": {"Key": key_in(partition, key)}} for key in keys]}
             while request:
                 request = self.client.batch_write_item(RequestItems=request).get("UnprocessedItems")
+                if request:
+                    time.sleep(_PAUSE_SECONDS)
         # Suppressed: somebody else has finished it, and perhaps made another.
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.update_item(

@@ -1,7 +1,8 @@
 """What targets are to be reminded of, in their partitions of DeliveriesTable (`target_partition`).
 
 An item for each server policy, `reminder#{server policy id}`: `notice`, the newest message of the event; `noticeAt`, of
-when that is; `dueAt`, when the reminder is due for which a message is on RetryQueue; `expiresAt`.
+when that is; `dueAt`, when the reminder is due for which a message is on RetryQueue; `begunWith`, the time of the
+notice with which its hours began; `expiresAt`.
 """
 
 from __future__ import annotations
@@ -21,14 +22,24 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
+class Planned(Struct, frozen=True):
+    """When a reminder is due, None where none is. `is_newest`: whether what was kept is; `begins`: whether nobody has
+    planned with it before.
+    """
+
+    due_at: datetime | None
+    is_newest: bool
+    begins: bool
+
+
 class RemindersStore(Struct, frozen=True):
     """Keeps what is to be told again. Raises botocore's errors. `partition`: of a target, by `target_partition`."""
 
     client: DynamoDBClient
     table: str
 
-    def keep(self, partition: str, notice: Notice, expires_at: datetime) -> datetime | None:
-        """Keep the notice, unless a newer one is there; answers with when a reminder is due, None where none is."""
+    def keep(self, partition: str, notice: Notice, expires_at: datetime) -> Planned:
+        """Keep the notice, unless a newer one is there; answers with what is planned."""
         values = {
             ":notice": encode_message(notice),
             ":at": iso_milliseconds(notice.occurred_at),
@@ -44,20 +55,23 @@ class RemindersStore(Struct, frozen=True):
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-            fields = from_item(answer["Attributes"])
         except self.client.exceptions.ConditionalCheckFailedException as error:
-            fields = from_item(error.response["Item"])  # type: ignore[typeddict-item]
-        return Moment.parse(fields["dueAt"]) if "dueAt" in fields else None
+            return _planned(error.response["Item"], of=None)  # type: ignore[typeddict-item]
+        return _planned(answer["Attributes"], of=notice)
 
-    def plan(self, partition: str, server_policy_id: str, due_at: datetime) -> None:
-        """A message will come then, and it is the one that counts: others that are on their way do nothing."""
+    def plan(self, partition: str, server_policy_id: str, due_at: datetime, begun_with: datetime | None = None) -> None:
+        """A message will come then, and it is the one that counts: others that are on their way do nothing.
+
+        `begun_with`: the time of the notice with which it has begun, where it begins.
+        """
+        values = {":dueAt": due_at} | ({":begunWith": begun_with} if begun_with else {})
         self.client.update_item(
             TableName=self.table,
             Key=_key(partition, server_policy_id),
-            UpdateExpression="SET dueAt = :dueAt",
+            UpdateExpression="SET " + ", ".join(f"{name[1:]} = {name}" for name in values),
             # Nobody plans what was forgotten meanwhile.
             ConditionExpression="attribute_exists(noticeAt)",
-            ExpressionAttributeValues=to_item({":dueAt": iso_milliseconds(due_at)}),
+            ExpressionAttributeValues=to_item({name: iso_milliseconds(moment) for name, moment in values.items()}),
         )
 
     def due(self, partition: str, server_policy_id: str, due_at: datetime) -> Notice | None:
@@ -81,3 +95,9 @@ class RemindersStore(Struct, frozen=True):
 
 def _key(partition: str, server_policy_id: str) -> dict[str, Any]:
     return key_in(partition, f"reminder#{server_policy_id}")
+
+
+def _planned(item: Any, of: Notice | None) -> Planned:
+    fields = from_item(item)
+    begins = of is not None and fields.get("begunWith") != iso_milliseconds(of.occurred_at)
+    return Planned(Moment.parse(fields["dueAt"]) if "dueAt" in fields else None, of is not None, begins)
