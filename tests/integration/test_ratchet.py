@@ -84,7 +84,7 @@ NOTIFICATIONS: dict[str, tuple[WebhookEvent | None, Callable[[Account], list[str
     "a success, without a target": (None, lambda account: [success(account)]),
     "a success with a log, without a target": (
         None,
-        lambda account: [finished(account.alias, restorePointCreationStatus="SUCCESS", log="done")],
+        lambda account: [json.dumps(json.loads(success(account)) | {"log": "done"})],
     ),
     "a success, posted": (SUCCESS, lambda account: [success(account)]),
     "a failure, posted, where no e-mail is sent": (FAILURE, lambda account: [ended(account, "FAILED")]),
@@ -220,8 +220,8 @@ def test_a_reminder_calls_aws_no_more_than_it_did(
     # As if the hour were over: the message for it is not to be had before.
     due_at = Moment.of(utc_now())
     reminders = RemindersStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
-    reminders.plan(partition_of(account.alias, FAILURE, target.target_id), account.alias, due_at)
     for name, at in (("a reminder", due_at), ("a reminder that waits", Moment.of(due_at + timedelta(hours=1)))):
+        reminders.plan(partition_of(account.alias, FAILURE, target.target_id), account.alias, at)
         message = Remind(
             account=account.alias,
             event=FAILURE,
