@@ -36,6 +36,7 @@ from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.streaks import StreaksStore
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.webhooks_cache import WebhooksCache
+from backup_webhooks.wishes import Wishes
 from botocore.exceptions import BotoCoreError
 
 from local.receiver import Post
@@ -138,9 +139,10 @@ class RetryWorld:
         def seconds() -> float:
             return self.now.timestamp()
 
-        self.gatherer = Gatherer(GatheringsStore(dynamodb, self.deliveries), retry_queue, clock)
+        self.gatherer = Gatherer(GatheringsStore(self.deliveries), retry_queue, clock)
         store = RemindersStore(dynamodb, self.deliveries.table)
-        reminders = Reminders(store, retry_queue, self.deliveries, self.gatherer, clock)
+        wishes = Wishes(self.deliveries, self.gatherer, clock)
+        reminders = Reminders(store, retry_queue, wishes, clock)
         goes_on = StreaksStore(dynamodb, outputs["ServerPoliciesTableName"]).goes_on
         notifiers, redeliverers = (WebhooksCache(webhooks.of_account, seconds) for _ in range(2))
         self.notifier = Notifier(
@@ -148,6 +150,7 @@ class RetryWorld:
             deliverer=deliverer(notifiers),
             retry_queue=retry_queue,
             gatherer=self.gatherer,
+            wishes=wishes,
             reminders=reminders,
             recorder=Recorder(
                 ServerPoliciesStore(client, outputs["ServerPoliciesTableName"]),

@@ -25,9 +25,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What is to be posted. Two receives of one message make equal deliveries, with equal keys and ids.
 
     `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about; of
-    several that were gathered when that was, and `gathered-` with an id of its own. `body`:
-    as it is posted, but for the destination's key, which its target alone has. `format`: the body's, which its target
-    may have changed since; `text` of those from before deliveries told it.
+    several that were gathered when that was, and `gathered-` with an id of its own. `body`: as it is posted, but for
+    the destination's key, which its target alone has. `format`: the body's, which its target may have changed since;
+    `text` of those from before deliveries told it.
     """
 
     account: AccountAlias

@@ -86,13 +86,28 @@ class BackupStarted(_ServerBackup, frozen=True, kw_only=True, rename="camel", ta
     restore_point_id: Identifier | None = None
 
 
-class BackupFinished(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupFinished"):
+class _Ended(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag_field="type"):
+    """What every message about the end of a backup carries."""
+
+    restore_point_id: Identifier
+    backup_finished_date: Moment
+
+    @property
+    def occurred_at(self) -> Moment:
+        """When the event happened: the backup's end."""
+        return self.backup_finished_date
+
+    @property
+    def subject_id(self) -> str:
+        """What the event is about, unique together with its time: the restore point."""
+        return self.restore_point_id
+
+
+class BackupFinished(_Ended, frozen=True, kw_only=True, rename="camel", tag="BackupFinished"):
     """A backup has completed, one way or another."""
 
     backup_started_date: Moment
-    restore_point_id: Identifier
     restore_point_creation_status: BackupStatus
-    backup_finished_date: Moment
     # What the service counts of a restore point. Of any type: nobody is to miss word of a failure for a count.
     number_of_protected_files: Any = None
     files_transferred_to_storage: Any = None
@@ -110,16 +125,6 @@ class BackupFinished(_ServerBackup, frozen=True, kw_only=True, rename="camel", t
     def webhook_event(self) -> WebhookEvent | None:
         """The event that this result fires; none for a cancelled backup."""
         return _EVENT_OF_STATUS.get(self.restore_point_creation_status)
-
-    @property
-    def occurred_at(self) -> Moment:
-        """When the event happened: the backup's end."""
-        return self.backup_finished_date
-
-    @property
-    def subject_id(self) -> str:
-        """What the event is about, unique together with its time: the restore point."""
-        return self.restore_point_id
 
 
 class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupMissed"):
@@ -147,15 +152,13 @@ class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag
         return self.server_policy_id
 
 
-class BackupRecovered(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupRecovered"):
+class BackupRecovered(_Ended, frozen=True, kw_only=True, rename="camel", tag="BackupRecovered"):
     """The first success after backups that failed or were missed; written by the notifier.
 
     `failing_since_date`: the end of the first that failed, or the scheduled start of the first that was missed,
     whichever is earlier; `failed` and `missed`: how many since.
     """
 
-    restore_point_id: Identifier
-    backup_finished_date: Moment
     failing_since_date: Moment
     failed: Annotated[int, Meta(ge=0)]
     missed: Annotated[int, Meta(ge=0)]
@@ -165,15 +168,9 @@ class BackupRecovered(_ServerBackup, frozen=True, kw_only=True, rename="camel", 
         """Always `Backup.Recovered`."""
         return WebhookEvent.RECOVERED
 
-    @property
-    def occurred_at(self) -> Moment:
-        """When the event happened: the end of the backup that succeeded."""
-        return self.backup_finished_date
 
-    @property
-    def subject_id(self) -> str:
-        """What the event is about, unique together with its time: the restore point."""
-        return self.restore_point_id
+# The statuses of account policies and server policies: by all but the first no backups are made.
+ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 
 
 class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", tag="ServerPolicyChanged"):

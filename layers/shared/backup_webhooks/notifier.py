@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from enum import Enum
 from typing import Any, Self
 
 from aws_lambda_powertools import Logger
@@ -31,7 +30,6 @@ from backup_webhooks.messages import (
 )
 from backup_webhooks.moments import Clock, Moment, utc_now
 from backup_webhooks.noise import Noise, Repetition
-from backup_webhooks.payloads import format_named
 from backup_webhooks.recorder import Recorder
 from backup_webhooks.redelivery_queue import RedeliveryQueue
 from backup_webhooks.reminding import Reminders
@@ -48,6 +46,7 @@ from backup_webhooks.stores.server_policies import ServerPoliciesStore
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 from backup_webhooks.webhooks_cache import WebhooksCache
+from backup_webhooks.wishes import Instead, Wishes
 
 # Ten messages of a batch with five targets each, all of them hanging, and two writes of each at the same time.
 _THREADS = 70
@@ -68,14 +67,6 @@ class Notified(Struct, frozen=True):
     without_webhook: bool = False
 
 
-class _Instead(Enum):
-    """What was done in place of an attempt."""
-
-    HANDED_OVER = "handed over"
-    HELD_BACK = "held back"
-    GATHERED = "gathered"
-
-
 class Notifier(Struct, frozen=True):
     """Handles messages, one call each. Shared by threads."""
 
@@ -83,6 +74,7 @@ class Notifier(Struct, frozen=True):
     deliverer: Deliverer
     retry_queue: RedeliveryQueue
     gatherer: Gatherer
+    wishes: Wishes
     reminders: Reminders
     recorder: Recorder
     backups: BackupsStore
@@ -99,13 +91,15 @@ class Notifier(Struct, frozen=True):
         webhooks = WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
         deliverer = Deliverer.of(settings.delivery, webhooks)
         retry_queue = RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url)
-        gatherer = Gatherer(GatheringsStore(dynamodb, deliverer.deliveries), retry_queue)
+        gatherer = Gatherer(GatheringsStore(deliverer.deliveries), retry_queue)
+        wishes = Wishes(deliverer.deliveries, gatherer)
         return cls(
             webhooks=webhooks,
             deliverer=deliverer,
             retry_queue=retry_queue,
             gatherer=gatherer,
-            reminders=Reminders.of(deliverer.deliveries, retry_queue, gatherer),
+            wishes=wishes,
+            reminders=Reminders.of(retry_queue, wishes),
             recorder=Recorder(
                 ServerPoliciesStore(dynamodb, settings.server_policies_table),
                 BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
@@ -172,29 +166,31 @@ class Notifier(Struct, frozen=True):
         )
         return Notified(
             attempts=tuple(outcome.attempt for outcome in outcomes if isinstance(outcome, Outcome) and outcome.attempt),
-            handed_over=outcomes.count(_Instead.HANDED_OVER),
-            held_back=outcomes.count(_Instead.HELD_BACK),
-            gathered=outcomes.count(_Instead.GATHERED),
+            handed_over=outcomes.count(Instead.HANDED_OVER),
+            held_back=outcomes.count(Instead.HELD_BACK),
+            gathered=outcomes.count(Instead.GATHERED),
         )
 
     def _deliver(
         self, notice: Notice, target: Target, deadline: datetime, repetition: Callable[[], Repetition | None]
-    ) -> Outcome | _Instead:
+    ) -> Outcome | Instead:
         """Attempt the delivery, unless its target does not want it, or is one that fails: nobody waits for that."""
         order = Redelivery.first(Delivery.of(notice, target), self.clock())
         if target.noise == Noise():
             return self._attempt(order, target, deadline)
         known = repetition() if target.noise.changes_only else None
-        instead = self._hold_back_or_gather(notice, target, order.delivery, known)
+        # What a failing endpoint was told of last it may not have got, and so it is no repetition there.
+        repetition_there = None if target.health.consecutive_failures else known
+        instead = self.wishes.honour(notice, target, order.delivery, repetition_there)
         outcome = instead or self._attempt(order, target, deadline)
         # After that: a reminder can wait.
         self.reminders.note(notice, target, is_news=known is None)
         return outcome
 
-    def _attempt(self, order: Redelivery, target: Target, deadline: datetime) -> Outcome | _Instead:
+    def _attempt(self, order: Redelivery, target: Target, deadline: datetime) -> Outcome | Instead:
         if target.health.isolated:
             self.retry_queue.send(order, self.clock())
-            return _Instead.HANDED_OVER
+            return Instead.HANDED_OVER
         outcome = self.deliverer.deliver(order, target, deadline)
         if outcome.then:
             self.retry_queue.send(outcome.then, self.clock())
@@ -202,21 +198,6 @@ class Notifier(Struct, frozen=True):
             # The target does not want it gathered any more, since it was.
             self.gatherer.see_to(order.delivery)
         return outcome
-
-    def _hold_back_or_gather(
-        self, notice: Notice, target: Target, delivery: Delivery, known: Repetition | None
-    ) -> _Instead | None:
-        now = self.clock()
-        # What a failing endpoint was told of last it may not have got, and so it is no repetition there.
-        repetition = None if target.health.consecutive_failures else known
-        is_loud = not format_named(target.format).closes_incidents
-        reason = target.noise.hold_back(target.event, repetition, now, is_loud=is_loud)
-        if reason and self.deliverer.deliveries.hold_back(delivery, target, reason, now):
-            logger.info("held back", extra=delivery.log_fields() | {"reason": reason})
-            return _Instead.HELD_BACK
-        if target.noise.gather and self.gatherer.join(notice, delivery, target):
-            return _Instead.GATHERED
-        return None
 
 
 def _repetition_by(recorded: Future[TrackedPolicy], message: BackupFinished) -> Repetition | None:

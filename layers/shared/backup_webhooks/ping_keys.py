@@ -15,7 +15,14 @@ from msgspec import Struct
 
 from backup_webhooks.backup_events_queue import BackupEventsQueue
 from backup_webhooks.errors import InvalidField
-from backup_webhooks.messages import InvalidMessage, ServerPolicyChanged, encode_message, parse_message
+from backup_webhooks.messages import (
+    ACTIVE,
+    INACTIVE,
+    InvalidMessage,
+    ServerPolicyChanged,
+    encode_message,
+    parse_message,
+)
 from backup_webhooks.moments import Moment
 from backup_webhooks.pings import PingKey, hash_of, new_key
 from backup_webhooks.server_policies import ServerPolicy
@@ -24,7 +31,6 @@ from backup_webhooks.stores.webhooks import Conflict
 
 # In the messages of missed backups; where a customer's own backups go is his to know.
 OWN_STORAGE = "own storage"
-_ACTIVE, _INACTIVE = "ACTIVE", "INACTIVE"
 _TICK = timedelta(milliseconds=1)
 # What a field of the message is called in the API, where that is something else.
 _NAMES = {"name": "accountPolicyName", "clcAccountAlias": "account"}
@@ -76,7 +82,7 @@ class PingKeys(Struct, frozen=True):
             created_at=made_at,
             changed_at=made_at,
         )
-        message = _checked(key, _ACTIVE)
+        message = _checked(key, ACTIVE)
         self.store.add(key)
         try:
             self.events.send(message)
@@ -104,7 +110,7 @@ class PingKeys(Struct, frozen=True):
             timezone=plan.timezone,
             changed_at=_later(seen, now),
         )
-        message = _checked(wanted, _ACTIVE)
+        message = _checked(wanted, ACTIVE)
         self.store.change(seen, wanted)
         self.events.send(message)
         return wanted
@@ -118,7 +124,7 @@ class PingKeys(Struct, frozen=True):
 
     def _revoke(self, key: PingKey, now: datetime) -> None:
         # In this order: a key that is gone could tell nobody whose backups are to be expected no more.
-        self.events.send(_policy(replace(key, changed_at=_later(key, now)), _INACTIVE))
+        self.events.send(_policy(replace(key, changed_at=_later(key, now)), INACTIVE))
         self.store.remove(key)
 
     def find(self, account: str, ping_key_id: str) -> PingKey:
@@ -136,7 +142,7 @@ def _policy(key: PingKey, status: str) -> ServerPolicyChanged:
         clc_account_alias=key.account,
         server_id=key.server_id,
         storage_region=key.storage_region,
-        account_policy_status=_ACTIVE,
+        account_policy_status=ACTIVE,
         server_policy_status=status,
         changed_date=Moment.of(key.changed_at),
         backup_schedule=key.backup_schedule,

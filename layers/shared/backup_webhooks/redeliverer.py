@@ -1,4 +1,4 @@
-"""Does what is on RetryQueue: retries, replays, attempts for which the notifier does not wait, and gatherings."""
+"""Does what is on RetryQueue: retries, replays, what the notifier does not wait for, gatherings and reminders."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from backup_webhooks.stores.streaks import StreaksStore
 from backup_webhooks.stores.webhooks import WebhooksStore
 from backup_webhooks.targets import Target
 from backup_webhooks.webhooks_cache import WebhooksCache
+from backup_webhooks.wishes import Wishes
 
 
 class Redelivered(Struct, frozen=True):
@@ -53,14 +54,14 @@ class Redeliverer(Struct, frozen=True):
         webhooks = WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
         deliverer = Deliverer.of(settings.delivery, webhooks)
         queue = RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url)
-        gatherer = Gatherer(GatheringsStore(dynamodb, deliverer.deliveries), queue)
+        gatherer = Gatherer(GatheringsStore(deliverer.deliveries), queue)
         return cls(
             webhooks=webhooks,
             deliverer=deliverer,
             queue=queue,
             dead_letters=RedeliveryQueue(clients.sqs(), settings.dead_letter_queue_url),
             gatherer=gatherer,
-            reminders=Reminders.of(deliverer.deliveries, queue, gatherer),
+            reminders=Reminders.of(queue, Wishes(deliverer.deliveries, gatherer)),
             goes_on=StreaksStore(dynamodb, settings.server_policies_table).goes_on,
         )
 

@@ -15,15 +15,13 @@ from aws_lambda_powertools import Logger
 from msgspec import Struct
 
 from backup_webhooks.delivery import Delivery, Redelivery, Remind
-from backup_webhooks.gathering import Gatherer
 from backup_webhooks.messages import Notice, without_log
 from backup_webhooks.moments import Clock, Moment, utc_now
-from backup_webhooks.payloads import format_named
 from backup_webhooks.redelivery_queue import RedeliveryQueue
-from backup_webhooks.stores.deliveries import DeliveriesStore
 from backup_webhooks.stores.reminders import RemindersStore
 from backup_webhooks.stores.target_partition import partition_of
 from backup_webhooks.targets import Target
+from backup_webhooks.wishes import Instead, Wishes
 
 _HELD_BACK = timedelta(hours=1)
 # By then a message that is on RetryQueue has come, or never will.
@@ -39,14 +37,13 @@ class Reminders(Struct, frozen=True):
 
     store: RemindersStore
     queue: RedeliveryQueue
-    deliveries: DeliveriesStore
-    gatherer: Gatherer
+    wishes: Wishes
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, deliveries: DeliveriesStore, queue: RedeliveryQueue, gatherer: Gatherer) -> Self:
-        """Those of the targets whose deliveries these are."""
-        return cls(RemindersStore(deliveries.client, deliveries.table), queue, deliveries, gatherer)
+    def of(cls, queue: RedeliveryQueue, wishes: Wishes) -> Self:
+        """Those of the targets whose wishes these are."""
+        return cls(RemindersStore(wishes.deliveries.client, wishes.deliveries.table), queue, wishes)
 
     def note(self, notice: Notice, target: Target, *, is_news: bool) -> None:
         """Plan to remind the target of the notice, or of it instead of the one before.
@@ -60,7 +57,7 @@ class Reminders(Struct, frozen=True):
         due_at = Moment.of(now + timedelta(hours=hours))
         partition = partition_of(target.account, target.event, target.target_id)
         notice = notice if target.include_log else without_log(notice)
-        planned = self.store.keep(partition, notice, due_at + self.deliveries.retention)
+        planned = self.store.keep(partition, notice, due_at + self.wishes.deliveries.retention)
         begins = is_news and planned.begins
         if begins or planned.due_at is None or not now - _OVERDUE <= planned.due_at <= due_at:
             self._plan(partition, target, notice.server_policy_id, due_at, notice.occurred_at if begins else None)
@@ -106,11 +103,10 @@ class Reminders(Struct, frozen=True):
     def _give(self, notice: Notice, message: Remind, target: Target, now: datetime) -> bool:
         """False where the target does not want it now."""
         delivery = Delivery.of(notice, target).as_reminder(message.server_policy_id, message.due_at)
-        is_loud = not format_named(target.format).closes_incidents
-        reason = target.noise.hold_back(target.event, None, now, is_loud=is_loud)
-        if reason and self.deliveries.hold_back(delivery, target, reason, now):
+        instead = self.wishes.honour(notice, target, delivery)
+        if instead is Instead.HELD_BACK:
             return False
-        logger.info("reminded", extra=delivery.log_fields())
-        if not (target.noise.gather and self.gatherer.join(notice, delivery, target)):
+        if instead is None:
             self.queue.send(Redelivery.first(delivery, now), now)
+        logger.info("reminded", extra=delivery.log_fields())
         return True

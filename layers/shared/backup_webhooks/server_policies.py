@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from backup_webhooks.days import MISSED, OF_STATUS, Days, counted
 from backup_webhooks.messages import (
+    ACTIVE,
     BackupFinished,
     BackupMissed,
     BackupRecovered,
@@ -39,8 +40,6 @@ from backup_webhooks.moments import Moment
 from backup_webhooks.noise import Repetition
 from backup_webhooks.quartz import InvalidSchedule, QuartzCron
 from backup_webhooks.streaks import Streaks
-
-_ACTIVE = "ACTIVE"
 
 type PolicyMessage = BackupStarted | BackupFinished | ServerPolicyChanged
 """The messages that change what is known of a server policy."""
@@ -104,7 +103,7 @@ class ServerPolicy(Struct, frozen=True):
     @property
     def schedule(self) -> Schedule | None:
         """When backups are expected; None while the account policy or the server policy is not active."""
-        if not self.account_policy_status == self.server_policy_status == _ACTIVE:
+        if not self.account_policy_status == self.server_policy_status == ACTIVE:
             return None
         if self.backup_schedule is not None:
             return CronSchedule(_cron(self.backup_schedule, self.timezone))

@@ -13,14 +13,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from backup_webhooks.messages import ServerPolicyChanged
+from backup_webhooks.messages import ACTIVE, INACTIVE, ServerPolicyChanged
 from backup_webhooks.moments import Moment
 from backup_webhooks.quartz import InvalidSchedule
 from backup_webhooks.sources.aws_names import identifier, name, server
 from backup_webhooks.sources.aws_schedules import ServerSchedule
 from backup_webhooks.sources.aws_selections import Selection
 
-ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 # AWS's own, where a rule says nothing.
 _START_WINDOW_MINUTES = 480
 

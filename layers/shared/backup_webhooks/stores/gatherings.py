@@ -66,7 +66,6 @@ class OpenGathering(Struct, frozen=True):
 class GatheringsStore(Struct, frozen=True):
     """Keeps what waits. Raises botocore's errors. `partition`: of a target, by `target_partition`."""
 
-    client: DynamoDBClient
     deliveries: DeliveriesStore
 
     def join(self, partition: str, delivery: Delivery, target: Target, notice: Notice, now: datetime) -> bool:
@@ -83,7 +82,7 @@ class GatheringsStore(Struct, frozen=True):
     def load(self, partition: str) -> OpenGathering:
         """How things stand now (a consistent read)."""
         key = key_in(partition, _OPEN)
-        fields = from_item(self.client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {}))
+        fields = from_item(self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {}))
         made, gathered = int(fields.get("made", 0)), None
         if "order" in fields:
             gathered = Gathered(made, cast("Redelivery", parse_retry_message(fields["order"])), fields["gathered"])
@@ -94,8 +93,8 @@ class GatheringsStore(Struct, frozen=True):
     def save_wake_up(self, partition: str, at: datetime) -> None:
         """A message will come then."""
         # Suppressed: somebody else has one that comes later.
-        with suppress(self.client.exceptions.ConditionalCheckFailedException):
-            self.client.update_item(
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+            self._client.update_item(
                 TableName=self._table,
                 Key=key_in(partition, _OPEN),
                 UpdateExpression="SET wakeUpAt = :at, expiresAt = :expiresAt",
@@ -110,7 +109,7 @@ class GatheringsStore(Struct, frozen=True):
 
     def waiting(self, partition: str, before: datetime) -> Iterator[Waiting]:
         """What waits and has joined before that moment, by the times of its events (consistent reads)."""
-        pages = self.client.get_paginator("query").paginate(
+        pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="accountDay = :partition AND begins_with(delivery, :waiting)",
             FilterExpression="joinedAt < :before",
@@ -129,7 +128,7 @@ class GatheringsStore(Struct, frozen=True):
         # The latter: an answer that was lost made botocore write twice.
         unchanged = "made = :seen" if seen.made else "attribute_not_exists(made)"
         try:
-            self.client.update_item(
+            self._client.update_item(
                 TableName=self._table,
                 Key=key_in(partition, _OPEN),
                 UpdateExpression="SET #order = :order, gathered = :keys, made = :made",
@@ -140,7 +139,7 @@ class GatheringsStore(Struct, frozen=True):
                     | ({":seen": seen.made} if seen.made else {})
                 ),
             )
-        except self.client.exceptions.ConditionalCheckFailedException:
+        except self._client.exceptions.ConditionalCheckFailedException:
             return None
         return gathered
 
@@ -149,12 +148,12 @@ class GatheringsStore(Struct, frozen=True):
         for keys in batched(gathered.keys, _BATCH, strict=False):
             request: Any = {self._table: [{"DeleteRequest": {"Key": key_in(partition, key)}} for key in keys]}
             while request:
-                request = self.client.batch_write_item(RequestItems=request).get("UnprocessedItems")
+                request = self._client.batch_write_item(RequestItems=request).get("UnprocessedItems")
                 if request:
                     time.sleep(_PAUSE_SECONDS)
         # Suppressed: somebody else has finished it, and perhaps made another.
-        with suppress(self.client.exceptions.ConditionalCheckFailedException):
-            self.client.update_item(
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):
+            self._client.update_item(
                 TableName=self._table,
                 Key=key_in(partition, _OPEN),
                 UpdateExpression="REMOVE #order, gathered",
@@ -162,6 +161,10 @@ class GatheringsStore(Struct, frozen=True):
                 ExpressionAttributeNames={"#order": "order"},
                 ExpressionAttributeValues=to_item({":made": gathered.number}),
             )
+
+    @property
+    def _client(self) -> DynamoDBClient:
+        return self.deliveries.client
 
     @property
     def _table(self) -> str:

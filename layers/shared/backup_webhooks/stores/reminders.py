@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 
 class Planned(Struct, frozen=True):
-    """When a reminder is due, None where none is. `is_newest`: whether what was kept is; `begins`: whether nobody has
-    planned with it before.
+    """When a reminder is due, None where none is. `begins`: whether what was kept is the newest, and nobody has planned
+    with it before.
     """
 
     due_at: datetime | None
-    is_newest: bool
     begins: bool
 
 
@@ -100,4 +99,4 @@ def _key(partition: str, server_policy_id: str) -> dict[str, Any]:
 def _planned(item: Any, of: Notice | None) -> Planned:
     fields = from_item(item)
     begins = of is not None and fields.get("begunWith") != iso_milliseconds(of.occurred_at)
-    return Planned(Moment.parse(fields["dueAt"]) if "dueAt" in fields else None, of is not None, begins)
+    return Planned(Moment.parse(fields["dueAt"]) if "dueAt" in fields else None, begins)

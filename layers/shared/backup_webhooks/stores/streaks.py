@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.messages import ACTIVE, WebhookEvent
 from backup_webhooks.stores.items import from_item, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_ACTIVE = "ACTIVE"
 
 
 class StreaksStore(Struct, frozen=True):
@@ -33,5 +31,5 @@ class StreaksStore(Struct, frozen=True):
         )
         fields = from_item(answer.get("Item", {}))
         # There are none of a server policy of which nobody has told but its backups.
-        statuses = [fields.get(name) or _ACTIVE for name in ("accountPolicyStatus", "serverPolicyStatus")]
-        return str(event) in (fields.get("streaks") or {}) and statuses == [_ACTIVE, _ACTIVE]
+        statuses = [fields.get(name) or ACTIVE for name in ("accountPolicyStatus", "serverPolicyStatus")]
+        return str(event) in (fields.get("streaks") or {}) and statuses == [ACTIVE, ACTIVE]
