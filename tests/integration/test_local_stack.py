@@ -17,6 +17,7 @@ from backup_webhooks.messages import WebhookEvent
 from backup_webhooks.payloads import FORMATS, render
 from backup_webhooks.samples import sample_notice
 from backup_webhooks.targets import Target
+from moto.dynamodb.models.dynamo_type import Item
 
 from local import messages
 from local.__main__ import main
@@ -80,6 +81,17 @@ def test_of_those_who_write_at_once_on_a_condition_one_succeeds(stack: Stack, re
         won = [sum(threads.map(claim, [str(uuid.uuid4())] * 8)) for _ in range(20)]
 
     assert won == [1] * 20
+
+
+def test_what_transactions_copy_is_not_kept(stack: Stack, account: Account) -> None:
+    """Gigabytes after a thousand of them."""
+    before = len(Item.instances_tracked)
+    client, table = stack.client("dynamodb"), stack.outputs["WebhooksTableName"]
+    for number in range(3):
+        put = {"TableName": table, "Item": {"account": {"S": account.alias}, "target": {"S": f"test#{number}"}}}
+        client.transact_write_items(TransactItems=[{"Put": put}])
+
+    assert len(Item.instances_tracked) == before
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
