@@ -9,6 +9,7 @@ import pytest
 from local.aws_backup import AwsBackup
 from local.http_api import HttpApi
 from local.mailbox import Mailbox
+from local.moto_dynamodb import empty_tables
 from local.page import page_running
 from local.sign_in import SignIn
 from local.stack import Stack, embedded
@@ -44,6 +45,12 @@ def every_job() -> Iterator[AwsBackup]:
 def stack(template: Template, sign_in: SignIn, every_mail: Mailbox, every_job: AwsBackup) -> Iterator[Stack]:
     with embedded(template, issuer=sign_in.url, ses=every_mail.url, backup=every_job.url) as stack:
         yield stack
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_items_of_other_modules() -> Iterator[None]:
+    yield
+    empty_tables()
 
 
 @pytest.fixture(scope="session")
