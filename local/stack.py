@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from local.moto_dynamodb import make_atomic, make_forgetful
+from local.moto_dynamodb import make_atomic, make_forgetful, make_transactions_quick
 from local.sign_in import AUDIENCE, CLIENT_ID
 from local.template import PAGE_URL, PROJECT, Template
 
@@ -116,6 +116,7 @@ def embedded(  # noqa: PLR0913, PLR0917 - where, and what is outside of it
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     make_atomic()
     make_forgetful()
+    make_transactions_quick()
     # moto's server thread would die of it alone, and its starter wait for ever.
     require_free(host, port)
     server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backup_webhooks.messages import WebhookEvent
@@ -92,6 +93,43 @@ def test_what_transactions_copy_is_not_kept(stack: Stack, account: Account) -> N
         client.transact_write_items(TransactItems=[{"Put": put}])
 
     assert len(Item.instances_tracked) == before
+
+
+def test_a_transaction_whose_condition_fails_leaves_all_as_it_was(stack: Stack, account: Account) -> None:
+    client, table = stack.client("dynamodb"), stack.outputs["WebhooksTableName"]
+
+    def operation(kind: str, target: str, account: str, **more: Any) -> dict[str, Any]:
+        key = {"account": {"S": account}, "target": {"S": target}}
+        return {kind: {"TableName": table, "Item" if kind == "Put" else "Key": key, **more}}
+
+    def items() -> list[Any]:
+        return [
+            client.query(
+                TableName=table,
+                KeyConditionExpression="account = :account",
+                ExpressionAttributeValues={":account": {"S": alias}},
+            )["Items"]
+            for alias in (account.alias, f"{account.alias}2")
+        ]
+
+    change = {"UpdateExpression": "SET changes = :n", "ExpressionAttributeValues": {":n": {"L": [{"N": "1"}]}}}
+    held = {"ConditionExpression": "attribute_exists(account)"}
+    for alias in (account.alias, f"{account.alias}2"):
+        client.transact_write_items(TransactItems=[operation("Put", target, alias) for target in ("kept", "deleted")])
+    before = items()
+    everywhere = [
+        *(operation("Update", "kept", alias, **change) for alias in (account.alias, f"{account.alias}2")),
+        *(operation("Delete", "deleted", alias) for alias in (account.alias, f"{account.alias}2")),
+        operation("Put", "new", account.alias),
+    ]
+
+    with pytest.raises(client.exceptions.TransactionCanceledException):
+        client.transact_write_items(TransactItems=[*everywhere, operation("Delete", "none", account.alias, **held)])
+    assert items() == before
+
+    client.transact_write_items(TransactItems=everywhere)
+    assert [sorted(item["target"]["S"] for item in partition) for partition in items()] == [["kept", "new"], ["kept"]]
+    assert all({"L": [{"N": "1"}]} in item.values() for partition in items() for item in partition if len(item) > 2)
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
