@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.batch import Batch, handle_batch
+from backup_webhooks.metrics import count_records
 from backup_webhooks.moments import Moment, utc_now
 from backup_webhooks.reports.account_reports import AccountReports, Sent
 from backup_webhooks.reports.due_reports import DueReports
@@ -51,3 +52,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 def _count(batch: Batch[Sent]) -> None:
     metrics.add_metric("ReportsSent", MetricUnit.Count, sum(sent.sent for sent in batch.results))
     metrics.add_metric("ReportsFailed", MetricUnit.Count, sum(sent.failed for sent in batch.results))
+    count_records(metrics, batch)

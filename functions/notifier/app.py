@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.batch import Batch, handle_batch
-from backup_webhooks.metrics import count_attempts
+from backup_webhooks.metrics import count_attempts, count_records
 from backup_webhooks.notifier import Notified, Notifier
 from backup_webhooks.settings import NotifierSettings
 
@@ -45,4 +45,4 @@ def _count(batch: Batch[Notified]) -> None:
     if gathered := sum(notified.gathered for notified in batch.results):
         metrics.add_metric("Gathered", MetricUnit.Count, gathered)
     metrics.add_metric("WithoutWebhook", MetricUnit.Count, sum(notified.without_webhook for notified in batch.results))
-    metrics.add_metric("Rejected", MetricUnit.Count, batch.rejected)
+    count_records(metrics, batch)

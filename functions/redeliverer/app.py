@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.batch import Batch, handle_batch
-from backup_webhooks.metrics import count_attempts
+from backup_webhooks.metrics import count_attempts, count_records
 from backup_webhooks.redeliverer import Redelivered, Redeliverer
 from backup_webhooks.settings import RedelivererSettings
 
@@ -39,4 +39,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 def _count(batch: Batch[Redelivered]) -> None:
     count_attempts(metrics, [redelivered.attempt for redelivered in batch.results if redelivered.attempt])
     metrics.add_metric("Exhausted", MetricUnit.Count, sum(redelivered.exhausted for redelivered in batch.results))
-    metrics.add_metric("Rejected", MetricUnit.Count, batch.rejected)
+    count_records(metrics, batch)

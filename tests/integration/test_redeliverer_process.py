@@ -125,6 +125,7 @@ def test_where_a_call_fails_the_message_comes_again_or_was_not_needed_for_more(
     world: RetryWorld,
     dynamodb_proxy: FaultProxy,
     sqs_proxy: FaultProxy,
+    log: Path,
     step: str,
 ) -> None:
     def fail_at(call: Call) -> Answer:
@@ -138,6 +139,8 @@ def test_where_a_call_fails_the_message_comes_again_or_was_not_needed_for_more(
         comes_again = [body] if failed_ids(response) else []
         went_on = sent(sqs_proxy) if step != "next" else []
         assert bool(comes_again) is (step in ("read target", "claim", "next"))
+        counted = [line for line in map(json.loads, log.read_text().splitlines()) if "_aws" in line]
+        assert [line.get("RecordsFailed", []) for line in counted] == [[1.0] * len(comes_again)]
         carry_on(world, comes_again + went_on)
 
     assert sum(endpoint.posts.values()) == 2

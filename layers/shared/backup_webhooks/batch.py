@@ -23,10 +23,14 @@ logger = Logger(child=True)
 
 
 class Batch[R](Struct, frozen=True):
-    """What came of a batch: the results of the records that were handled, how many can't ever be, and the answer."""
+    """What came of a batch: the results of the records that were handled, and the answer.
+
+    `rejected`: records that can't ever be handled; `failed`: those that failed by our own fault, or AWS's.
+    """
 
     results: Sequence[R]
     rejected: int
+    failed: int
     response: PartialItemFailureResponse
 
 
@@ -45,6 +49,7 @@ def handle_batch[R](
     return Batch(
         results=[future.result() for future, failure in zip(futures, failures, strict=True) if failure is None],
         rejected=sum(isinstance(failure, InvalidMessage) for failure in failures),
+        failed=sum(failure is not None and not isinstance(failure, InvalidMessage | Postponed) for failure in failures),
         response={
             "batchItemFailures": [
                 {"itemIdentifier": record["messageId"]}

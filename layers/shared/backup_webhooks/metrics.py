@@ -1,13 +1,18 @@
-"""What functions that post count, under the same names: the sum over functions is what customers see."""
+"""What functions count under the same names: the sum over functions is what customers and operators see."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from backup_webhooks.sender import Attempt
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aws_lambda_powertools import Metrics
+
+    from backup_webhooks.batch import Batch
+    from backup_webhooks.sender import Attempt
 
 
 def count_attempts(metrics: Metrics, attempts: Sequence[Attempt]) -> None:
@@ -17,3 +22,10 @@ def count_attempts(metrics: Metrics, attempts: Sequence[Attempt]) -> None:
     metrics.add_metric("Failed", MetricUnit.Count, len(attempts) - delivered)
     for attempt in attempts:
         metrics.add_metric("PostMilliseconds", MetricUnit.Milliseconds, attempt.milliseconds)
+
+
+def count_records(metrics: Metrics, batch: Batch[Any]) -> None:
+    """Rejected, and RecordsFailed, which is there only where records failed: a metric is paid for by the hour."""
+    metrics.add_metric("Rejected", MetricUnit.Count, batch.rejected)
+    if batch.failed:
+        metrics.add_metric("RecordsFailed", MetricUnit.Count, batch.failed)
