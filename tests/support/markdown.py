@@ -22,6 +22,11 @@ def links(path: Path) -> Iterator[str]:
     yield from _LINK.findall(_CODE.sub("", _prose(path)))
 
 
+def code(path: Path) -> list[str]:
+    """What stands in the text as code, blocks left out."""
+    return names(_prose(path))
+
+
 def anchors(path: Path) -> Sequence[str]:
     """Of its headings, as GitHub makes them."""
     found: list[str] = []

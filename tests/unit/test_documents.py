@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from local.template import PROJECT
-from tests.support.markdown import DOCUMENTS, anchors, links
+from tests.support.markdown import DOCUMENTS, anchors, code, links
+from tests.support.snippets import snippets
 
 # Written beside these documents; its links and anchors are looked at once it is there.
 ELSEWHERE = {PROJECT / "docs" / "runbook.md"}
+
+FOLDERS = [
+    PROJECT / name for name in ("template.yaml", "functions", "layers", "local", "tests", "benchmarks", "events")
+]
+# A file in the repository, with or without folders; `<name>.py` is none.
+FILE = re.compile(r"(?:^|(?<= ))(\w[\w./-]*\.(?:py|js|yaml|json))(?=$|[ :])")
 
 
 def trouble(path: Path, link: str) -> str | None:
@@ -50,6 +58,15 @@ def test_anchors_are_githubs(tmp_path: Path) -> None:
     page.write_text("# A page\n## What's `new`, and old?\n```\n# no heading\n```\n## A page\n### [Linked](a.md): 1.0\n")
 
     assert anchors(page) == ["a-page", "whats-new-and-old", "a-page-1", "linked-10"]
+
+
+def test_files_that_are_named_are_there() -> None:
+    there = [f"/{path.relative_to(PROJECT)}" for folder in FOLDERS for path in [folder, *folder.rglob("*")]]
+    there += [f"/{name}" for name in snippets("webhooks.md")]
+    named = {(path.name, name) for path in DOCUMENTS for one in code(path) for name in FILE.findall(one)}
+
+    assert len(named) > len(DOCUMENTS)
+    assert [one for one in named if not any(path.endswith(f"/{one[1]}") for path in there)] == []
 
 
 def test_each_document_is_in_the_readme() -> None:
