@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import urllib3
+from backup_webhooks import __version__
 
 from local.http_api import HttpApi
 from local.sign_in import AUDIENCE, CLIENT_ID, DEMO_USERS, SignIn
@@ -61,6 +62,11 @@ class TestPage:
         again = get(served.url + "/page/app.js", if_none_match=first.headers["etag"])
 
         assert (again.status, again.data) == (304, b"")
+
+    def test_page_and_document_name_the_one_version(self, served: HttpApi) -> None:
+        page, document = (get(f"{served.url}/{name}").json() for name in ("config.json", "openapi.json"))
+
+        assert (page["version"], document["info"]["version"]) == (__version__, __version__)
 
     @pytest.mark.parametrize(
         "path", ["/page/app.py", "/page/..%2Fapp.py", "/page/../app.py", "/page/", "/app.py", "/x"]

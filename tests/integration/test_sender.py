@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 import urllib3
+from backup_webhooks import __version__
 from backup_webhooks.address_guard import Address, Resolver, TargetRefused, check, resolve
 from backup_webhooks.sender import MAX_RESPONSE_BYTES, Attempt, Sender
 from pytest_socket import SocketConnectBlockedError
@@ -44,7 +45,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's l
 BODY = b'{"text":"Status: FAILED"}'
 HEADERS = {
     "content-type": "application/json",
-    "user-agent": "SimpleBackupWebhooks/0.1.0",
+    "user-agent": f"SimpleBackupWebhooks/{__version__}",
     "webhook-id": "msg_5e0c",
     "webhook-timestamp": "1545325206",
     "webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",

@@ -1,4 +1,4 @@
-"""The scripts of docs/sources.md, to be tried as they stand there."""
+"""The scripts and programs of the documents, to be tried as they stand there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 from local.template import PROJECT
 
-_FENCE = re.compile(r"^```(?:sh|yaml|ini) (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^```(?:sh|yaml|ini|python|js) (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
-def snippets() -> dict[str, str]:
-    """Each by its name, which stands behind its language."""
-    return dict(_FENCE.findall((PROJECT / "docs" / "sources.md").read_text()))
+def snippets(page: str = "sources.md") -> dict[str, str]:
+    """Each of a page of docs/ by its name, which stands behind its language."""
+    return dict(_FENCE.findall((PROJECT / "docs" / page).read_text()))
