@@ -42,7 +42,7 @@ build: $(VENV) $(SAM) ## Build functions and layers for AWS (Architecture=arm64|
 	@$(call compile,.aws-sam/build)
 
 deploy: build ## Deploy to AWS: asks at first, samconfig.toml remembers
-	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(if $(shell grep -s ^region samconfig.toml),,--guided)
+	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(PARAMETERS) $(if $(shell grep -s ^region samconfig.toml),,--guided)
 
 bench: $(VENV) ## Benchmarks, as ratios and medians (QUICK=1: a first idea, within a minute)
 	@$(PYTHON) -m benchmarks $(if $(QUICK),--quick)

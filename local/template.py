@@ -67,6 +67,18 @@ class Template:
     http_routes: tuple[HttpRoute, ...]
 
 
+_ELSEWHERE = (
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Events::Rule",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Lambda::Version",
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+)
+
+
 class _NoManagedPolicies:
     """The translator asks for AWS's managed policies by name; the template uses none."""
 
@@ -74,15 +86,21 @@ class _NoManagedPolicies:
         return {}
 
 
+def cloudformation(template: dict[str, Any]) -> dict[str, Any]:
+    """What SAM makes of a template whose code is packaged."""
+    # The translator looks for a region in the environment; partition-dependent ARNs are all that it is for.
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    # It warns that nobody takes its metrics, and that it has no switches of AWS's.
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    return dict(transform(template, {}, _NoManagedPolicies()))
+
+
 def translate(path: Path = PROJECT / "template.yaml") -> Template:
-    """Translate, and take out what runs here by other means: code, layers, event source mappings and schedules.
+    """Translate, and take out what runs here by other means (code, layers, event source mappings, schedules), and what
+    has no place here: versions, their deployment, alarms.
 
     Tables and queues are named by their logical ids, as `sam local invoke` resolves a `!Ref` to them.
     """
-    # The translator looks for a region in the environment; partition-dependent ARNs are all that it is for.
-    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-    # It warns that nobody takes its metrics.
-    logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
     template = yaml_parse(path.read_text())
     sources = {}
     for name, resource in template["Resources"].items():
@@ -92,12 +110,14 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
             properties["InlineCode"] = "the local runner runs the sources"
         elif resource["Type"] == "AWS::Serverless::LayerVersion":
             properties["ContentUri"] = {"Bucket": "none", "Key": "none"}
-    translated = transform(template, {}, _NoManagedPolicies())
+    translated = cloudformation(template)
     resources = translated["Resources"]
+    _call_functions_themselves(resources)
     queue_sources = tuple(map(_queue_source, _take_out(resources, "AWS::Lambda::EventSourceMapping")))
     # moto has not all of these, and nothing here invokes asynchronously: an event is given to the function by hand.
-    for kind in ("AWS::Lambda::EventInvokeConfig", "AWS::Events::Rule", "AWS::SQS::QueuePolicy"):
+    for kind in _ELSEWHERE:
         _take_out(resources, kind)
+    del translated["Outputs"]["DashboardUrl"]
     schedules = tuple(map(_schedule, _take_out(resources, "AWS::Scheduler::Schedule")))
     http_routes = _http_routes(resources, translated["Outputs"])
     translated["Parameters"][PAGE_URL] = {"Type": "String"}
@@ -112,9 +132,31 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
                 resource["Properties"]["TableName"] = name
                 # On AWS a table outlives its stack; here the next run begins with an empty one.
                 del resource["DeletionPolicy"], resource["UpdateReplacePolicy"]
+                del resource["Properties"]["DeletionProtectionEnabled"]
             case "AWS::SQS::Queue":
                 resource["Properties"]["QueueName"] = name
     return Template(translated, sources, queue_sources, schedules, http_routes)
+
+
+def _call_functions_themselves(resources: dict[str, Any]) -> None:
+    """Let all that calls an alias call its function, of which there is one version here."""
+    aliases = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::Lambda::Alias"}
+
+    def without_aliases(part: Any) -> Any:
+        match part:
+            case {"Ref": str(name)} if name in aliases:
+                return aliases[name]["FunctionName"]
+            case dict():
+                return {name: without_aliases(value) for name, value in part.items()}
+            case list():
+                return [without_aliases(value) for value in part]
+            case _:
+                return part
+
+    for name in set(resources) - set(aliases):
+        resources[name] = without_aliases(resources[name])
+    for name in aliases:
+        del resources[name]
 
 
 def _take_out(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -156,7 +198,7 @@ def _http_routes(resources: dict[str, Any], outputs: dict[str, Any]) -> tuple[Ht
 
 def _function_of(integrations: dict[str, Any], target: dict[str, str]) -> str:
     integration = target["Fn::Sub"].removeprefix("integrations/${").removesuffix("}")
-    return str(integrations[integration]["IntegrationUri"]["Fn::GetAtt"][0])
+    return str(integrations[integration]["IntegrationUri"]["Fn::Sub"].removeprefix("${").removesuffix(".Arn}:live"))
 
 
 def _schedule(properties: dict[str, Any]) -> RateSchedule:
@@ -164,7 +206,7 @@ def _schedule(properties: dict[str, Any]) -> RateSchedule:
     if rate is None:
         raise NotImplementedError(f"the local scheduler knows rates alone, not {properties['ScheduleExpression']}")
     return RateSchedule(
-        function=properties["Target"]["Arn"]["Fn::GetAtt"][0],
+        function=properties["Target"]["Arn"]["Ref"],
         input=properties["Target"]["Input"],
         every=int(rate[1]) * timedelta(**{f"{rate[2]}s": 1}),
     )

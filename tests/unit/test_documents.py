@@ -11,9 +11,6 @@ from local.template import PROJECT
 from tests.support.markdown import DOCUMENTS, anchors, code, links
 from tests.support.snippets import snippets
 
-# Written beside these documents; its links and anchors are looked at once it is there.
-ELSEWHERE = {PROJECT / "docs" / "runbook.md"}
-
 FOLDERS = [
     PROJECT / name for name in ("template.yaml", "functions", "layers", "local", "tests", "benchmarks", "events")
 ]
@@ -28,7 +25,7 @@ def trouble(path: Path, link: str) -> str | None:
         return None
     target = (path.parent / name).resolve() if name else path
     if not target.exists():
-        return None if target in ELSEWHERE else f"{link}: no such file"
+        return f"{link}: no such file"
     if not target.is_relative_to(PROJECT):
         return f"{link}: not in the repository"
     if anchor and anchor not in anchors(target):
@@ -62,7 +59,7 @@ def test_anchors_are_githubs(tmp_path: Path) -> None:
 
 def test_files_that_are_named_are_there() -> None:
     there = [f"/{path.relative_to(PROJECT)}" for folder in FOLDERS for path in [folder, *folder.rglob("*")]]
-    there += [f"/{name}" for name in snippets("webhooks.md")]
+    there += [f"/{name}" for page in ("webhooks.md", "runbook.md") for name in snippets(page)]
     named = {(path.name, name) for path in DOCUMENTS for one in code(path) for name in FILE.findall(one)}
 
     assert len(named) > len(DOCUMENTS)

@@ -86,7 +86,7 @@ def test_nothing_that_sends_email_is_there_without_a_sender(template: dict[str, 
     assert template["Parameters"]["EmailSender"]["Default"] == ""
     assert {"DailyReportFunction", "ReportsQueue", "EmailNoticesFunction", "EmailNoticesQueue"} <= of_email
     for name in set(resources) - of_email:
-        assert not of_email & set(mentioned(unconditional(resources[name]))), name
+        assert not of_email & set(mentioned(without("SendEmail", resources[name]))), name
 
 
 def mentioned(part: Any) -> Iterator[str]:
@@ -103,13 +103,13 @@ def mentioned(part: Any) -> Iterator[str]:
             yield from mentioned(value)
 
 
-def unconditional(part: Any) -> Any:
-    """A part of the template, as it is where no e-mail is sent."""
+def without(condition: str, part: Any) -> Any:
+    """A part of the template, as it is where the condition does not hold."""
     if isinstance(part, dict):
-        if part.get("Fn::If", [None])[0] == "SendEmail":
-            return unconditional(part["Fn::If"][2])
-        return {name: unconditional(value) for name, value in part.items()}
-    return [unconditional(value) for value in part] if isinstance(part, list) else part
+        if part.get("Fn::If", [None])[0] == condition:
+            return without(condition, part["Fn::If"][2])
+        return {name: without(condition, value) for name, value in part.items()}
+    return [without(condition, value) for value in part] if isinstance(part, list) else part
 
 
 @pytest.mark.parametrize("role", ["DailyReportRole", "EmailNoticesRole"])
@@ -135,7 +135,7 @@ def test_nothing_of_aws_backup_is_there_unless_it_is_switched_on(template: dict[
     assert template["Parameters"]["AwsBackupSource"]["Default"] == "false"
     assert of_source == {name for name in resources if name.startswith("AwsBackup")} | {"SourcesTable"}
     for name in set(resources) - of_source:
-        assert not of_source & set(mentioned(resources[name])), name
+        assert not of_source & set(mentioned(without("FromAwsBackup", resources[name]))), name
 
 
 def test_aws_backup_is_read_and_never_written_and_only_its_lists_are_of_everything(resources: dict[str, Any]) -> None:
