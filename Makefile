@@ -14,7 +14,7 @@ REQUIREMENTS := layers/dependencies/requirements.txt
 Architecture ?= arm64
 export SAM_CLI_TELEMETRY := 0
 # What `make check` looks at, the longest first.
-CHECKS := check-template check-policies check-sam check-types check-form check-pins
+CHECKS := check-template check-policies check-sam check-secrets check-types check-form check-pins
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check $(CHECKS) format bench build artefact browser screenshots deploy clean
@@ -28,7 +28,7 @@ run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SP
 test: $(VENV) artefact browser ## All tests
 	@$(PYTHON) -m pytest $(TESTS)
 
-check: $(VENV) $(SAM) $(CHECKOV) ## Form, types, pins, and the template
+check: $(VENV) $(SAM) $(CHECKOV) ## Form, types, pins, the template, and secrets
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(CHECKS)
 
 check-form: $(VENV)
@@ -54,6 +54,9 @@ check-policies: $(CHECKOV)
 	@mkdir -p .aws-sam/checkov; sed 's/^    Condition: .*//' template.yaml >.aws-sam/checkov/template.yaml
 	@$(CHECKOV) --file .aws-sam/checkov/template.yaml >.aws-sam/checkov/answer 2>&1; status=$$?; cat .aws-sam/checkov/answer; \
 		test $$status -eq 0 && grep -q 'Passed checks: [1-9]' .aws-sam/checkov/answer
+
+check-secrets: $(VENV)
+	@tools/secrets
 
 format: $(VENV) ## Put the code into ruff's form
 	@.venv/bin/ruff check --quiet --fix .; .venv/bin/ruff format --quiet .
