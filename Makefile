@@ -14,10 +14,10 @@ REQUIREMENTS := layers/dependencies/requirements.txt
 Architecture ?= arm64
 export SAM_CLI_TELEMETRY := 0
 # What `make check` looks at, the longest first.
-CHECKS := check-template check-policies check-sam check-secrets check-types check-form check-pins
+CHECKS := check-template check-policies check-sam check-secrets check-types check-advisories check-form check-pins
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check $(CHECKS) format bench build artefact browser screenshots deploy clean
+.PHONY: help run test check $(CHECKS) audit format bench build artefact browser screenshots deploy clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -28,7 +28,7 @@ run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SP
 test: $(VENV) artefact browser ## All tests
 	@$(PYTHON) -m pytest $(TESTS)
 
-check: $(VENV) $(SAM) $(CHECKOV) ## Form, types, pins, the template, and secrets
+check: $(VENV) $(SAM) $(CHECKOV) ## Form, types, pins, the template, secrets, and known vulnerabilities (make audit)
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(CHECKS)
 
 check-form: $(VENV)
@@ -57,6 +57,13 @@ check-policies: $(CHECKOV)
 
 check-secrets: $(VENV)
 	@tools/secrets
+
+# Exit status 2: nobody could be asked, as the script says aloud. No reason to let nothing land where there is no network.
+check-advisories: $(VENV)
+	@tools/advisories || test $$? -eq 2
+
+audit: $(VENV) ## Known vulnerabilities of all that is locked; fails, too, where nobody can be asked
+	@tools/advisories
 
 format: $(VENV) ## Put the code into ruff's form
 	@.venv/bin/ruff check --quiet --fix .; .venv/bin/ruff format --quiet .
