@@ -6,15 +6,18 @@ UV := $(UV_BOOTSTRAP)/bin/uv
 VENV := .venv/.synced
 PYTHON := .venv/bin/python
 SAM := tools/sam/.venv/bin/sam
+CHECKOV := tools/checkov/.venv/bin/checkov
 # SAM's python3.13 build method installs with the pip of the python3.13 that it finds first.
 SAM_BUILD := PATH="$(CURDIR)/.venv/bin:$$PATH" $(SAM) build
 REQUIREMENTS := layers/dependencies/requirements.txt
 # The processor of the functions: arm64 or x86_64.
 Architecture ?= arm64
 export SAM_CLI_TELEMETRY := 0
+# What `make check` looks at, the longest first.
+CHECKS := check-template check-policies check-sam check-secrets check-types check-advisories check-form check-pins
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench build artefact browser screenshots deploy clean
+.PHONY: help run test check $(CHECKS) audit format bench build artefact browser screenshots deploy clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -25,13 +28,42 @@ run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SP
 test: $(VENV) artefact browser ## All tests
 	@$(PYTHON) -m pytest $(TESTS)
 
-check: $(VENV) $(SAM) ## Lint, types, template, and the layer's pins against uv.lock
+check: $(VENV) $(SAM) $(CHECKOV) ## Form, types, pins, the template, secrets, and known vulnerabilities (make audit)
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(CHECKS)
+
+check-form: $(VENV)
 	@.venv/bin/ruff format --check --quiet . || (echo "make format mends this"; exit 1)
 	@.venv/bin/ruff check --quiet .
+	@! git grep -nE '# noqa(:[A-Z0-9, ]*\bS[0-9]+[A-Z0-9, ]*)?$$' -- '*.py' || (echo "say why these need not follow a rule of security: # noqa: S… - why"; exit 1)
+
+check-types: $(VENV)
 	@.venv/bin/mypy
+
+check-pins: $(UV)
 	@$(call export,$(REQUIREMENTS).fresh); cmp $(REQUIREMENTS) $(REQUIREMENTS).fresh; status=$$?; rm -f $(REQUIREMENTS).fresh; exit $$status
+
+check-sam: $(SAM)
 	@$(SAM) validate --lint
+
+check-template: $(SAM)
 	@tools/sam/.venv/bin/cfn-lint template.yaml
+
+# What a condition switches off by default would not be looked at, hence without conditions, on the same lines. And what
+# checkov can't read it passes, with nothing looked at.
+check-policies: $(CHECKOV)
+	@mkdir -p .aws-sam/checkov; sed 's/^    Condition: .*//' template.yaml >.aws-sam/checkov/template.yaml
+	@$(CHECKOV) --file .aws-sam/checkov/template.yaml >.aws-sam/checkov/answer 2>&1; status=$$?; cat .aws-sam/checkov/answer; \
+		test $$status -eq 0 && grep -q 'Passed checks: [1-9]' .aws-sam/checkov/answer
+
+check-secrets: $(VENV)
+	@tools/secrets
+
+# Exit status 2: nobody could be asked, as the script says aloud. No reason to let nothing land where there is no network.
+check-advisories: $(VENV)
+	@tools/advisories || test $$? -eq 2
+
+audit: $(VENV) ## Known vulnerabilities of all that is locked; fails, too, where nobody can be asked
+	@tools/advisories
 
 format: $(VENV) ## Put the code into ruff's form
 	@.venv/bin/ruff check --quiet --fix .; .venv/bin/ruff format --quiet .
@@ -63,7 +95,7 @@ artefact: $(VENV) $(SAM)
 	@$(call compile,.aws-sam/x86_64)
 
 clean: ## Remove all that was made here
-	rm -rf .venv .tools .local .aws-sam tools/sam/.venv
+	rm -rf .venv .tools .local .aws-sam tools/sam/.venv tools/checkov/.venv
 
 $(UV):
 	@echo "Setting up (once) …"
@@ -77,6 +109,10 @@ $(VENV): pyproject.toml uv.lock $(UV)
 $(SAM): tools/sam/pyproject.toml tools/sam/uv.lock $(UV)
 	@$(UV) sync --quiet --frozen --project tools/sam
 	@touch $(SAM)
+
+$(CHECKOV): tools/checkov/pyproject.toml tools/checkov/uv.lock $(UV)
+	@$(UV) sync --quiet --frozen --project tools/checkov
+	@touch $(CHECKOV)
 
 # Two thirds of the layer would be descriptions of AWS's other services, which each new environment had to fetch.
 AWS_SERVICES := backup dynamodb sesv2 sqs

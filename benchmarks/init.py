@@ -132,7 +132,7 @@ class World:
         log = self.folder / "log"
         with (
             log.open("wb") as output,
-            subprocess.Popen(command, cwd=code, env=environment, stdout=output, stderr=output) as process,  # noqa: S603
+            subprocess.Popen(command, cwd=code, env=environment, stdout=output, stderr=output) as process,
         ):
             try:
                 cpu = _invoke(port)
@@ -186,7 +186,7 @@ def _figures(world: World, name: str, rounds: int) -> Iterator[Figure]:
 def measure(quick: bool) -> Iterable[Figure]:
     """Every function; `quick`: those with a goal, in fewer rounds."""
     # What is there may be of yesterday's sources.
-    subprocess.run(["make", "artefact"], cwd=PROJECT, check=True)  # noqa: S607
+    subprocess.run(["make", "artefact"], cwd=PROJECT, check=True)
     rounds = QUICK_ROUNDS if quick else ROUNDS
     names = WITH_A_GOAL if quick else tuple(FIRST_USES)
     with TemporaryDirectory() as folder, embedded(translate(), backup=NOBODY) as stack:

@@ -61,7 +61,7 @@ TICK, END = Moment.parse("2018-12-21T18:13:00Z"), Moment.parse("2026-11-24T07:00
 def backup(**changes: str) -> BackupFinished:
     """A backup of the account, failed where nothing else is said."""
     message = parse_message(finished(ACCOUNT, **changes))
-    assert isinstance(message, BackupFinished)  # noqa: S101
+    assert isinstance(message, BackupFinished)
     return message
 
 

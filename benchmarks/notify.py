@@ -67,7 +67,7 @@ def month_old(mark: str) -> TrackedPolicy:
             "backupFinishedDate": iso_milliseconds(ended),
         }
         message = parse_message(finished(ACCOUNT, serverPolicyId=mark, restorePointCreationStatus="SUCCESS", **dates))
-        assert isinstance(message, BackupFinished)  # noqa: S101
+        assert isinstance(message, BackupFinished)
         policy = policy.after(message)
     return policy
 

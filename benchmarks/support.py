@@ -34,7 +34,7 @@ def tables_elsewhere() -> Iterator[int | None]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = Path(sys.executable).with_name("moto_server")
-    with subprocess.Popen([server, "-p", str(port)], stderr=subprocess.DEVNULL) as process:  # noqa: S603
+    with subprocess.Popen([server, "-p", str(port)], stderr=subprocess.DEVNULL) as process:
         os.environ[_DYNAMODB] = f"http://127.0.0.1:{port}"
         try:
             while socket.socket().connect_ex(("127.0.0.1", port)):
@@ -53,10 +53,10 @@ def answering(
 ) -> Iterator[str]:
     """The URL of a server of `benchmarks.answering`; `tell` is called with the time and the body of each request."""
     settings = {"milliseconds": milliseconds, "answers": answers or {}, "tell": tell is not None}
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.answering", json.dumps(settings)], cwd=PROJECT, stdout=subprocess.PIPE
     ) as process:
-        assert process.stdout  # noqa: S101
+        assert process.stdout
         url = f"http://127.0.0.1:{int(process.stdout.readline())}"
         if tell:
             threading.Thread(target=_listen, args=[process.stdout, tell], daemon=True).start()
@@ -97,7 +97,7 @@ def cpu_milliseconds(pid: int) -> float:
 def peak_mib(pid: int) -> float:
     """The most memory that the process has had resident."""
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert peak  # noqa: S101
+    assert peak
     return int(peak[1]) / 1024
 
 

@@ -193,7 +193,7 @@ def set_servers(stack: Stack, clock: LocalClock) -> list[DemoServer]:
     dynamodb, outputs = stack.client("dynamodb"), stack.outputs
     policies = ServerPoliciesStore(dynamodb, outputs["ServerPoliciesTableName"])
     kept = BackupsStore(dynamodb, outputs["BackupsTableName"])
-    servers, chance, now = demo_servers(), random.Random(30), clock()  # noqa: S311
+    servers, chance, now = demo_servers(), random.Random(30), clock()  # noqa: S311 - invents a demo
     for server in servers:
         known, backups = server.past_month(now, chance)
         policies.save(known)
@@ -235,7 +235,7 @@ def simulate(stack: Stack, watch: Watch, clock: LocalClock, servers: list[DemoSe
     if clock.speed > 1:
         print(f"The clock runs {clock.speed:g} times as fast: a missed backup shows within seconds of its hour.")
     watch.latencies.clear()
-    chance = random.Random(secrets.randbits(32))  # noqa: S311
+    chance = random.Random(secrets.randbits(32))  # noqa: S311 - invents a demo
     try:
         while True:
             time.sleep(_PAUSE_SECONDS)

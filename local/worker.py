@@ -82,7 +82,7 @@ class Worker:
         self._events = queue.Queue()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603
+            return subprocess.Popen(  # noqa: S603 - Python itself, as Lambda would start it
                 [sys.executable, "-m", "awslambdaric", self._function.handler],
                 cwd=self._source,
                 env=self._environment,

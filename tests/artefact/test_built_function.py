@@ -83,7 +83,7 @@ def emulated(name: str, stack: Stack, runtime_client: Path) -> Iterator[str]:
         *("--runtime-api-address", f"127.0.0.1:{api_port}"),
         *(sys._base_executable, "-m", "awslambdaric", "app.lambda_handler"),  # type: ignore[attr-defined]
     ]
-    process = subprocess.Popen(command, cwd=BUILD / name, env=environment)  # noqa: S603
+    process = subprocess.Popen(command, cwd=BUILD / name, env=environment)
     try:
         wait_for(port)
         yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"

@@ -68,7 +68,7 @@ def set_targets(stack: Stack, url: str) -> None:
 
 def let_backups_end(stack: Stack) -> None:
     """Some backups of the last hours, as far as anybody is told of them."""
-    chance, now = random.Random(5), datetime.now(UTC)  # noqa: S311
+    chance, now = random.Random(5), datetime.now(UTC)
     servers = demo_servers()
     for number in range(16):
         ended = now - timedelta(minutes=17 * number + 3)

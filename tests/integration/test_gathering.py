@@ -342,7 +342,7 @@ def test_random_hours_of_kills_faults_and_repeated_messages_lose_nothing(
     for seed in range(int(os.environ.get("SEEDS", "5"))):
         print(f"seed {seed}")
         caplog.clear()
-        chance = random.Random(seed)  # noqa: S311
+        chance = random.Random(seed)
 
         def step(chance: random.Random = chance) -> None:
             if chance.random() < 0.015:

@@ -157,7 +157,7 @@ def latencies(stack: Stack, good: Account, hanging: Account, hanging_events: int
     """From queue to POST, of each of the good account's notifications."""
     good.set_target(MISSING, GOOD_URL)
     hanging.set_target(MISSING, HANGING_URL)
-    world = RetryWorld(stack, chance=random.Random(1))  # noqa: S311
+    world = RetryWorld(stack, chance=random.Random(1))
     simulation = Simulation(world)
     world.make_sender = lambda: VirtualSender(simulation)
     begin = world.now

@@ -91,9 +91,9 @@ def clock() -> LocalClock:
 
 @pytest.fixture
 def chance() -> random.Random:
-    seed = int(os.environ.get("NIGHT_SEED") or random.randrange(2**32))  # noqa: S311
+    seed = int(os.environ.get("NIGHT_SEED") or random.randrange(2**32))
     print(f"NIGHT_SEED={seed}")
-    return random.Random(seed)  # noqa: S311
+    return random.Random(seed)
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_at_whatever_step_it_happens_no_delivery_is_lost_and_none_is_repeated(
 def test_a_random_week_of_kills_faults_and_repeated_messages_loses_nothing(stack: Stack) -> None:
     for seed in range(int(os.environ.get("SEEDS", "10"))):
         print(f"seed {seed}")
-        chance = random.Random(seed)  # noqa: S311
+        chance = random.Random(seed)
         accounts = [new_account(stack) for _ in range(3)]
 
         def step(chance: random.Random = chance) -> None:

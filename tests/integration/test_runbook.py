@@ -33,7 +33,7 @@ def test_what_is_gone_is_put_back_and_what_is_newer_stays(account: Account, stac
     script = tmp_path / "restore.py"
     script.write_text(snippets("runbook.md")["restore.py"])
 
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, script, name, live],
         env=stack.aws_environment() | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb.meta.endpoint_url},
         capture_output=True,

@@ -810,7 +810,7 @@ class TestTheAddressGuard:
             "0177.0.0.1",
             "017700000001",
             "0",
-            "0.0.0.0",  # noqa: S104
+            "0.0.0.0",  # noqa: S104 - called, not listened on
             "localhost",
             "LOCALHOST",
             "localhost.",

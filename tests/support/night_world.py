@@ -116,7 +116,7 @@ def back_up(server: Server, url: str) -> None:
     assert server.kind.ends
     # Not pytest's own folder, which others may not enter.
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o777)  # noqa: S103
+        os.chmod(folder, 0o777)  # noqa: S103 - other users write there
         scripted = ScriptedServer(Path(folder), url)
         script = scripted.restic if server.source is Source.RESTIC else scripted.borg
         script(scripted.home(), server.kind.ends)

@@ -92,7 +92,7 @@ class RetryWorld:
 
     stack: Stack
     delays: Sequence[timedelta] = DELAYS
-    chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
     step: Callable[[], None] = lambda: None
     kill: Callable[[], None] = lambda: None
     now: datetime = datetime(2026, 1, 5, 6, tzinfo=UTC)

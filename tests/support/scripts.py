@@ -33,7 +33,7 @@ class ScriptedServer:
         )
         command = [*drop, "/bin/sh", str(script)]
         variables = self.environment | environment
-        return subprocess.run(command, env=variables, cwd=self.folder, check=False).returncode  # noqa: S603
+        return subprocess.run(command, env=variables, cwd=self.folder, check=False).returncode
 
     @property
     def environment(self) -> dict[str, str]:
@@ -50,7 +50,7 @@ class ScriptedServer:
 
     def call(self, *command: str) -> None:
         """Set something up on the server."""
-        subprocess.run(command, env=self.environment, check=True)  # noqa: S603
+        subprocess.run(command, env=self.environment, check=True)
 
     def restic(self, home: Path, status: str) -> int:
         """Back the home up with restic and the page's script, so that it ends in this way; the script's exit status."""

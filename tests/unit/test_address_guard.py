@@ -16,7 +16,7 @@ PUBLIC_IPV6, PRIVATE_IPV6 = "2606:4700::1111", "fd00:ec2::254"
 
 # network: the public address just before it, its first and its last, and the public address just after it.
 IPV4_EDGES = {
-    "0.0.0.0/8": (None, "0.0.0.0", "0.255.255.255", "1.0.0.0"),  # noqa: S104
+    "0.0.0.0/8": (None, "0.0.0.0", "0.255.255.255", "1.0.0.0"),  # noqa: S104 - called, not listened on
     "10.0.0.0/8": ("9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),
     "100.64.0.0/10": ("100.63.255.255", "100.64.0.0", "100.127.255.255", "100.128.0.0"),
     "127.0.0.0/8": ("126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0"),
@@ -125,7 +125,7 @@ def test_public_addresses_are_allowed(address: str) -> None:
     "address",
     [
         pytest.param("127.0.0.1", id="loopback"),
-        pytest.param("0.0.0.0", id="unspecified"),  # noqa: S104
+        pytest.param("0.0.0.0", id="unspecified"),  # noqa: S104 - called, not listened on
         pytest.param("169.254.169.254", id="instance metadata"),
         pytest.param("169.254.170.2", id="container credentials"),
         pytest.param("169.254.100.1", id="link-local"),

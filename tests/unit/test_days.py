@@ -54,9 +54,9 @@ def test_an_end_that_is_told_again_behind_an_old_policy_does_not_count_again() -
 
 
 def test_whatever_the_order_no_end_counts_twice() -> None:
-    seed = random.randrange(2**32)  # noqa: S311
+    seed = random.randrange(2**32)
     print("seed", seed)
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     for _ in range(300):
         ends = [finished(f"11-{day:02} 01:00", f"11-{day:02} 01:10") for day in chance.sample(range(1, 29), 6)]
         told = [*ends, *chance.choices(ends, k=6), changed(f"11-{chance.randint(1, 28):02} 00:00")]

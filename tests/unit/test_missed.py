@@ -256,7 +256,7 @@ def test_misses_are_the_same_however_the_messages_are_shuffled_and_repeated(
     policy: ServerPolicyChanged, seed: int
 ) -> None:
     """Within what an outage shuffles: ten messages at a time, and all of a day."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     said = backups(chance)
     shuffled: list[PolicyMessage] = []
     for ten in itertools.batched(said, 10, strict=False):

@@ -51,7 +51,7 @@ class World:
     """Servers that back up, the queue, the functions, and what was posted."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)  # noqa: S311
+        self.chance = random.Random(seed)
         self.now = BEGIN
         self.fragile = False
         self.truth: set[tuple[str, datetime]] = set()

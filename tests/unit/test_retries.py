@@ -39,9 +39,9 @@ def template_delays() -> Sequence[timedelta]:
 
 
 def schedule(seed: int | None = None) -> RetrySchedule:
-    seed = random.randrange(2**32) if seed is None else seed  # noqa: S311
+    seed = random.randrange(2**32) if seed is None else seed
     print(f"seed {seed}")
-    return RetrySchedule(STEPS, random.Random(seed))  # noqa: S311
+    return RetrySchedule(STEPS, random.Random(seed))
 
 
 def pause(schedule: RetrySchedule, retries: int, retry_after: str | None = None) -> timedelta:

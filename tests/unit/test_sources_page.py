@@ -56,6 +56,6 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path_factory: pytest.Tem
         (folder / name).write_text(snippets()[name].replace("/usr/local/bin/your-backup-command", "/bin/true"))
 
     command = ["systemd-analyze", "verify", "--recursive-errors=no", *(str(folder / name) for name in UNITS)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (answer.returncode, answer.stderr) == (0, "")

@@ -129,7 +129,7 @@ def test_while_a_policy_is_inactive_it_is_forgotten_what_it_missed() -> None:
 
 
 def test_in_whatever_order_failures_come_they_are_all_counted() -> None:
-    chance = random.Random(20181220)  # noqa: S311
+    chance = random.Random(20181220)
     for _ in range(20):
         failures = [finished(f"12-02 {hour:02}:00", f"12-02 {hour:02}:30", "FAILED") for hour in range(12)]
         chance.shuffle(failures)

@@ -59,6 +59,14 @@ def test_a_ping_may_do_what_it_must_and_no_more(resources: dict[str, Any]) -> No
     assert resources["PingKeysTable"]["SSESpecification"] == {"SSEEnabled": True}
 
 
+def test_what_waits_or_is_kept_is_encrypted(template: dict[str, Any]) -> None:
+    of_type: dict[str, list[dict[str, Any]]] = {}
+    for one in template["Resources"].values():
+        of_type.setdefault(one["Type"], []).append(one["Properties"])
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in of_type["AWS::SQS::Queue"])
+    assert all(table["SSESpecification"] == {"SSEEnabled": True} for table in of_type["AWS::DynamoDB::Table"])
+
+
 def test_nobody_makes_himself_a_user_or_another_accounts(resources: dict[str, Any]) -> None:
     client = resources["UserPoolClient"]
 

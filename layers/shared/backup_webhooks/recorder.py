@@ -36,7 +36,7 @@ class Recorder(Struct, frozen=True):
             try:
                 return self._record(message)
             except Conflict:
-                time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))  # noqa: S311
+                time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))  # noqa: S311 - spreads tries, guards nothing
         return self._record(message)
 
     def _record(self, message: PolicyMessage) -> TrackedPolicy:

@@ -53,7 +53,7 @@ class Mailer:
                 # So many a second and no more. What is refused so was not sent: it may be tried again here.
                 if pause is None:
                     return _code(error)
-                self.sleep(random.uniform(pause / 2, pause))  # noqa: S311
+                self.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads tries, guards nothing
             except ClientError as error:
                 return _code(error)
             except BotoCoreError as error:

@@ -107,7 +107,7 @@ class ConfigurationsStore(Struct, frozen=True):
             wanted = _wanted(seen, edit(seen))
             if self._replace(seen, wanted):
                 return wanted
-            time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))  # noqa: S311
+            time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))  # noqa: S311 - spreads tries, guards nothing
         raise Conflict(event)
 
     def save(self, target: Target) -> SigningSecret | None:
@@ -163,7 +163,7 @@ def _wanted(seen: Configuration, targets: Sequence[Target]) -> Configuration:
     """What there will be: these targets, with what we keep of those that are there. Raises `InvalidTarget`."""
     for target in targets:
         check_target(target)
-        assert (target.account, target.event) == (seen.account, seen.event)  # noqa: S101
+        assert (target.account, target.event) == (seen.account, seen.event)  # noqa: S101 - no request can say otherwise
     if len(targets) > MOST_TARGETS:
         raise InvalidTarget("targetUris", f"at most {MOST_TARGETS} targets an event are allowed")
     if len({target.target_id for target in targets}) < len(targets):

@@ -224,7 +224,7 @@ class DeliveriesStore(Struct, frozen=True):
                 if not codes <= _PASSING or attempt == _TRIES - 1:
                     raise
                 # botocore repeats what is throttled, but not in a transaction.
-                time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311
+                time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311 - spreads tries, guards nothing
             else:
                 break
         return True
