@@ -32,8 +32,9 @@ CONFIG = Config(
 def with_whole_answers[C: Any](client: C) -> C:
     """The client, which now asks again where an answer breaks off, and raises `ConnectionClosedError` in the end.
 
-    botocore takes what has come for the whole, and what is no JSON then for an answer in which nothing stands; DynamoDB's
-    it compares with their checksum, but takes the last try's all the same. An item that is there would not be found.
+    botocore takes what has come for the whole, and what is no JSON then for an answer in which nothing stands.
+    DynamoDB's it compares with their checksum, but takes the last try's all the same: an item that is there would not
+    be found.
     """
     client.meta.events.register("needs-retry", _ask_again_if_torn)
     return client
