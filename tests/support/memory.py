@@ -16,8 +16,9 @@ from backup_webhooks.heartbeat import Watermark
 from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.stores.server_policies import Conflict, shard_of
 
+# As in the template, of both queues.
 VISIBILITY = timedelta(seconds=180)
-MAX_RECEIVES = 5
+MAX_RECEIVES = 100
 ORDERLY = 0.5
 
 
