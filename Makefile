@@ -14,7 +14,7 @@ Architecture ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench build artefact browser screenshots deploy clean
+.PHONY: help run test faults check format bench build artefact browser screenshots deploy clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -24,6 +24,10 @@ run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SP
 
 test: $(VENV) artefact browser ## All tests
 	@$(PYTHON) -m pytest $(TESTS)
+
+# Needs neither the artefact nor a browser.
+faults: $(VENV) ## The fault suite in full: each way at each call, and 1,000 worlds (SEEDS=1000), in half an hour or more
+	@EVERY=1 SEEDS=$(or $(SEEDS),1000) $(PYTHON) -m pytest tests/faults
 
 check: $(VENV) $(SAM) ## Lint, types, template, and the layer's pins against uv.lock
 	@.venv/bin/ruff format --check --quiet . || (echo "make format mends this"; exit 1)
