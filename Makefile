@@ -17,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 CHECKS := check-template check-policies check-sam check-secrets check-types check-advisories check-form check-pins
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check $(CHECKS) audit format bench build artefact browser screenshots deploy clean
+.PHONY: help run test faults check $(CHECKS) audit format bench build artefact browser screenshots deploy clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -27,6 +27,10 @@ run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SP
 
 test: $(VENV) artefact browser ## All tests
 	@$(PYTHON) -m pytest $(TESTS)
+
+# Needs neither the artefact nor a browser.
+faults: $(VENV) ## The fault suite in full: each way at each call, and 1,000 worlds (SEEDS=1000), in half an hour or more
+	@EVERY=1 SEEDS=$(or $(SEEDS),1000) $(PYTHON) -m pytest tests/faults
 
 check: $(VENV) $(SAM) $(CHECKOV) ## Form, types, pins, the template, secrets, and known vulnerabilities (make audit)
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(CHECKS)

@@ -36,6 +36,7 @@ class Receiver:
         self, on_post: Callable[[Post], Answer] = lambda post: None, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         self.posts: list[Post] = []
+        self.on_post = on_post
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,7 +47,7 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 post = Post(self.path, headers, body, time.time())
                 receiver.posts.append(post)
-                answer = on_post(post) or 200
+                answer = receiver.on_post(post) or 200
                 status, extra, *rest = (answer, {}) if isinstance(answer, int) else answer
                 content = rest[0] if rest else b"ok"
                 self.send_response(status)

@@ -62,7 +62,7 @@ NUMBER = int(os.environ.get("NIGHT_SERVERS") or (500 if REAL else 100))
 _OTHERS = {Source.PINGS: NUMBER * 34 // 500, Source.AWS_BACKUP: NUMBER * 40 // 500, Source.RESTIC: 3, Source.BORG: 3}
 NUMBER_OF = {Source.MESSAGES: NUMBER - sum(_OTHERS.values())} | _OTHERS
 PINGING = (Source.PINGS, Source.RESTIC, Source.BORG)
-# A batch is done in that time: five receives later a message would be a dead letter.
+# A batch is done in that time: one that still is in hand does not come again.
 COMES_AGAIN_SECONDS = 5
 HOUR = timedelta(hours=1)
 

@@ -66,7 +66,8 @@ def test_a_bad_message_ends_whole_in_the_dead_letters_and_the_good_one_is_posted
     messages.send(stack, finished(account.alias))
     poller = Poller(stack, queue, QueueSource("", "", 10, timedelta(0)), worker)
 
-    for _ in range(6):
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"]
+    for _ in range(int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"]) + 1):
         poller.poll_once()
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "180"})
 

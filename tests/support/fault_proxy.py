@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
+from zlib import crc32
 
 import urllib3
 
 from local.quiet_server import QuietServer
 
 type Answer = tuple[int, bytes]
+# An AWS service in this process: operation, parameters and the request's headers in, answer out.
+type Service = Callable[[str, dict[str, Any], Mapping[str, str]], Answer]
 # Headers that belong to one connection, or that the proxy writes itself.
 _OWN = {"connection", "content-length", "transfer-encoding", "date", "server", "x-amz-crc32"}
 
@@ -27,6 +31,16 @@ class Call:
     forward: Callable[[], Answer]
 
 
+@dataclass(frozen=True)
+class Broken:
+    """In place of an answer the end of the connection: after half of an answer, if it is to be one; where it is `held`
+    nothing comes, and it ends when the client has gone.
+    """
+
+    answer: Answer | None = None
+    held: bool = False
+
+
 def internal_server_error() -> Answer:
     return 500, json.dumps({"__type": "InternalServerError", "message": "made by the test"}).encode()
 
@@ -36,17 +50,31 @@ def throttled() -> Answer:
     return 400, json.dumps({"__type": kind, "message": "made by the test"}).encode()
 
 
-class FaultProxy:
-    """Forwards to `upstream`, unless `behaviour` (which may call `call.forward()`) answers otherwise."""
+def _at(url: str) -> Service:
+    pool = urllib3.PoolManager(retries=False, maxsize=20)
 
-    def __init__(self, upstream: str) -> None:
-        self.behaviour: Callable[[Call], Answer] = lambda call: call.forward()
+    def service(operation: str, parameters: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        response = pool.request("POST", url, body=json.dumps(parameters).encode(), headers=headers)
+        return response.status, response.data
+
+    return service
+
+
+class FaultProxy:
+    """Forwards to `upstream`, a URL or a service, unless `behaviour` (which may call `call.forward()`) answers
+    otherwise.
+    """
+
+    def __init__(self, upstream: str | Service) -> None:
+        self.behaviour: Callable[[Call], Answer | Broken] = lambda call: call.forward()
         self.calls: list[Call] = []
-        pool = urllib3.PoolManager(retries=False, maxsize=20)
+        service = _at(upstream) if isinstance(upstream, str) else upstream
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body in one packet: the client's system would wait 40 ms before it acknowledged the first.
+            wbufsize = -1
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
@@ -54,18 +82,29 @@ class FaultProxy:
                 operation = self.headers["x-amz-target"].rpartition(".")[2]
                 parameters = json.loads(body)
 
-                def forward() -> Answer:
-                    response = pool.request("POST", upstream, body=json.dumps(parameters).encode(), headers=headers)
-                    return response.status, response.data
-
-                call = Call(operation, parameters, forward)
+                call = Call(operation, parameters, lambda: service(operation, parameters, headers))
                 proxy.calls.append(call)
-                status, answer = proxy.behaviour(call)
+                answer = proxy.behaviour(call)
+                if isinstance(answer, Broken):
+                    self._break_off(answer)
+                else:
+                    self._say(*answer)
+
+            def _say(self, status: int, content: bytes, cut_to: int | None = None) -> None:
                 self.send_response(status)
                 self.send_header("content-type", "application/x-amz-json-1.0")
-                self.send_header("content-length", str(len(answer)))
+                self.send_header("content-length", str(len(content)))
+                # DynamoDB's, of what it has sent.
+                self.send_header("x-amz-crc32", str(crc32(content)))
                 self.end_headers()
-                self.wfile.write(answer)
+                self.wfile.write(content[:cut_to])
+
+            def _break_off(self, broken: Broken) -> None:
+                self.close_connection = True
+                if broken.answer:
+                    self._say(*broken.answer, cut_to=len(broken.answer[1]) // 2)
+                if broken.held:
+                    self.connection.recv(1)
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -74,7 +113,9 @@ class FaultProxy:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        # Looks often whether it is to end: tests make many.
+        serve = partial(self._server.serve_forever, poll_interval=0.01)
+        threading.Thread(target=serve, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

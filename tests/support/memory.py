@@ -16,8 +16,9 @@ from backup_webhooks.heartbeat import Watermark
 from backup_webhooks.server_policies import TrackedPolicy
 from backup_webhooks.stores.server_policies import Conflict, shard_of
 
+# As in the template, of both queues.
 VISIBILITY = timedelta(seconds=180)
-MAX_RECEIVES = 5
+MAX_RECEIVES = 100
 ORDERLY = 0.5
 
 
@@ -82,6 +83,8 @@ class MemoryQueue:
     chance: random.Random
     now: Callable[[], datetime]
     step: Callable[[], None] = lambda: None
+    visibility: timedelta = VISIBILITY
+    max_receives: int = MAX_RECEIVES
     dead_letters: list[str] = field(default_factory=list)
     _messages: list[_Message] = field(default_factory=list)
 
@@ -105,11 +108,11 @@ class MemoryQueue:
         batch = self.chance.sample(visible, min(10, len(visible)))
         for message in batch:
             message.receives += 1
-            message.visible_at = self.now() + VISIBILITY
-            if message.receives > MAX_RECEIVES:
+            message.visible_at = self.now() + self.visibility
+            if message.receives > self.max_receives:
                 self.dead_letters.append(message.body)
                 self._messages.remove(message)
-        return [message for message in batch if message.receives <= MAX_RECEIVES]
+        return [message for message in batch if message.receives <= self.max_receives]
 
     @property
     def next_visible_at(self) -> datetime | None:
@@ -118,3 +121,14 @@ class MemoryQueue:
 
     def delete(self, message: _Message) -> None:
         self._messages.remove(message)
+
+    @property
+    def bodies(self) -> list[str]:
+        """All that stands on it, in hand or not."""
+        return [message.body for message in self._messages]
+
+    def redrive(self) -> None:
+        """Put the dead letters back, as an operator does once what was wrong is mended."""
+        bodies, self.dead_letters = self.dead_letters, []
+        for body in bodies:
+            self.send_message(QueueUrl="", MessageBody=body)

@@ -73,7 +73,7 @@ def test_a_new_heartbeat_that_comes_out_before_old_ones_vouches_for_nothing_yet(
     assert watermark.as_of(NOON + minutes(251), GRACE) == newest
 
 
-def test_a_heartbeat_that_was_lost_holds_up_the_others_for_its_five_receives() -> None:
+def test_a_heartbeat_that_was_lost_holds_up_the_others_for_five_visibility_timeouts() -> None:
     watermark = run(Watermark(), NOON, 61)
     watermark = replace(watermark, unread=(NOON + minutes(60.5),), read=frozenset({NOON + minutes(60)}))
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from backup_webhooks.backup_events_queue import BackupEventsQueue
@@ -28,6 +26,7 @@ from backup_webhooks.moments import Moment
 from backup_webhooks.quartz import QuartzCron
 from backup_webhooks.recorder import Recorder
 
+from tests.support.in_this_thread import InThisThread
 from tests.support.memory import Killed, MemoryHeartbeats, MemoryPolicies, MemoryQueue
 from tests.support.policies import at, changed, every, finished, started
 
@@ -192,15 +191,6 @@ class World:
             if not self.blocked[0] <= self.now < self.blocked[1]:
                 self.notify()
             self.now += MINUTE
-
-
-class InThisThread(ThreadPoolExecutor):
-    """Runs what is submitted at once, so that a seed decides all."""
-
-    def submit(self, call: Any, /, *args: Any, **options: Any) -> Any:
-        done: Future[Any] = Future()
-        done.set_result(call(*args, **options))
-        return done
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -1,0 +1,138 @@
+"""What a customer has in these worlds: a target for each way there is of being told, and servers with their backups."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+
+from backup_webhooks.messages import (
+    BackupFinished,
+    BackupStarted,
+    BackupStatus,
+    Message,
+    ServerPolicyChanged,
+    WebhookEvent,
+)
+from backup_webhooks.moments import Moment
+from backup_webhooks.noise import Noise
+from backup_webhooks.targets import DeliveryMode, Target
+
+from local.receiver import Receiver
+from tests.faults.world import ACCOUNT, BEGIN
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+# The rule's: a backup that starts so late is in time.
+TOLERANCE = HOUR
+
+
+def targets(receiver: Receiver) -> list[Target]:
+    """One by one: what is retried, what is told once, what is gathered, and what is reminded of."""
+    changes = Noise(changes_only=True, remind_hours=1)
+    return [
+        _target(receiver, WebhookEvent.FAILURE, 0, delivery=DeliveryMode.RETRY),
+        _target(receiver, WebhookEvent.FAILURE, 1, noise=changes),
+        _target(receiver, WebhookEvent.PARTIAL_SUCCESS, 0),
+        _target(receiver, WebhookEvent.MISSING, 0, delivery=DeliveryMode.RETRY),
+        _target(receiver, WebhookEvent.SUCCESS, 0, noise=Noise(gather=True)),
+        _target(receiver, WebhookEvent.RECOVERED, 0),
+    ]
+
+
+def _target(receiver: Receiver, event: WebhookEvent, place: int, **settings: object) -> Target:
+    """An event's targets come in the order of their ids, which are hashes of their URLs: in this place, in any run."""
+    for number in count():
+        url = f"{receiver.url}/{event}/{place}/{number}"
+        target = Target(ACCOUNT, event, url, format="detailed", **settings)  # type: ignore[arg-type]
+        if target.target_id.startswith(str(place)):
+            return target
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class Server:
+    """One backup: when it is due, and what becomes of it by the server's own clock. `started_at`: None: never."""
+
+    name: str
+    expected_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    status: BackupStatus = BackupStatus.SUCCESS
+
+    @property
+    def policy_id(self) -> str:
+        return f"policy-{self.name}"
+
+    @property
+    def missed(self) -> bool:
+        """By the FAQ: it was not initiated within an hour of its scheduled start."""
+        return self.started_at is None or self.started_at > self.expected_at + TOLERANCE
+
+    @property
+    def schedule(self) -> Message:
+        """Since an hour before the world begins, a backup each day."""
+        return ServerPolicyChanged(
+            server_policy_id=self.policy_id,
+            account_policy_id="nightly",
+            name="Nightly",
+            clc_account_alias=ACCOUNT,
+            server_id=self.name,
+            storage_region="US WEST",
+            account_policy_status="ACTIVE",
+            server_policy_status="ACTIVE",
+            changed_date=Moment.of(BEGIN - HOUR),
+            backup_schedule=f"0 {self.expected_at.minute} {self.expected_at.hour} * * ?",
+        )
+
+    def says(self) -> Iterator[tuple[datetime, Message]]:
+        """What the backup service sends of it, and when."""
+        if self.started_at:
+            yield self.started_at, BackupStarted(backup_started_date=Moment.of(self.started_at), **self._fields)
+            if self.finished_at:
+                yield self.finished_at, self.finished(self.started_at, self.finished_at, self.status)
+
+    def finished(self, started_at: datetime, finished_at: datetime, status: BackupStatus) -> BackupFinished:
+        """The end of a backup of it."""
+        return BackupFinished(
+            backup_started_date=Moment.of(started_at),
+            backup_finished_date=Moment.of(finished_at),
+            restore_point_id=f"rp-{self.name}-{finished_at:%H%M}",
+            restore_point_creation_status=status,
+            **self._fields,
+        )
+
+    @property
+    def _fields(self) -> dict[str, str]:
+        return {
+            "account_alias": ACCOUNT,
+            "server_id": self.name,
+            "server_policy_id": self.policy_id,
+            "account_policy_id": "nightly",
+            "account_policy_name": "Nightly",
+            "storage_region": "US WEST",
+        }
+
+
+def servers(chance: random.Random, number: int) -> Sequence[Server]:
+    """So many, of every kind: in time, at the last moment, too late by a moment, never; and with every end."""
+    return [_server(chance, f"server-{place}") for place in range(number)]
+
+
+def _server(chance: random.Random, name: str) -> Server:
+    expected_at = BEGIN + chance.randint(2, 10) * MINUTE
+    late = chance.choice(
+        [
+            timedelta(seconds=chance.randint(-240, 300)),
+            timedelta(seconds=chance.randint(300, 3500)),
+            TOLERANCE - timedelta(milliseconds=chance.choice([0, 1, 60_000])),
+            TOLERANCE + timedelta(milliseconds=chance.choice([1, 60_000, 600_000])),
+            None,
+        ]
+    )
+    if late is None:
+        return Server(name, expected_at)
+    started_at = expected_at + late
+    ended_at = started_at + timedelta(seconds=chance.randint(30, 3600))
+    return Server(name, expected_at, started_at, ended_at, chance.choice(list(BackupStatus)))

@@ -1,0 +1,131 @@
+"""The functions of a world, made as their `of` makes them, but for clock, clients and threads."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from backup_webhooks.backup_events_queue import BackupEventsQueue
+from backup_webhooks.deliverer import Deliverer
+from backup_webhooks.gathering import Gatherer
+from backup_webhooks.health_recorder import HealthRecorder
+from backup_webhooks.missed_backups import MissedBackups
+from backup_webhooks.notifier import Notifier
+from backup_webhooks.recorder import Recorder
+from backup_webhooks.redeliverer import Redeliverer
+from backup_webhooks.redelivery_queue import RedeliveryQueue
+from backup_webhooks.reminding import Reminders
+from backup_webhooks.reports.notices_queue import EmailNoticesQueue
+from backup_webhooks.retries import RetrySchedule
+from backup_webhooks.sender import Attempt, Sender
+from backup_webhooks.stores.backup_logs import BackupLogsStore
+from backup_webhooks.stores.backups import BackupsStore
+from backup_webhooks.stores.deliveries import DeliveriesStore
+from backup_webhooks.stores.gatherings import GatheringsStore
+from backup_webhooks.stores.heartbeats import HeartbeatsStore
+from backup_webhooks.stores.reminders import RemindersStore
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.stores.streaks import StreaksStore
+from backup_webhooks.stores.webhooks import WebhooksStore
+from backup_webhooks.webhooks_cache import WebhooksCache
+from backup_webhooks.wishes import Wishes
+
+from tests.faults.aws import Aws
+from tests.faults.boundary import Boundary, Fault
+from tests.faults.history import History
+from tests.support.in_this_thread import InThisThread, SoonerOrLater
+
+# As in the template.
+NOTIFIER_TIMEOUT, TICK_TIMEOUT, GRACE = timedelta(seconds=30), timedelta(seconds=55), timedelta(seconds=420)
+RETENTION = timedelta(days=30)
+# Three steps of the schedule that is deployed.
+DELAYS = (timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30))
+
+
+class WatchedSender(Sender):
+    """A POST is a request across the boundary too: a function may be killed before it and after it."""
+
+    def __init__(self, boundary: Boundary, history: History) -> None:
+        super().__init__(allow_private_targets=True)
+        self._boundary, self._history = boundary, history
+
+    def post(self, url: str, body: bytes, headers: Any) -> Attempt:
+        fault = self._boundary.cross("endpoint", "POST", f"POST {len(self._history.happenings)}")
+        self._history.on_post(headers["webhook-id"])
+        attempt = super().post(url, body, headers)
+        if fault is Fault.KILLED_AFTER:
+            self._boundary.kill()
+        return attempt
+
+
+@dataclass(frozen=True)
+class Functions:
+    """One execution environment of each."""
+
+    notifier: Notifier
+    redeliverer: Redeliverer
+    missed_backups: MissedBackups
+
+    @classmethod
+    def of(
+        cls, aws: Aws, boundary: Boundary, history: History, clock: Callable[[], datetime], chance: random.Random
+    ) -> Functions:
+        """New ones, which remember nothing."""
+        webhooks = WebhooksStore(aws.dynamodb, "WebhooksTable")
+        deliveries = DeliveriesStore(aws.dynamodb, "DeliveriesTable", RETENTION)
+        policies = ServerPoliciesStore(aws.dynamodb, "ServerPoliciesTable")
+        heartbeats = HeartbeatsStore(aws.dynamodb, "ServerPoliciesTable")
+        retries = RedeliveryQueue(aws.sqs, "RetryQueue")
+        gatherer = Gatherer(GatheringsStore(deliveries), retries, clock)
+        wishes = Wishes(deliveries, gatherer, clock)
+        reminders = Reminders(RemindersStore(aws.dynamodb, deliveries.table), retries, wishes, clock)
+
+        def deliverer(cache: WebhooksCache) -> Deliverer:
+            return Deliverer(
+                deliveries=deliveries,
+                sender=WatchedSender(boundary, history),
+                health=HealthRecorder(webhooks, cache),
+                schedule=RetrySchedule(DELAYS, chance),
+                clock=clock,
+            )
+
+        caches = [WebhooksCache(webhooks.of_account, lambda: clock().timestamp()) for _ in range(2)]
+        return cls(
+            notifier=Notifier(
+                webhooks=caches[0],
+                deliverer=deliverer(caches[0]),
+                retry_queue=retries,
+                gatherer=gatherer,
+                wishes=wishes,
+                reminders=reminders,
+                recorder=Recorder(policies, BackupEventsQueue(aws.sqs, "BackupEventsQueue")),
+                backups=BackupsStore(aws.dynamodb, "BackupsTable"),
+                backup_logs=BackupLogsStore(aws.dynamodb, "BackupsTable"),
+                heartbeats=heartbeats,
+                email_notices=EmailNoticesQueue(aws.sqs, None),
+                clock=clock,
+                _threads=SoonerOrLater(chance),
+            ),
+            redeliverer=Redeliverer(
+                webhooks=caches[1],
+                deliverer=deliverer(caches[1]),
+                queue=retries,
+                dead_letters=RedeliveryQueue(aws.sqs, "RetryDeadLetterQueue"),
+                gatherer=gatherer,
+                reminders=reminders,
+                goes_on=StreaksStore(aws.dynamodb, "ServerPoliciesTable").goes_on,
+                clock=clock,
+            ),
+            missed_backups=MissedBackups(
+                policies=policies,
+                heartbeats=heartbeats,
+                sqs=aws.sqs,
+                queue_url="BackupEventsQueue",
+                grace=GRACE,
+                clock=clock,
+                _threads=InThisThread(),
+            ),
+        )

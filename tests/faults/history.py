@@ -1,0 +1,69 @@
+"""What has happened in a world as seen from outside: claims, posts and records, in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.support.fault_proxy import Call
+
+_DONE = 200
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """The right to one POST, as DynamoDB has given it: `token`."""
+
+    token: str
+    webhook_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A POST that was made under a claim."""
+
+    claim: Claimed
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The outcome of the claim's POST stands in the log."""
+
+    token: str
+
+
+type Happening = Claimed | Posted | Recorded
+
+
+@dataclass
+class History:
+    """Hears of what DynamoDB does, and of posts."""
+
+    happenings: list[Happening] = field(default_factory=list)
+    _standing: dict[str, Claimed] = field(default_factory=dict)
+
+    def on_effect(self, call: Call, status: int) -> None:
+        """DynamoDB has done the call, and answered with that status."""
+        if call.operation != "UpdateItem" or status != _DONE:
+            return
+        values = call.parameters.get("ExpressionAttributeValues", {})
+        if call.parameters.get("ConditionExpression") == "claimToken = :token":
+            self.happenings.append(Recorded(values[":token"]["S"]))
+        elif "claimToken = :token" in call.parameters["UpdateExpression"]:
+            claimed = Claimed(values[":token"]["S"], values[":webhookId"]["S"], int(values[":attempt"]["N"]))
+            self._standing[claimed.webhook_id] = claimed
+            self.happenings.append(claimed)
+
+    def on_post(self, webhook_id: str) -> None:
+        """A function posts, under the newest claim that there is."""
+        self.happenings.append(Posted(self._standing[webhook_id]))
+
+    @property
+    def posted(self) -> list[Claimed]:
+        """The claims under which there were posts, one for each post."""
+        return [happening.claim for happening in self.happenings if isinstance(happening, Posted)]
+
+    @property
+    def recorded(self) -> set[str]:
+        """The tokens of the claims whose outcomes stand in the log."""
+        return {happening.token for happening in self.happenings if isinstance(happening, Recorded)}

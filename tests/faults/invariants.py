@@ -1,0 +1,149 @@
+"""What holds in every world once it is settled, whatever has failed in it. Each raises `AssertionError`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from backup_webhooks.delivery import Delivery
+from backup_webhooks.messages import (
+    BackupFinished,
+    BackupMissed,
+    BackupRecovered,
+    BackupStarted,
+    Heartbeat,
+    Notice,
+    ServerPolicyChanged,
+    parse_message,
+)
+from backup_webhooks.targets import Target
+
+from tests.faults.customers import Server
+from tests.faults.history import Claimed, Posted, Recorded
+from tests.faults.world import EVENTS, EXHAUSTED, RETRIES, World
+
+_OK = 200
+
+
+def assert_all(world: World, servers: Sequence[Server]) -> None:
+    """All of them."""
+    no_message_is_lost(world)
+    every_notice_was_attempted_at_each_of_its_targets(world)
+    no_claim_was_posted_twice(world)
+    nothing_that_was_recorded_was_posted_again(world)
+    the_log_agrees_with_what_was_received(world)
+    no_miss_is_false(world, servers)
+    no_miss_is_lost(world, servers)
+
+
+def no_message_is_lost(world: World) -> None:
+    """Each was handled: none stands on a queue any more, and none in the dead letters, which were put back."""
+    for name in (EVENTS, RETRIES, EXHAUSTED):
+        queue = world.queues[name]
+        assert queue.bodies == [], f"{name} is not empty"
+        assert queue.dead_letters == [], f"dead letters of {name}"
+
+
+def every_notice_was_attempted_at_each_of_its_targets(world: World) -> None:
+    """Once at least; unless its target did not want it, in the way that it was set."""
+    log = {entry["webhookId"]: entry for entry in world.log()}
+    posted = {claim.webhook_id for claim in world.history.posted}
+    for notice, target in _told(world):
+        webhook_id = Delivery.of(notice, target).webhook_id
+        entry = log.get(webhook_id)
+        assert entry, f"{notice} was never judged for {target.event}"
+        match entry["state"]:
+            case "gathered":
+                assert target.noise.gather
+                assert _is_in_a_gathered_post(world, notice, target), f"{notice} was gathered and never posted"
+            case "heldBack":
+                assert target.noise.changes_only
+            case _:
+                assert webhook_id in posted, f"{notice} was never posted to {target.event}"
+
+
+def no_claim_was_posted_twice(world: World) -> None:
+    """The right to one attempt is used once at most, even by a function that is killed in the midst of it."""
+    twice = {claim: times for claim, times in Counter(world.history.posted).items() if times > 1}
+    assert twice == {}
+
+
+def nothing_that_was_recorded_was_posted_again(world: World) -> None:
+    """An attempt whose outcome was written down is not made again: what may be repeated is only what was in flight when
+    its function was killed or could not write.
+    """
+    settled: set[tuple[str, int]] = set()
+    attempts: dict[str, Claimed] = {}
+    for happening in world.history.happenings:
+        match happening:
+            case Claimed():
+                attempts[happening.token] = happening
+            case Posted(claim):
+                assert (claim.webhook_id, claim.attempt) not in settled, f"{claim} was made and recorded before"
+            case Recorded(token):
+                settled.add((attempts[token].webhook_id, attempts[token].attempt))
+
+
+def the_log_agrees_with_what_was_received(world: World) -> None:
+    """What it calls delivered was taken; what was received it does not call never attempted."""
+    taken = {post.webhook_id for post in world.received if post.status == _OK}
+    log = {entry["webhookId"]: entry for entry in world.log()}
+    for entry in log.values():
+        assert entry["state"] != "delivered" or entry["webhookId"] in taken, f"not delivered: {entry}"
+        assert entry["state"] != "claimed" or entry["claimToken"] not in world.history.recorded
+        assert entry["state"] in ("delivered", "failed", "claimed", "gathered", "heldBack"), f"not settled: {entry}"
+    for post in world.received:
+        entry = log[post.webhook_id]
+        assert int(entry["attempts"]) > 0
+        assert entry["state"] in ("delivered", "failed", "claimed"), f"received, and yet: {entry}"
+
+
+def no_miss_is_false(world: World, servers: Sequence[Server]) -> None:
+    """What began within an hour of its time, by its own clock, is never told as missed."""
+    missed = {(server.policy_id, server.expected_at) for server in servers if server.missed}
+    told = {(miss.server_policy_id, miss.expected_date) for miss in misses(world)}
+    assert told <= missed, f"false: {told - missed}"
+
+
+def no_miss_is_lost(world: World, servers: Sequence[Server]) -> None:
+    """What did not is told, as one delivery."""
+    told = {(miss.server_policy_id, miss.expected_date) for miss in misses(world)}
+    missed = {(server.policy_id, server.expected_at) for server in servers if server.missed}
+    assert missed <= told, f"lost: {missed - told}"
+    posts = Counter(
+        (post.body["serverPolicyId"], post.body["expectedDate"])
+        for post in {post.webhook_id: post for post in world.received if "/Backup.Missing/" in post.path}.values()
+    )
+    assert set(posts.values()) <= {1}, f"told as several: {posts}"
+    assert len(posts) == len(missed)
+
+
+def _notices(world: World) -> Iterator[Notice]:
+    """All that there was to tell, each once."""
+    for body in dict.fromkeys(world.sqs.accepted[EVENTS]):
+        match parse_message(body):
+            case BackupFinished() | BackupMissed() | BackupRecovered() as notice:
+                if notice.webhook_event:
+                    yield notice
+            case BackupStarted() | ServerPolicyChanged() | Heartbeat():
+                pass
+
+
+def misses(world: World) -> Iterator[BackupMissed]:
+    """What is told as missed, each once."""
+    return (notice for notice in _notices(world) if isinstance(notice, BackupMissed))
+
+
+def _told(world: World) -> Iterator[tuple[Notice, Target]]:
+    for notice in _notices(world):
+        yield from ((notice, target) for target in world.targets if target.event == notice.webhook_event)
+
+
+def _is_in_a_gathered_post(world: World, notice: Notice, target: Target) -> bool:
+    assert isinstance(notice, BackupFinished)
+    return any(
+        backup.get("restorePointId") == notice.restore_point_id
+        for post in world.received
+        if target.url.endswith(post.path)
+        for backup in post.body.get("backups", [post.body])
+    )

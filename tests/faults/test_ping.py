@@ -1,0 +1,96 @@
+"""A script pings, and AWS fails or the function is killed at each call: what is acknowledged is told, and told once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from backup_webhooks.messages import WebhookEvent, parse_message
+from backup_webhooks.ping_keys import BackupPlan, PingKeys
+from backup_webhooks.ping_requests import Pings
+from backup_webhooks.stores.ping_keys import PingKeysStore
+from backup_webhooks.stores.pings import PingsStore
+from backup_webhooks.targets import Target
+
+from local.http_api import request_event
+from local.receiver import Receiver
+from tests.faults.aws import Aws
+from tests.faults.boundary import KILLS, Crossing, Fault
+from tests.faults.ways import ALL, Chosen, Way
+from tests.faults.world import ACCOUNT, EVENTS, World, events_queue
+from tests.support.memory import Killed
+from tests.support.pings import ROUTE
+
+OK = 200
+PING_TIMEOUT = timedelta(seconds=15)
+# `curl --retry` has as much patience.
+TRIES = 5
+
+
+class Script:
+    """Calls its ping URL until it is answered OK, as `curl --retry` does."""
+
+    def __init__(self, world: World) -> None:
+        self._world, aws = world, world.aws
+        keys = PingKeys(PingKeysStore(aws.dynamodb, "PingKeysTable"), events_queue(aws))
+        plan = BackupPlan("0 0 1 * * ?", None, "UTC")
+        _, self._key = keys.make(ACCOUNT, "fileserver", "Nightly restic", "scripts", plan, world.now)
+        self._pings = Pings(PingsStore(aws.dynamodb, "PingKeysTable"), events_queue(aws))
+
+    def fail(self) -> list[int]:
+        """Tell of a failure; the statuses of the answers, the gateway's 500 where the function was killed."""
+        statuses: list[int] = []
+        while len(statuses) < TRIES and OK not in statuses:
+            statuses.append(self._call(f"/p/{self._key}/fail?rid=tonight"))
+            self._world.now += timedelta(seconds=1)
+        return statuses
+
+    def _call(self, path: str) -> int:
+        event = request_event(ROUTE, "POST", path, {"host": "ping.example"}, b"", None, self._world.now)
+        self._world.boundary.enter("ping", self._world.now + PING_TIMEOUT)
+        try:
+            answer: dict[str, Any] = self._pings.answer(event)
+            return int(answer["statusCode"])
+        except Killed:
+            return 500
+        finally:
+            self._world.boundary.leave()
+
+
+def told(aws: Aws, endpoint: Receiver, choose: Callable[[Crossing], Fault | None]) -> tuple[list[int], World]:
+    """What the script is answered, in a world in which all that is on the queue is told then."""
+    world = World(aws, endpoint, random.Random(1))
+    world.set_target(Target(ACCOUNT, WebhookEvent.FAILURE, f"{endpoint.url}/failure", format="detailed"))
+    script = Script(world)
+    world.boundary.choose = choose
+    statuses = script.fail()
+    world.boundary.choose = lambda crossing: None
+    world.run(until=world.now + timedelta(hours=1))
+    return statuses, world
+
+
+def test_a_ping_makes_two_calls(aws: Aws, endpoint: Receiver) -> None:
+    calls: list[Crossing] = []
+    statuses, _ = told(aws, endpoint, calls.append)
+
+    assert statuses == [OK]
+    assert [call.operation for call in calls] == ["UpdateItem", "SendMessage"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("way", ALL, ids=str)
+def test_what_is_acknowledged_is_told_once(aws: Aws, endpoint: Receiver, number: int, way: Way) -> None:
+    chosen = Chosen(number, way)
+
+    statuses, world = told(aws, endpoint, chosen)
+
+    assert chosen.times
+    assert statuses[-1] == OK
+    # botocore has tried again what passes; what lasts, and a kill, the script has to.
+    assert len(statuses) == (2 if way.lasting or way.fault in KILLS else 1)
+    messages = {parse_message(body) for body in world.sqs.accepted[EVENTS]}
+    assert len(messages) == 2, "the key's server policy, and one failure, however often it was sent"
+    assert len(world.received) == 1
