@@ -14,16 +14,20 @@ Architecture ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench build artefact browser screenshots deploy clean
+.PHONY: help run test sam-local check format bench build artefact browser screenshots deploy clean
 
 help: ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SPEED=3600: a fast clock)
 	@$(PYTHON) -m local run $(if $(ONCE),--once) $(if $(LISTEN),--listen $(LISTEN)) $(if $(SPEED),--speed $(SPEED))
 
 test: $(VENV) artefact browser ## All tests
 	@$(PYTHON) -m pytest $(TESTS)
+
+sam-local: $(VENV) artefact ## Each file of events/ and the page through `sam local`; needs Docker
+	@docker info >/dev/null || (echo "A Docker engine is needed, and there is none here"; exit 1)
+	@$(PYTHON) -m pytest tests/sam_local
 
 check: $(VENV) $(SAM) ## Lint, types, template, and the layer's pins against uv.lock
 	@.venv/bin/ruff format --check --quiet . || (echo "make format mends this"; exit 1)
