@@ -17,16 +17,20 @@ export SAM_CLI_TELEMETRY := 0
 CHECKS := check-template check-policies check-sam check-secrets check-types check-advisories check-form check-pins
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults check $(CHECKS) audit format bench build artefact browser screenshots deploy clean
+.PHONY: help run test faults sam-local check $(CHECKS) audit format bench build artefact browser screenshots deploy clean
 
 help: ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SPEED=3600: a fast clock)
 	@$(PYTHON) -m local run $(if $(ONCE),--once) $(if $(LISTEN),--listen $(LISTEN)) $(if $(SPEED),--speed $(SPEED))
 
 test: $(VENV) artefact browser ## All tests
 	@$(PYTHON) -m pytest $(TESTS)
+
+sam-local: $(VENV) artefact ## Each file of events/ and the page through `sam local`; needs Docker
+	@docker info >/dev/null || (echo "A Docker engine is needed, and there is none here"; exit 1)
+	@$(PYTHON) -m pytest tests/sam_local
 
 # Needs neither the artefact nor a browser.
 faults: $(VENV) ## The fault suite in full: each way at each call, and 1,000 worlds (SEEDS=1000), in half an hour or more

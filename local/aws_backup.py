@@ -35,9 +35,10 @@ class AwsBackup:
     page_size: int = 1000
     fault: Callable[[str], Answer | None] = lambda path: None
     host: str = "127.0.0.1"
+    port: int = 0
 
     def __post_init__(self) -> None:
-        self._server = QuietServer((self.host, 0), _handler(self))
+        self._server = QuietServer((self.host, self.port), _handler(self))
         self.url = f"http://{self.host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:

@@ -38,7 +38,7 @@ from local.template import Template, translate
 from local.webhooks import configurations_store
 from local.worker import Worker
 
-PAGE_PORT, RECEIVER_PORT, SIGN_IN_PORT = 8000, 8001, 8003
+PAGE_PORT, RECEIVER_PORT, SIGN_IN_PORT, MAIL_PORT, AWS_BACKUP_PORT = 8000, 8001, 8003, 8004, 8005
 MAIL = STACK_FILE.parent / "mail"
 FLAKY_PATH, FLAKY_FAILURES = "/fails-twice", 2
 _WORKERS_A_QUEUE = 2
@@ -111,15 +111,15 @@ def run(once: bool, host: str, speed: float) -> int:
     template = translate()
     watch = Watch()
     # A run that ends by itself must not stand in the way of one that stays.
-    page_port, receiver_port, aws_port, sign_in_port = (
-        (0, 0, 0, 0) if once else (PAGE_PORT, RECEIVER_PORT, AWS_PORT, SIGN_IN_PORT)
+    page_port, receiver_port, aws_port, sign_in_port, mail_port, backup_port = (
+        [0] * 6 if once else [PAGE_PORT, RECEIVER_PORT, AWS_PORT, SIGN_IN_PORT, MAIL_PORT, AWS_BACKUP_PORT]
     )
-    for port in (page_port, receiver_port, sign_in_port):
+    for port in (page_port, receiver_port, sign_in_port, mail_port, backup_port):
         require_free(host, port)
     with (
         SignIn(host, sign_in_port) as sign_in,
-        Mailbox(host=host, folder=MAIL, on_mail=print_mail) as mailbox,
-        AwsBackup(host=host) as backup,
+        Mailbox(host=host, port=mail_port, folder=MAIL, on_mail=print_mail) as mailbox,
+        AwsBackup(host=host, port=backup_port) as backup,
         embedded(template, host, aws_port, sign_in.url, mailbox.url, backup=backup.url) as stack,
         Receiver(watch.on_post, host, receiver_port) as receiver,
         functions_running(template, stack, clock),

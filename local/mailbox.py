@@ -60,11 +60,12 @@ class Mailbox:
     folder: Path | None = None
     on_mail: Callable[[Mail], None] = lambda mail: None
     host: str = "127.0.0.1"
+    port: int = 0
     mails: list[Mail] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._receiver = Receiver(self._answer, self.host)
+        self._receiver = Receiver(self._answer, self.host, self.port)
         self.url = self._receiver.url
 
     def __enter__(self) -> Self:

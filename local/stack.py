@@ -155,8 +155,6 @@ def deploy(stack: Stack, template: Template, issuer: str, page_url: str) -> dict
         Capabilities=["CAPABILITY_IAM"],
     )
     cloudformation.get_waiter("stack_create_complete").wait(StackName="local")
-    # For functions that are not led to a SES of the stack's own: `sam local invoke`.
-    stack.client("sesv2").create_email_identity(EmailIdentity=PARAMETERS["EmailSender"])
     if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
         _create_tables(stack, template)
     (deployed,) = cloudformation.describe_stacks(StackName="local")["Stacks"]

@@ -36,6 +36,13 @@ def test_each_route_of_the_api_wants_a_token_of_the_issuer_for_the_audience(reso
     }
 
 
+def test_the_api_stands_where_sam_local_looks_for_routes(template: dict[str, Any]) -> None:
+    """Once it has met a function, `sam local start-api` looks for routes in SAM's own resources alone."""
+    kinds = [one["Type"] for one in template["Resources"].values()]
+
+    assert kinds.index("AWS::ApiGatewayV2::Api") < kinds.index("AWS::Serverless::Function")
+
+
 def test_the_api_is_throttled_logged_and_closed_to_other_origins(resources: dict[str, Any]) -> None:
     stage = resources["WebhooksApiStage"]
 

@@ -1,0 +1,152 @@
+"""What a function in a container can reach of this machine, put there and looked at by a test."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from backup_webhooks.backup_events_queue import BackupEventsQueue
+from backup_webhooks.backups import Backup
+from backup_webhooks.heartbeat import Seen, Watermark
+from backup_webhooks.messages import WebhookEvent, parse_message
+from backup_webhooks.ping_keys import BackupPlan, PingKeys
+from backup_webhooks.reports.recipients import Recipient, ReportSettings
+from backup_webhooks.stores.backups import BackupsStore
+from backup_webhooks.stores.heartbeats import HeartbeatsStore
+from backup_webhooks.stores.ping_keys import PingKeysStore
+from backup_webhooks.stores.report_settings import ReportSettingsStore
+from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.stores.sources import Reconciliation, SourcesStore
+from backup_webhooks.targets import Target
+
+from local.aws_backup import AwsBackup
+from local.aws_events import map_account
+from local.mailbox import Mailbox
+from local.messages import EVENTS, read
+from local.receiver import Receiver
+from local.stack import Stack
+from local.webhooks import configurations_store
+from tests.support.aws_backup import VOLUME, api_job, job_event, plan_answer
+from tests.support.messages import finished
+from tests.support.pings import taken_off
+from tests.support.policies import LONG_AGO, at, changed, record
+
+RECIPIENT = "ops@example.com"
+UBUNTU = "d4c3b2a1-1f2e-4d3c-8b4a-5f6e7d8c9b03"
+
+
+@dataclass(frozen=True)
+class World:
+    """An account TEST, and what is around it."""
+
+    stack: Stack
+    receiver: Receiver
+    mailbox: Mailbox
+    backup: AwsBackup
+
+    @property
+    def policies(self) -> ServerPoliciesStore:
+        return ServerPoliciesStore(self.stack.client("dynamodb"), self.stack.outputs["ServerPoliciesTableName"])
+
+    @property
+    def heartbeats(self) -> HeartbeatsStore:
+        return HeartbeatsStore(self.stack.client("dynamodb"), self.stack.outputs["ServerPoliciesTableName"])
+
+    @property
+    def backups(self) -> BackupsStore:
+        return BackupsStore(self.stack.client("dynamodb"), self.stack.outputs["BackupsTableName"])
+
+    def ping_key(self) -> str:
+        """A new one, of a server that backs up each night at 1:00; the word that is sent of it is off the queue."""
+        client, table = self.stack.client("dynamodb"), self.stack.outputs["PingKeysTableName"]
+        queue = BackupEventsQueue(self.stack.client("sqs"), self.stack.outputs["BackupEventsQueueUrl"])
+        plan = BackupPlan("0 0 1 * * ?", None, "UTC")
+        keys = PingKeys(PingKeysStore(client, table), queue)
+        _, key = keys.make("TEST", "fileserver", "Nightly restic", "own storage", plan, datetime.now(UTC))
+        self.taken_off("BackupEventsQueue")
+        return key
+
+    def texts(self) -> dict[str, str]:
+        """What was posted, by path."""
+        return {post.path: json.loads(post.body)["text"] for post in self.receiver.posts}
+
+    def taken_off(self, queue: str) -> list[dict[str, Any]]:
+        """All that is on the queue, by its name in the template; and then no more."""
+        return taken_off(self.stack, self.stack.client("sqs").get_queue_url(QueueName=queue)["QueueUrl"])
+
+
+def nothing(world: World) -> None:
+    """An empty world is enough."""
+
+
+def targets(world: World) -> None:
+    """One for each event, at the receiver."""
+    store = configurations_store(world.stack)
+    for event in WebhookEvent:
+        store.save(Target("TEST", event, f"{world.receiver.url}/{event}"))
+
+
+def a_schedule(world: World) -> None:
+    """Of the server whose backup the samples tell of: daily at 17:00, since the evening of 20 December."""
+    record(world.policies, changed("12-20 18:00", server_policy_id=UBUNTU))
+
+
+def a_start_is_due(world: World) -> None:
+    """One is, by a daily schedule, and up to after that nothing is unread."""
+    vouches = Seen(at("12-20 18:05"), at("12-20 18:06"))
+    world.heartbeats.save_tick(Watermark(seen=(vouches,), ran_at=vouches.seen_at, resumed_at=LONG_AGO))
+    record(world.policies, changed("12-20 09:00"))
+
+
+def a_recipient(world: World) -> None:
+    """Of daily reports at 7:00 in Lisbon, and of word of failures."""
+    client, table = world.stack.client("dynamodb"), world.stack.outputs["WebhooksTableName"]
+    settings = ReportSettingsStore(client, table, lambda: datetime(2026, 11, 25, tzinfo=UTC))
+    settings.save("TEST", ReportSettings([Recipient(RECIPIENT, on_failure=True)], timezone="Europe/Lisbon"))
+    world.heartbeats.record_read(datetime(2026, 11, 25, 7, 4, tzinfo=UTC))
+
+
+def a_recipient_and_the_failure(world: World) -> None:
+    """The one that events/email-notice.json tells of."""
+    a_recipient(world)
+    (notice,) = read(str(EVENTS / "email-notice.json"))
+    _keep(world, notice, datetime.now(UTC))
+
+
+def a_recipient_and_a_failure_to_report(world: World) -> None:
+    """It came in the night before the report."""
+    a_recipient(world)
+    night = {"backupStartedDate": "2026-11-25T01:00:00Z", "backupFinishedDate": "2026-11-25T01:39:38Z"}
+    _keep(world, finished("TEST", **night), datetime(2026, 11, 25, 1, 40, tzinfo=UTC))
+
+
+def _keep(world: World, body: str, recorded_at: datetime) -> None:
+    message: Any = parse_message(body)
+    world.backups.keep(Backup.of(message, recorded_at))
+
+
+def an_aws_account(world: World) -> None:
+    """The events' AWS account is TEST's."""
+    map_account(world.stack, "TEST")
+
+
+def a_plan(world: World) -> None:
+    """Of AWS Backup, daily at 05:00, for one volume."""
+    an_aws_account(world)
+    plan = plan_answer()
+    world.backup.plans[plan["BackupPlanId"]] = plan
+    world.backup.selections[plan["BackupPlanId"]] = [
+        {"SelectionName": "servers", "IamRoleArn": "arn:aws:iam::1:role/r", "Resources": [VOLUME]}
+    ]
+
+
+def a_job_without_an_event(world: World) -> None:
+    """It completed between the last reconciliation and the one of events/aws-backup-reconcile.json."""
+    an_aws_account(world)
+    last = datetime(2026, 11, 25, 5, tzinfo=UTC)
+    sources = SourcesStore(world.stack.client("dynamodb"), world.stack.outputs["SourcesTableName"])
+    sources.save_reconciliation(Reconciliation(last, last))
+    dates = {"creationDate": "2026-11-25T05:00:12.207Z", "completionDate": "2026-11-25T05:21:05.921Z"}
+    world.backup.jobs = [api_job(job_event("COMPLETED", **dates))]
