@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -60,12 +61,9 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """A boto3 client of this stack's AWS; `AWS_ENDPOINT_URL_<SERVICE>` leads a service elsewhere."""
-        return boto3.client(
+        return _session().client(
             service,  # type: ignore[call-overload]
             endpoint_url=os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}", self.endpoint),
-            region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
             config=Config(max_pool_connections=50),
         )
 
@@ -89,6 +87,16 @@ class Stack:
         own = {"AWS_ENDPOINT_URL_SESV2": self.ses, "AWS_ENDPOINT_URL_BACKUP": self.backup}
         known = {name: url for name, url in own.items() if url}
         return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint} | known | elsewhere
+
+
+@cache
+def _session() -> boto3.Session:
+    """Of the stack's own clients. boto3's default session is left to the functions that run in this process."""
+    return boto3.Session(
+        region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import re
@@ -58,9 +59,12 @@ class HttpRoute:
 
 @dataclass(frozen=True)
 class Template:
-    """`cloudformation`: what to deploy. `sources`: each function's folder. Logical ids throughout."""
+    """`cloudformation`: what to deploy here; `whole`: what AWS would deploy. `sources`: each function's folder. Logical
+    ids throughout.
+    """
 
     cloudformation: dict[str, Any]
+    whole: dict[str, Any]
     sources: Mapping[str, Path]
     queue_sources: tuple[QueueSource, ...]
     schedules: tuple[RateSchedule, ...]
@@ -111,6 +115,7 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
         elif resource["Type"] == "AWS::Serverless::LayerVersion":
             properties["ContentUri"] = {"Bucket": "none", "Key": "none"}
     translated = cloudformation(template)
+    whole = copy.deepcopy(translated)
     resources = translated["Resources"]
     _call_functions_themselves(resources)
     queue_sources = tuple(map(_queue_source, _take_out(resources, "AWS::Lambda::EventSourceMapping")))
@@ -135,7 +140,7 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
                 del resource["Properties"]["DeletionProtectionEnabled"]
             case "AWS::SQS::Queue":
                 resource["Properties"]["QueueName"] = name
-    return Template(translated, sources, queue_sources, schedules, http_routes)
+    return Template(translated, whole, sources, queue_sources, schedules, http_routes)
 
 
 def _call_functions_themselves(resources: dict[str, Any]) -> None:

@@ -9,8 +9,10 @@ import importlib
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from backup_webhooks import clients
 from backup_webhooks.api.services import services
@@ -23,12 +25,31 @@ from backup_webhooks.targets import Target
 from local.aws_backup import AwsBackup
 from local.receiver import Receiver
 from local.stack import Stack
+from local.template import Template
+from tests.support.access import Access
 from tests.support.api import Client
 from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import Context, sqs_event
 from tests.support.pings import Script, taken_off
 from tests.support.queue import queued
 from tests.support.retry_world import RetryWorld
+from tests.support.roles import Roles
+
+# Whether all tests of this folder run.
+WHOLE_RUN = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Put that test at the end which looks back on the others, and note whether these are all there are."""
+    folder, found = Path(__file__).parent, set(items)
+    yield
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    config.stash[WHOLE_RUN] = (
+        found == set(items)
+        and {item.path for item in items} >= set(folder.glob("test_*.py"))
+        and not any("::" in argument for argument in config.args)
+    )
 
 
 @pytest.fixture
@@ -115,37 +136,61 @@ def account(stack: Stack) -> Account:
     return new_account(stack)
 
 
-def enter_environment(monkeypatch: pytest.MonkeyPatch, stack: Stack, function: str, **changes: str) -> None:
-    """A new execution environment of the function, in this process."""
-    environment = stack.functions()[function].environment | stack.aws_environment() | changes
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    # What a new one would not know.
-    for made_once in (clients.dynamodb, clients.sqs, clients.sesv2, clients.backup):
-        made_once.cache_clear()
+@pytest.fixture(scope="session")
+def access(template: Template) -> Access:
+    """Knows what the functions are allowed, and hears what they call."""
+    access = Access(Roles(template.whole))
+    # The session of the functions' clients, and of theirs alone: the stack's own have another.
+    boto3.setup_default_session()
+    boto3.DEFAULT_SESSION.events.register("before-parameter-build", access.check)  # type: ignore[union-attr]
+    return access
+
+
+type Handler = Callable[[dict[str, Any], Any], Any]
+
+
+@pytest.fixture
+def handler_of(stack: Stack, access: Access, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Handler]]:
+    """Makes a function's own handler in a new execution environment, with variables that are to differ.
+
+    It is allowed what the function's role allows; what it called beyond that fails the test.
+    """
+
+    def make(function: str, **changes: str) -> Handler:
+        name = f"{function.title().replace('_', '')}Function"
+        for variable, value in (stack.functions()[name].environment | stack.aws_environment() | changes).items():
+            monkeypatch.setenv(variable, value)
+        # Imported in the function's environment, as Lambda does: Powertools reads it then.
+        app = importlib.import_module(f"functions.{function}.app")
+        # What a new environment would not know.
+        for made_once in (clients.dynamodb, clients.sqs, clients.sesv2, clients.backup, services, *vars(app).values()):
+            if hasattr(made_once, "cache_clear"):
+                made_once.cache_clear()
+
+        def handler(event: dict[str, Any], context: Any) -> Any:
+            with access.running(name):
+                return app.lambda_handler(event, context)
+
+        return handler
+
+    yield make
+    assert access.take_denied() == []
 
 
 type Invoke = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def handler_at(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Invoke]:
-    """Makes a function's handler, in the function's own environment, with DynamoDB and SQS at the given endpoints."""
+def handler_at(stack: Stack, handler_of: Callable[..., Handler]) -> Callable[..., Invoke]:
+    """Makes a function's handler of batches, with DynamoDB and SQS at the given endpoints."""
 
     def at(function: str, *, dynamodb_url: str | None = None, sqs_url: str | None = None) -> Invoke:
-        enter_environment(
-            monkeypatch,
-            stack,
-            f"{function.title().replace('_', '')}Function",
+        handler = handler_of(
+            function,
             AWS_ENDPOINT_URL_DYNAMODB=dynamodb_url or stack.client("dynamodb").meta.endpoint_url,
             AWS_ENDPOINT_URL_SQS=sqs_url or stack.client("sqs").meta.endpoint_url,
         )
-        # Imported in the function's environment, as Lambda does: Powertools reads it then.
-        app = importlib.import_module(f"functions.{function}.app")
-        for made_once in vars(app).values():
-            if hasattr(made_once, "cache_clear"):
-                made_once.cache_clear()
-        return lambda *bodies, **context: dict(app.lambda_handler(sqs_event(*bodies), Context(**context)))
+        return lambda *bodies, **context: dict(handler(sqs_event(*bodies), Context(**context)))
 
     return at
 
@@ -172,7 +217,7 @@ def world(stack: Stack) -> RetryWorld:
 
 
 @pytest.fixture
-def client_of(stack: Stack, new_queue: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Client]:
+def client_of(handler_of: Callable[..., Handler], new_queue: Callable[[], str]) -> Callable[..., Client]:
     """Makes clients of the API: `claim` as in `Client`; `environment`: variables of the function that are to differ.
 
     What they put on the queue of events stands on one of the test's own.
@@ -180,10 +225,7 @@ def client_of(stack: Stack, new_queue: Callable[[], str], monkeypatch: pytest.Mo
     own = {"BACKUP_EVENTS_QUEUE_URL": new_queue()}
 
     def make(claim: str | None, **environment: str) -> Client:
-        enter_environment(monkeypatch, stack, "WebhooksApiFunction", **own | environment)
-        app = importlib.import_module("functions.webhooks_api.app")
-        services.cache_clear()
-        return Client(app.lambda_handler, claim)
+        return Client(handler_of("webhooks_api", **own | environment), claim)
 
     return make
 
@@ -211,7 +253,7 @@ def backup(stack: Stack, every_job: AwsBackup) -> Iterator[AwsBackup]:
 
 
 @pytest.fixture
-def source_at(stack: Stack, backup: AwsBackup, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Source]:
+def source_at(stack: Stack, backup: AwsBackup, handler_of: Callable[..., Handler]) -> Callable[..., Source]:
     """Makes the handler, in the function's own environment, with DynamoDB and SQS at the given endpoints."""
 
     # Of before any handler was made: what is entered for one is what the next client finds.
@@ -219,11 +261,8 @@ def source_at(stack: Stack, backup: AwsBackup, monkeypatch: pytest.MonkeyPatch) 
 
     def at(**urls: str) -> Source:
         endpoints = {f"AWS_ENDPOINT_URL_{service.upper()}": url for service, url in (usual | urls).items()}
-        enter_environment(monkeypatch, stack, "AwsBackupFunction", **endpoints)
-        app = importlib.import_module("functions.aws_backup.app")
-        app._jobs.cache_clear()
-        app._plans.cache_clear()
-        return lambda event, **context: dict(app.lambda_handler(event, Context(**context)))
+        handler = handler_of("aws_backup", **endpoints)
+        return lambda event, **context: dict(handler(event, Context(**context)))
 
     return at
 
@@ -234,14 +273,11 @@ def source(source_at: Callable[..., Source]) -> Source:
 
 
 @pytest.fixture
-def script_at(stack: Stack, new_queue: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Script]:
+def script_at(stack: Stack, new_queue: Callable[[], str], handler_of: Callable[..., Handler]) -> Callable[..., Script]:
     """Makes scripts, with variables of the function's environment that are to differ."""
     queue = new_queue()
 
     def make(**environment: str) -> Script:
-        enter_environment(monkeypatch, stack, "PingFunction", BACKUP_EVENTS_QUEUE_URL=queue, **environment)
-        app = importlib.import_module("functions.ping.app")
-        app._pings.cache_clear()
-        return Script(app.lambda_handler, stack, queue)
+        return Script(handler_of("ping", BACKUP_EVENTS_QUEUE_URL=queue, **environment), stack, queue)
 
     return make

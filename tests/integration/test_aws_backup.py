@@ -5,7 +5,6 @@ AWS Backup itself is the local stack's stand-in: of its API moto has the plans a
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -25,7 +24,7 @@ from local.aws_events import AWS_ACCOUNT, map_account
 from local.receiver import Receiver
 from local.stack import Stack, published
 from local.template import PROJECT
-from tests.integration.conftest import Account, Invoke, Source, enter_environment
+from tests.integration.conftest import Account, Handler, Invoke, Source
 from tests.support.aws_backup import VOLUME, api_job, example, job_event, plan_answer
 from tests.support.aws_calls import CALLS, AwsCalls
 from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
@@ -261,18 +260,16 @@ def test_an_expired_job_is_one_miss_though_the_one_hour_rule_has_spoken_before(
 
 
 @pytest.fixture
-def miss_tick(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+def miss_tick(stack: Stack, handler_of: Callable[..., Handler]) -> Callable[[datetime], None]:
     """A tick of missed_backups at a time up to which the queue is known to have been read."""
 
     def tick(now: datetime) -> None:
-        enter_environment(monkeypatch, stack, "MissedBackupsFunction")
-        app = importlib.import_module("functions.missed_backups.app")
-        app._missed_backups.cache_clear()
+        handler = handler_of("missed_backups")
         minute = timedelta(minutes=1)
         read = Seen(now - 10 * minute, now - 9 * minute)
         store = HeartbeatsStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
         store.save_tick(Watermark(seen=(read,), ran_at=now - minute, resumed_at=now - timedelta(days=9)))
-        app.lambda_handler({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"}, Context())
+        handler({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"}, Context())
 
     return tick
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from backup_webhooks.moments import iso_milliseconds
@@ -18,10 +16,11 @@ from backup_webhooks.stores.report_settings import ReportSettingsStore
 
 from local.mailbox import Mailbox
 from local.stack import Stack
-from tests.integration.conftest import Account, Invoke
-from tests.support.messages import Context, failed_ids
+from tests.integration.conftest import Account, Handler, Invoke
+from tests.support.messages import Context, failed_ids, sqs_event
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+Tick = Callable[[datetime], dict[str, int]]
 
 
 @pytest.fixture
@@ -36,18 +35,18 @@ def queue(new_queue: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-def daily_report(
-    handler_at: Callable[..., Invoke], mailbox: Mailbox, queue: str, monkeypatch: pytest.MonkeyPatch
-) -> Invoke:
-    handler = handler_at("daily_report")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", mailbox.url)
-    monkeypatch.setenv("REPORTS_QUEUE_URL", queue)
-    return handler
+def handler(handler_of: Callable[..., Handler], mailbox: Mailbox, queue: str) -> Handler:
+    return handler_of("daily_report", AWS_ENDPOINT_URL_SESV2=mailbox.url, REPORTS_QUEUE_URL=queue)
 
 
-def tick(at: datetime) -> Any:
-    app = importlib.import_module("functions.daily_report.app")
-    return app.lambda_handler({"time": iso_milliseconds(at)}, Context(function_name="DailyReportFunction"))
+@pytest.fixture
+def daily_report(handler: Handler) -> Invoke:
+    return lambda *bodies, **context: dict(handler(sqs_event(*bodies), Context(**context)))
+
+
+@pytest.fixture
+def tick(handler: Handler) -> Tick:
+    return lambda at: dict(handler({"time": iso_milliseconds(at)}, Context(function_name="DailyReportFunction")))
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def enqueued(stack: Stack, queue: str, account: Account) -> list[str]:
 
 
 def test_a_tick_puts_what_is_due_on_the_queue_and_its_message_sends_it(
-    account: Account, due: str, daily_report: Invoke, stack: Stack, queue: str, mailbox: Mailbox
+    account: Account, due: str, daily_report: Invoke, tick: Tick, stack: Stack, queue: str, mailbox: Mailbox
 ) -> None:
     now = datetime.now(UTC) + timedelta(hours=3)
 
@@ -88,7 +87,7 @@ def test_a_tick_puts_what_is_due_on_the_queue_and_its_message_sends_it(
 
 
 def test_a_tick_that_comes_twice_puts_an_account_on_the_queue_once(
-    account: Account, due: str, daily_report: Invoke, stack: Stack, queue: str
+    account: Account, due: str, tick: Tick, stack: Stack, queue: str
 ) -> None:
     now = datetime.now(UTC) + timedelta(hours=3)
 
@@ -103,7 +102,7 @@ def test_a_message_that_names_no_account_fails_alone(daily_report: Invoke) -> No
 
 
 @pytest.mark.parametrize("name", ["EMAIL_SENDER", "PAGE_URL", "BACKUPS_TABLE", "REPORTS_QUEUE_URL"])
-def test_a_missing_setting_is_named(daily_report: Invoke, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_missing_setting_is_named(tick: Tick, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(name)
 
     with pytest.raises(InvalidSetting, match=name):

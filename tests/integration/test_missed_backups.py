@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from local.receiver import Receiver
 from local.stack import Stack
 from local.template import Template
 from local.worker import FunctionError, Worker
-from tests.integration.conftest import Account, Invoke
+from tests.integration.conftest import Account, Handler, Invoke
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import Context
 from tests.support.policies import LONG_AGO, at, changed, every, finished, no_policies, record, started
@@ -50,15 +49,10 @@ def policies(stack: Stack) -> ServerPoliciesStore:
 
 
 @pytest.fixture
-def tick(stack: Stack, policies: ServerPoliciesStore, monkeypatch: pytest.MonkeyPatch) -> Tick:
+def tick(policies: ServerPoliciesStore, handler_of: Callable[..., Handler]) -> Tick:
     """The handler, in the function's own environment."""
-    for name, value in (stack.functions()["MissedBackupsFunction"].environment | stack.aws_environment()).items():
-        monkeypatch.setenv(name, value)
-    app = importlib.import_module("functions.missed_backups.app")
-    clients.dynamodb.cache_clear()
-    clients.sqs.cache_clear()
-    app._missed_backups.cache_clear()
-    return lambda time=TICK, **context: dict(app.lambda_handler({"time": time}, Context(**context)))
+    handler = handler_of("missed_backups")
+    return lambda time=TICK, **context: dict(handler({"time": time}, Context(**context)))
 
 
 def missed(stack: Stack) -> list[dict[str, Any]]:

@@ -10,26 +10,24 @@ from backup_webhooks import clients
 from botocore.exceptions import ConnectionClosedError
 
 from local.stack import Stack
-from tests.integration.conftest import enter_environment
+from tests.integration.conftest import Handler
 from tests.support.fault_proxy import Answer, Broken, Call, FaultProxy
 
 
 @pytest.fixture
-def get(stack: Stack, dynamodb_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+def get(stack: Stack, dynamodb_proxy: FaultProxy, handler_of: Callable[..., Handler]) -> Callable[[], Any]:
     """Reads an item that is there, with the functions' own client."""
     key, table = {"serverPolicyId": {"S": "torn"}}, stack.outputs["ServerPoliciesTableName"]
     stack.client("dynamodb").put_item(TableName=table, Item=key | {"name": {"S": "Nightly"}})
-    enter_environment(monkeypatch, stack, "NotifierFunction", AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
+    handler_of("notifier", AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
     return lambda: clients.dynamodb().get_item(TableName=table, Key=key)["Item"]["name"]["S"]
 
 
 @pytest.fixture
-def send(
-    stack: Stack, sqs_proxy: FaultProxy, new_queue: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[], Any]:
+def send(sqs_proxy: FaultProxy, new_queue: Callable[[], str], handler_of: Callable[..., Handler]) -> Callable[[], Any]:
     """Sends a message; which of its entries SQS has taken."""
     queue = new_queue()
-    enter_environment(monkeypatch, stack, "NotifierFunction", AWS_ENDPOINT_URL_SQS=sqs_proxy.url)
+    handler_of("notifier", AWS_ENDPOINT_URL_SQS=sqs_proxy.url)
     entries: Any = [{"Id": "0", "MessageBody": "torn"}]
     return lambda: clients.sqs().send_message_batch(QueueUrl=queue, Entries=entries)["Successful"][0]["Id"]
 
