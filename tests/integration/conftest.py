@@ -35,21 +35,29 @@ from tests.support.queue import queued
 from tests.support.retry_world import RetryWorld
 from tests.support.roles import Roles
 
-# Whether all tests of this folder run.
-WHOLE_RUN = pytest.StashKey[bool]()
+# Whether all tests of this folder run that run a handler.
+ALL_HANDLERS = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Put that test at the end which looks back on the others, and note whether these are all there are."""
-    folder, found = Path(__file__).parent, set(items)
+    """Mark the tests that run a function's handler here, put that at the end which looks back on them, and note whether
+    they are all there.
+    """
+    modules, handlers = {item.path for item in items}, [item for item in items if _runs_handler(item)]
+    for item in handlers:
+        item.add_marker("handler")
     yield
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
-    config.stash[WHOLE_RUN] = (
-        found == set(items)
-        and {item.path for item in items} >= set(folder.glob("test_*.py"))
+    config.stash[ALL_HANDLERS] = (
+        modules >= set(Path(__file__).parent.glob("test_*.py"))
         and not any("::" in argument for argument in config.args)
+        and set(items) >= set(handlers)
     )
+
+
+def _runs_handler(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "handler_of" in item.fixturenames
 
 
 @pytest.fixture
@@ -174,7 +182,8 @@ def handler_of(stack: Stack, access: Access, monkeypatch: pytest.MonkeyPatch) ->
         return handler
 
     yield make
-    assert access.take_denied() == []
+    denied = access.take_denied()
+    assert not denied, "\n".join(dict.fromkeys(denied))
 
 
 type Invoke = Callable[..., dict[str, Any]]

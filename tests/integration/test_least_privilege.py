@@ -2,6 +2,7 @@
 
 What a function calls is checked against its role at the moment of the call, in all tests that run its handler in this
 process (`handler_of`). What was used of each role is known at the end, so the last of these tests is the last of all.
+`make test TESTS="tests/integration -m 'handler or last'"` runs no more than it takes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from backup_webhooks import clients
 from botocore.exceptions import ClientError
 
 from local.template import Template
-from tests.integration.conftest import WHOLE_RUN, Handler
+from tests.integration.conftest import ALL_HANDLERS, Handler
 from tests.support.access import Access
 from tests.support.roles import Roles
 
@@ -104,13 +105,13 @@ def test_a_role_allows_what_aws_does_with_it(roles: Roles) -> None:
         if not any(right.covers(ask) for right in roles.rights(role))
     ]
 
-    assert lacking == []
+    assert not lacking, "\n".join(lacking)
 
 
 @pytest.mark.last
 def test_nothing_is_allowed_that_nothing_needs(roles: Roles, access: Access, pytestconfig: pytest.Config) -> None:
-    if not pytestconfig.stash[WHOLE_RUN]:
-        pytest.skip("what is needed is known only where all of tests/integration runs")
+    if not pytestconfig.stash[ALL_HANDLERS]:
+        pytest.skip("what is needed is known only where all tests of handlers run")
     used = defaultdict(set, {role: set(asks) for role, asks in access.used.items()})
     for role, ask in roles.used_by_aws():
         used[role].add(ask)
@@ -122,4 +123,4 @@ def test_nothing_is_allowed_that_nothing_needs(roles: Roles, access: Access, pyt
         if not any(map(right.covers, used[role]))
     ]
 
-    assert unused == []
+    assert not unused, "\n".join(unused)
