@@ -152,11 +152,12 @@ def test_an_inactive_policy_expects_nothing(account: Account, add: Callable[...,
 def test_a_policy_without_backups_is_unknown_and_shows_its_schedule(
     account: Account, add: Callable[..., str], client: Client
 ) -> None:
+    # Half a day from now: at its scheduled start it would be late. Tokyo is nine hours ahead of UTC all year round.
+    start = NOW + timedelta(hours=12)
+    schedule = f"0 0 {(start.hour + 9) % 24} * * ?"
     add(
         lambda facts: [
-            policy(
-                facts, ago(minutes=1), backup_schedule="0 0 1 * * ?", backup_interval_hours=None, timezone="Asia/Tokyo"
-            )
+            policy(facts, ago(minutes=1), backup_schedule=schedule, backup_interval_hours=None, timezone="Asia/Tokyo")
         ]
     )
 
@@ -164,11 +165,11 @@ def test_a_policy_without_backups_is_unknown_and_shows_its_schedule(
 
     assert (item["state"], item["backupSchedule"], item["backupIntervalHours"], item["timezone"]) == (
         "unknown",
-        "0 0 1 * * ?",
+        schedule,
         None,
         "Asia/Tokyo",
     )
-    assert datetime.fromisoformat(item["nextExpectedAt"]).hour == 16
+    assert datetime.fromisoformat(item["nextExpectedAt"]).hour == start.hour
 
 
 def test_a_server_whose_policy_was_never_told_is_shown_by_its_backups(
