@@ -17,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 CHECKS := check-template check-policies check-sam check-secrets check-types check-advisories check-form check-pins
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults sam-local check $(CHECKS) audit format bench build artefact browser screenshots deploy clean
+.PHONY: help run test faults sam-local check $(CHECKS) audit format bench build artefact browser screenshots deploy deployed-with clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -81,7 +81,12 @@ build: $(VENV) $(SAM) ## Build functions and layers for AWS (Architecture=arm64|
 	@$(call prune,.aws-sam/build)
 	@$(call compile,.aws-sam/build)
 
-deploy: build ## Deploy to AWS: asks at first, samconfig.toml remembers
+# Parameters that change make new versions of the functions: template.yaml, DEPLOYED_WITH.
+BUILT := .aws-sam/build/template.yaml
+deployed-with:
+	@sed -i.before "s/DEPLOYED_WITH: .*/DEPLOYED_WITH: '$(firstword $(shell echo '$(Architecture) $(PARAMETERS)' | cksum))'/" $(BUILT)
+
+deploy: build deployed-with ## Deploy to AWS: asks at first, samconfig.toml remembers (PARAMETERS="Name=value …")
 	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(PARAMETERS) $(if $(shell grep -s ^region samconfig.toml),,--guided)
 
 bench: $(VENV) ## Benchmarks, as ratios and medians (QUICK=1: a first idea, within a minute)

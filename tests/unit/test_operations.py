@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,14 @@ def test_each_function_has_an_alarm_on_the_errors_of_its_alias_and_on_throttles(
 
 
 def test_missed_backups_that_is_silent_for_five_minutes_raises_an_alarm(template: dict[str, Any]) -> None:
-    silent = alarms(template)["MissedBackupsSilentAlarm"]["Properties"]
+    found = {name: one["Properties"] for name, one in alarms(template).items() if name.endswith("SilentAlarm")}
+    silent = found["MissedBackupsSilentAlarm"]
 
     assert silent["Period"] * silent["EvaluationPeriods"] == 300
-    assert (silent["MetricName"], silent["Statistic"], silent["Threshold"]) == ("Due", "SampleCount", 1)
-    assert silent["ComparisonOperator"] == "LessThanThreshold"
-    assert silent["TreatMissingData"] == "breaching"
+    assert {one["MetricName"] for one in found.values()} == {"Due", "ReportsDue", "Reconciled"}
+    for one in found.values():
+        assert (one["Statistic"], one["Threshold"]) == ("SampleCount", 1)
+        assert (one["ComparisonOperator"], one["TreatMissingData"]) == ("LessThanThreshold", "breaching")
 
 
 def test_each_alarm_is_told_to_the_topic_when_it_begins_and_when_it_ends(template: dict[str, Any]) -> None:
@@ -146,6 +149,20 @@ def test_a_change_of_a_layer_makes_a_new_version_of_each_function() -> None:
 
     assert versions("one") == versions("one")
     assert len(versions("one") - versions("another")) == 8
+
+
+def test_a_changed_parameter_makes_a_new_version_of_each_function(tmp_path: Path) -> None:
+    def versions(parameters: str) -> set[str]:
+        built = tmp_path / "template.yaml"
+        built.write_text((PROJECT / "template.yaml").read_text())
+        make = ["make", "deployed-with", f"BUILT={built}", f"PARAMETERS={parameters}"]
+        subprocess.run(make, cwd=PROJECT, check=True)
+        resources = translated(dict(yaml_parse(built.read_text())))
+        return {name for name, one in resources.items() if one["Type"] == "AWS::Lambda::Version"}
+
+    before = versions("LogRetentionDays=14 EmailSender=one@example.com")
+    assert versions("LogRetentionDays=14 EmailSender=one@example.com") == before
+    assert len(before - versions("LogRetentionDays=14 EmailSender=two@example.com")) == 8
 
 
 def test_a_deployment_goes_back_at_an_alarm_of_the_function_and_is_there_only_with_it(template: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 # Ticks come each minute; a longer silence is a gap, of which a server policy's misses are told as one.
 GAP = timedelta(minutes=10)
-# A heartbeat that is overtaken for so long (five visibility timeouts) was never sent, or stands in the dead letters: of
+# A heartbeat that is overtaken for so long (five visibility timeouts) was never sent, or fails again and again: of
 # what was on the queue with it all else has had five chances since the queue is read again.
 LOST_AFTER = timedelta(minutes=16)
 _MOST_UNREAD = 3000  # two days of them, in one item

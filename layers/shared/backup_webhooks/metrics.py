@@ -25,7 +25,6 @@ def count_attempts(metrics: Metrics, attempts: Sequence[Attempt]) -> None:
 
 
 def count_records(metrics: Metrics, batch: Batch[Any]) -> None:
-    """Rejected, and RecordsFailed, which is there only where records failed: a metric is paid for by the hour."""
+    """Rejected and RecordsFailed. Both are always there: where minutes have no value, an alarm looks further back."""
     metrics.add_metric("Rejected", MetricUnit.Count, batch.rejected)
-    if batch.failed:
-        metrics.add_metric("RecordsFailed", MetricUnit.Count, batch.failed)
+    metrics.add_metric("RecordsFailed", MetricUnit.Count, batch.failed)
