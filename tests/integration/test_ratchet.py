@@ -347,7 +347,7 @@ MODULES = {
     "redeliverer": 457,
     "missed_backups": 440,
     "webhooks_api": 657,
-    "daily_report": 486,
+    "daily_report": 487,
     "email_notices": 461,
     "ping": 425,
 }
