@@ -55,7 +55,10 @@ def _ask_again_if_torn(response: Any, attempts: int, **_: Any) -> float | None:
 @cache
 def dynamodb() -> DynamoDBClient:
     """The DynamoDB client that all stores of this function share."""
-    return with_whole_answers(boto3.client("dynamodb", config=CONFIG))
+    client = with_whole_answers(boto3.client("dynamodb", config=CONFIG))
+    # botocore makes them at the first use, two threads a set each: neither would catch what the other's call raises.
+    _ = client.exceptions
+    return client
 
 
 @cache
