@@ -41,9 +41,10 @@ def make_forgetful() -> None:
 
 @functools.cache
 def make_transactions_quick() -> None:
-    """Let a transaction keep, to go back to, what it touches; moto keeps a deep copy of each table."""
+    """Let a transaction keep, to go back to, what it touches; moto keeps a deep copy of each table. Relies on
+    `make_atomic`: there is one transaction at a time.
+    """
     transact = DynamoDBBackend.transact_write_items
-
     touched: set[DynamoType] = set()
 
     def with_partitions(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:

@@ -19,10 +19,10 @@ from botocore.retries.standard import (
     StandardRetryConditions,
 )
 
-from local.moto_dynamodb import make_forgetful
+from local.moto_dynamodb import empty_tables, make_forgetful
 from local.template import Template
 from tests.faults.boundary import Boundary, FaultySession
-from tests.support.aws_services import REGION, MemorySqs, empty_tables, moto_dynamodb
+from tests.support.aws_services import REGION, MemorySqs, moto_dynamodb
 from tests.support.fault_proxy import Answer, Broken, Call, FaultProxy
 
 _TABLE = {"TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"}

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.request import normalize_request
-from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.responses import DynamoHandler
 
 from tests.support.fault_proxy import Answer
@@ -27,12 +25,6 @@ def moto_dynamodb(operation: str, parameters: dict[str, Any], headers: Mapping[s
     request = AWSPreparedRequest("POST", _DYNAMODB, dict(headers), json.dumps(parameters).encode(), False)
     status, _, body = DynamoHandler.dispatch(normalize_request(request), _DYNAMODB, request.headers)
     return int(status), body.encode() if isinstance(body, str) else body
-
-
-def empty_tables() -> None:
-    """Forget all items of this region's tables."""
-    for table in dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables.values():
-        table.items.clear()
 
 
 class MemorySqs:
