@@ -14,7 +14,7 @@ REQUIREMENTS := layers/dependencies/requirements.txt
 Architecture ?= arm64
 export SAM_CLI_TELEMETRY := 0
 # What `make check` looks at, the longest first.
-CHECKS := check-template check-policies check-sam check-secrets check-types check-advisories check-form check-pins
+CHECKS := check-template check-policies check-sam check-secrets check-types check-rooms check-advisories check-form check-pins
 
 .DEFAULT_GOAL := help
 .PHONY: help run test faults sam-local check $(CHECKS) audit format bench build artefact browser screenshots deploy deployed-with clean
@@ -46,6 +46,9 @@ check-form: $(VENV)
 
 check-types: $(VENV)
 	@.venv/bin/mypy
+
+check-rooms: $(VENV)
+	@answer=$$(.venv/bin/lint-imports --no-logo --no-cache) || { echo "$$answer"; exit 1; }
 
 check-pins: $(UV)
 	@$(call export,$(REQUIREMENTS).fresh); cmp $(REQUIREMENTS) $(REQUIREMENTS).fresh; status=$$?; rm -f $(REQUIREMENTS).fresh; exit $$status

@@ -13,8 +13,8 @@ import time
 import uuid
 from collections.abc import Iterable
 
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.targets import Target
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.targets.target import Target
 
 from benchmarks.figures import Figure
 from benchmarks.support import share, tables_elsewhere

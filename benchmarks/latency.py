@@ -21,8 +21,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.targets import Target
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.targets.target import Target
 
 from benchmarks.figures import Figure
 from benchmarks.support import answering, bare, cpu_milliseconds, function_process, share

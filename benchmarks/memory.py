@@ -14,18 +14,18 @@ from datetime import timedelta
 from itertools import batched
 from typing import Any
 
-from backup_webhooks.backups import Backup
-from backup_webhooks.delivery import Delivery, Redelivery, encode_retry_message
-from backup_webhooks.heartbeat import Seen, Watermark
-from backup_webhooks.messages import BackupFinished, WebhookEvent, parse_message
-from backup_webhooks.moments import Moment, iso_milliseconds, utc_now
+from backup_webhooks.deliveries.delivery import Delivery, Redelivery, encode_retry_message
+from backup_webhooks.events.messages import BackupFinished, WebhookEvent, parse_message
+from backup_webhooks.events.timestamps import Moment, iso_milliseconds, utc_now
+from backup_webhooks.history.backup import Backup
+from backup_webhooks.history.backups_store import BackupsStore
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
+from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
-from backup_webhooks.server_policies import TrackedPolicy
-from backup_webhooks.stores.backups import BackupsStore
-from backup_webhooks.stores.heartbeats import HeartbeatsStore
-from backup_webhooks.stores.report_settings import ReportSettingsStore
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from backup_webhooks.targets import Target
+from backup_webhooks.reports.settings_store import ReportSettingsStore
+from backup_webhooks.targets.target import Target
 
 from benchmarks.figures import Figure
 from benchmarks.support import answering, bare, function_process, peak_mib

@@ -18,11 +18,11 @@ from contextlib import ExitStack
 from itertools import batched
 from typing import Any
 
-from backup_webhooks.heartbeat import Seen, Watermark
-from backup_webhooks.server_policies import TrackedPolicy
-from backup_webhooks.stores.heartbeats import HeartbeatsStore
-from backup_webhooks.stores.items import to_item
-from backup_webhooks.stores.server_policies import _fields, shard_of
+from backup_webhooks.aws.items import to_item
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.monitoring.server_policies_store import _fields, shard_of
+from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
 
 from benchmarks.figures import Figure
 from benchmarks.support import answering, cpu_milliseconds, function_process

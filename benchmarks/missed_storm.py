@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from backup_webhooks.messages import encode_message
-from backup_webhooks.server_policies import TrackedPolicy
-from backup_webhooks.stores.items import to_item
-from backup_webhooks.stores.server_policies import SHARDS, _fields
+from backup_webhooks.aws.items import to_item
+from backup_webhooks.events.messages import encode_message
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.monitoring.server_policies_store import SHARDS, _fields
 from botocore.config import Config
 
 from benchmarks.figures import Figure

@@ -23,11 +23,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from backup_webhooks.messages import BackupFinished, WebhookEvent, parse_message
-from backup_webhooks.moments import Moment, iso_milliseconds
-from backup_webhooks.server_policies import TrackedPolicy
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from backup_webhooks.targets import Target
+from backup_webhooks.events.messages import BackupFinished, WebhookEvent, parse_message
+from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
+from backup_webhooks.targets.target import Target
 
 from benchmarks.figures import Figure
 from benchmarks.support import answering, bare, cpu_milliseconds, function_process

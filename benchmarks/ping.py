@@ -15,9 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import urllib3
-from backup_webhooks.moments import utc_now
-from backup_webhooks.pings import MOST_A_MINUTE, PingKey, hash_of, new_key
-from backup_webhooks.stores.ping_keys import PingKeysStore
+from backup_webhooks.events.timestamps import utc_now
+from backup_webhooks.sources.pings.keys_store import PingKeysStore
+from backup_webhooks.sources.pings.rules import MOST_A_MINUTE, PingKey, hash_of, new_key
 
 from benchmarks.figures import Figure
 from benchmarks.support import bare, function_process, tables_elsewhere

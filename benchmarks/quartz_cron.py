@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.quartz import InvalidSchedule, QuartzCron
+from backup_webhooks.schedules.quartz import InvalidSchedule, QuartzCron
 
 from benchmarks.figures import Figure
 

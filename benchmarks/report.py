@@ -22,11 +22,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import boto3
-from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.aws.items import to_item
+from backup_webhooks.events.timestamps import iso_milliseconds
+from backup_webhooks.history.backups_store import _item
+from backup_webhooks.monitoring.server_policies_store import _fields
 from backup_webhooks.reports.recipients import ReportSettings
-from backup_webhooks.stores.backups import _item
-from backup_webhooks.stores.items import to_item
-from backup_webhooks.stores.server_policies import _fields
 from botocore import xform_name
 from botocore.config import Config
 
@@ -36,7 +36,7 @@ from local.mailbox import Mailbox
 from local.stack import embedded
 from local.template import PROJECT, translate
 from local.worker import Worker
-from tests.integration.test_daily_report_size import BACKUPS_A_DAY, DAYS, END, SERVERS, backups, policies, write
+from tests.integration.reports.test_daily_report_size import BACKUPS_A_DAY, DAYS, END, SERVERS, backups, policies, write
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import sqs_event
 from tests.support.reports_world import DAILY, ReportsWorld

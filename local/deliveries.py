@@ -8,10 +8,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from backup_webhooks.moments import utc_now
-from backup_webhooks.redelivery_queue import RedeliveryQueue
-from backup_webhooks.replays import Replays, UnknownDelivery
-from backup_webhooks.stores.delivery_log import DeliveryLog
+from backup_webhooks.deliveries.delivery_log import DeliveryLog
+from backup_webhooks.deliveries.replays import Replays, UnknownDelivery
+from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.events.timestamps import utc_now
 
 from local.stack import Stack, running
 from local.text import moment_argument, print_table

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.history.backups_store import BackupsStore
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
-from backup_webhooks.stores.backups import BackupsStore
-from backup_webhooks.stores.report_settings import ReportSettingsStore
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from backup_webhooks.targets import DeliveryMode, Target
+from backup_webhooks.reports.settings_store import ReportSettingsStore
+from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local import messages
 from local.aws_backup import AwsBackup

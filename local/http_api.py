@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import jwt
 import urllib3
-from backup_webhooks.moments import Clock, epoch_milliseconds, utc_now
+from backup_webhooks.events.timestamps import Clock, epoch_milliseconds, utc_now
 
 from local.quiet_server import QuietServer
 from local.template import HttpRoute

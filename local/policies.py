@@ -7,10 +7,11 @@ import sys
 import uuid
 from typing import Any
 
-from backup_webhooks.messages import InvalidMessage, ServerPolicyChanged, encode_message, parse_message
-from backup_webhooks.moments import Moment, utc_now
-from backup_webhooks.server_policies import ServerPolicy
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.aws.errors import InvalidMessage
+from backup_webhooks.events.messages import ServerPolicyChanged, encode_message, parse_message
+from backup_webhooks.events.timestamps import Moment, utc_now
+from backup_webhooks.monitoring.server_policies import ServerPolicy
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
 from local import messages
 from local.stack import running

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.moments import utc_now
-from backup_webhooks.reports.maker import Period
+from backup_webhooks.deliveries.delivery_log import DeliveryLog
+from backup_webhooks.events.timestamps import utc_now
+from backup_webhooks.history.backups_store import BackupsStore
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
+from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.reports.aggregate import Period
 from backup_webhooks.reports.periods import ReportDays
+from backup_webhooks.reports.queries import ReportSources
 from backup_webhooks.reports.report import ReportKind
 from backup_webhooks.reports.report_email import report_email
-from backup_webhooks.reports.sources import ReportSources
-from backup_webhooks.stores.backups import BackupsStore
-from backup_webhooks.stores.delivery_log import DeliveryLog
-from backup_webhooks.stores.heartbeats import HeartbeatsStore
-from backup_webhooks.stores.report_settings import ReportSettingsStore
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from backup_webhooks.stores.webhooks import WebhooksStore
+from backup_webhooks.reports.settings_store import ReportSettingsStore
+from backup_webhooks.targets.webhooks_store import WebhooksStore
 
 from local.stack import PAGE, STACK_FILE, Stack, running
 

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.backups import Backup
-from backup_webhooks.messages import parse_message
-from backup_webhooks.quartz import QuartzCron
-from backup_webhooks.server_policies import TrackedPolicy
+from backup_webhooks.events.messages import parse_message
+from backup_webhooks.history.backup import Backup
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.schedules.quartz import QuartzCron
 
 if TYPE_CHECKING:
-    from backup_webhooks.messages import BackupFinished, ServerPolicyChanged
+    from backup_webhooks.events.messages import BackupFinished, ServerPolicyChanged
 
 ACCOUNT = "TEST"
 # Of a month's backups; while one watches, more go wrong.

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from datetime import datetime
 
-from backup_webhooks.moments import Moment
+from backup_webhooks.events.timestamps import Moment
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

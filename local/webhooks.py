@@ -8,14 +8,15 @@ import sys
 from datetime import timedelta
 from typing import Any
 
-from backup_webhooks.errors import InvalidTarget
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.moments import utc_now
+from backup_webhooks.aws.errors import Conflict
+from backup_webhooks.events.errors import InvalidTarget
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.payloads import FORMATS
-from backup_webhooks.signing import OVERLAP, TooManySecrets
-from backup_webhooks.stores.configurations import ConfigurationsStore
-from backup_webhooks.stores.webhooks import Conflict, UnknownTarget, WebhooksStore
-from backup_webhooks.targets import DeliveryMode, Target, check_target
+from backup_webhooks.targets.signing import OVERLAP, TooManySecrets
+from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.target import DeliveryMode, Target, check_target
+from backup_webhooks.targets.webhooks_store import UnknownTarget, WebhooksStore
 
 from local.stack import Stack, running
 from local.text import print_table

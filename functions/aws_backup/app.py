@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from backup_webhooks.messages import InvalidMessage
-from backup_webhooks.moments import Moment, utc_now
-from backup_webhooks.sources.aws_backup import BackupJob, plan_id_of
-from backup_webhooks.sources.aws_job_teller import AwsJobTeller
-from backup_webhooks.sources.aws_plan_teller import AwsPlanTeller
-from backup_webhooks.sources.settings import AwsBackupSettings
+from backup_webhooks.aws.errors import InvalidMessage
+from backup_webhooks.events.timestamps import Moment, utc_now
+from backup_webhooks.sources.aws_backup.job_publisher import AwsJobTeller
+from backup_webhooks.sources.aws_backup.jobs import BackupJob, plan_id_of
+from backup_webhooks.sources.aws_backup.plan_publisher import AwsPlanTeller
+from backup_webhooks.sources.aws_backup.settings import AwsBackupSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from backup_webhooks.batch import Batch, handle_batch
-from backup_webhooks.metrics import count_records
-from backup_webhooks.moments import Moment, utc_now
+from backup_webhooks.aws.batch import Batch, handle_batch
+from backup_webhooks.aws.metrics import count_records
+from backup_webhooks.aws.settings import DailyReportSettings
+from backup_webhooks.events.timestamps import Moment, utc_now
 from backup_webhooks.reports.account_reports import AccountReports, Sent
 from backup_webhooks.reports.due_reports import DueReports
-from backup_webhooks.settings import DailyReportSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from backup_webhooks.moments import utc_now
+from backup_webhooks.aws.settings import EmailNoticesSettings
+from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.reports.email_notices import EmailNotices
-from backup_webhooks.settings import EmailNoticesSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from backup_webhooks.missed_backups import MissedBackups, Tally
-from backup_webhooks.moments import Moment, utc_now
-from backup_webhooks.settings import MissedBackupsSettings
+from backup_webhooks.aws.settings import MissedBackupsSettings
+from backup_webhooks.events.timestamps import Moment, utc_now
+from backup_webhooks.monitoring.detector import MissedBackups, Tally
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

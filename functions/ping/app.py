@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from backup_webhooks.ping_requests import Pings
-from backup_webhooks.settings import PingSettings
+from backup_webhooks.aws.settings import PingSettings
+from backup_webhooks.sources.pings.requests import Pings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from backup_webhooks.batch import Batch, handle_batch
-from backup_webhooks.metrics import count_attempts, count_records
-from backup_webhooks.redeliverer import Redelivered, Redeliverer
-from backup_webhooks.settings import RedelivererSettings
+from backup_webhooks.aws.batch import Batch, handle_batch
+from backup_webhooks.aws.metrics import count_records
+from backup_webhooks.aws.settings import RedelivererSettings
+from backup_webhooks.deliveries.metrics import count_attempts
+from backup_webhooks.deliveries.redeliverer import Redelivered, Redeliverer
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse

@@ -18,15 +18,15 @@ from typing import Any
 
 import pytest
 import urllib3
-from backup_webhooks.backups import Backup
-from backup_webhooks.heartbeat import Seen, Watermark
-from backup_webhooks.messages import WebhookEvent, encode_message, parse_message
+from backup_webhooks.events.messages import WebhookEvent, encode_message, parse_message
+from backup_webhooks.history.backup import Backup
+from backup_webhooks.history.backups_store import BackupsStore
+from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
-from backup_webhooks.stores.backups import BackupsStore
-from backup_webhooks.stores.configurations import ConfigurationsStore
-from backup_webhooks.stores.heartbeats import HeartbeatsStore
-from backup_webhooks.stores.report_settings import ReportSettingsStore
-from backup_webhooks.targets import Target
+from backup_webhooks.reports.settings_store import ReportSettingsStore
+from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.target import Target
 from standardwebhooks import Webhook
 
 from local.mailbox import Mailbox

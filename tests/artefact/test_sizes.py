@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from backup_webhooks import clients
+from backup_webhooks.aws import clients
 
 from local.template import PROJECT
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_webhooks.days import DayResults
-from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.monitoring.state import ServerState
 from backup_webhooks.reports.html import render_html
 from backup_webhooks.reports.report import Report
-from backup_webhooks.server_states import ServerState
 from playwright.sync_api import Browser, sync_playwright
 
 from local.template import PROJECT

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.stores.delivery_log import DeliveryLog
-from backup_webhooks.targets import DeliveryMode, Target
+from backup_webhooks.deliveries.delivery_log import DeliveryLog
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.targets.target import DeliveryMode, Target
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from local import messages

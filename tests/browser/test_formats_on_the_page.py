@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.events.messages import WebhookEvent
 from playwright.sync_api import expect
 
 from local.receiver import Receiver

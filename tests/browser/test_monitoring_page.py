@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 import pytest
 from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
-from backup_webhooks.stores.report_settings import ReportSettingsStore
+from backup_webhooks.reports.settings_store import ReportSettingsStore
 from playwright.sync_api import Locator, expect
 
 from local.http_api import HttpApi

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from backup_webhooks.messages import BackupFinished, BackupStatus, WebhookEvent
-from backup_webhooks.moments import Moment
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.events.messages import BackupFinished, BackupStatus, WebhookEvent
+from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from playwright.sync_api import Route, expect
 
 from local import messages

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import urllib3
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.pings import PingKey, hash_of
-from backup_webhooks.stores.ping_keys import PingKeysStore
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.sources.pings.keys_store import PingKeysStore
+from backup_webhooks.sources.pings.rules import PingKey, hash_of
 from playwright.sync_api import Locator, expect
 
 from local.stack import Stack

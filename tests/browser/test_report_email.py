@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from backup_webhooks.days import DayResults
+from backup_webhooks.monitoring.daily_counts import DayResults
 from backup_webhooks.reports.html import render_html
 from backup_webhooks.reports.notice_email import notice_email
 from playwright.sync_api import Browser, Page

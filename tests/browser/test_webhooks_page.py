@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from backup_webhooks.delivery import Delivery, Redelivery
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.moments import Moment
-from backup_webhooks.noise import Noise, QuietHours
-from backup_webhooks.stores.deliveries import DeliveriesStore
+from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
+from backup_webhooks.deliveries.delivery import Delivery, Redelivery
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.targets.preferences import Noise, QuietHours
 from playwright.sync_api import expect
 
 from local import messages

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
-from backup_webhooks import clients
+from backup_webhooks.aws import clients
 from botocore.config import Config
 from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import (

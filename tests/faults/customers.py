@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
-from backup_webhooks.messages import (
+from backup_webhooks.events.messages import (
     BackupFinished,
     BackupStarted,
     BackupStatus,
@@ -16,9 +16,9 @@ from backup_webhooks.messages import (
     ServerPolicyChanged,
     WebhookEvent,
 )
-from backup_webhooks.moments import Moment
-from backup_webhooks.noise import Noise
-from backup_webhooks.targets import DeliveryMode, Target
+from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.targets.preferences import Noise
+from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local.receiver import Receiver
 from tests.faults.world import ACCOUNT, BEGIN

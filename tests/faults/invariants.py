@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from backup_webhooks.delivery import Delivery
-from backup_webhooks.messages import (
+from backup_webhooks.deliveries.delivery import Delivery
+from backup_webhooks.events.messages import (
     BackupFinished,
     BackupMissed,
     BackupRecovered,
@@ -16,7 +16,7 @@ from backup_webhooks.messages import (
     ServerPolicyChanged,
     parse_message,
 )
-from backup_webhooks.targets import Target
+from backup_webhooks.targets.target import Target
 
 from tests.faults.customers import Server
 from tests.faults.history import Claimed, Posted, Recorded

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from backup_webhooks.messages import BackupStatus, WebhookEvent
+from backup_webhooks.events.messages import BackupStatus, WebhookEvent
 
 from tests.faults.customers import HOUR, MINUTE, Server, targets
 from tests.faults.world import BEGIN, EXHAUSTED, World

@@ -6,7 +6,7 @@ import random
 from datetime import timedelta
 
 import pytest
-from backup_webhooks.messages import BackupStarted, parse_message
+from backup_webhooks.events.messages import BackupStarted, parse_message
 
 from local.receiver import Receiver
 from tests.faults.aws import Aws

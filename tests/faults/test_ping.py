@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from backup_webhooks.messages import WebhookEvent, parse_message
-from backup_webhooks.ping_keys import BackupPlan, PingKeys
-from backup_webhooks.ping_requests import Pings
-from backup_webhooks.stores.ping_keys import PingKeysStore
-from backup_webhooks.stores.pings import PingsStore
-from backup_webhooks.targets import Target
+from backup_webhooks.events.messages import WebhookEvent, parse_message
+from backup_webhooks.sources.pings.keys import BackupPlan, PingKeys
+from backup_webhooks.sources.pings.keys_store import PingKeysStore
+from backup_webhooks.sources.pings.pings_store import PingsStore
+from backup_webhooks.sources.pings.requests import Pings
+from backup_webhooks.targets.target import Target
 
 from local.http_api import request_event
 from local.receiver import Receiver

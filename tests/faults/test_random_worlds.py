@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
-from backup_webhooks.messages import BackupStatus
+from backup_webhooks.events.messages import BackupStatus
 
 from local.receiver import Receiver
 from tests.faults.aws import Aws

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backup_webhooks.backup_events_queue import BackupEventsQueue
-from backup_webhooks.batch import handle_batch
-from backup_webhooks.messages import Message, encode_message
-from backup_webhooks.stores.configurations import ConfigurationsStore
-from backup_webhooks.stores.items import from_item
-from backup_webhooks.targets import Target
+from backup_webhooks.aws.batch import handle_batch
+from backup_webhooks.aws.items import from_item
+from backup_webhooks.events.messages import Message, encode_message
+from backup_webhooks.events.queue import BackupEventsQueue
+from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.target import Target
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.receiver import Answer, Post, Receiver

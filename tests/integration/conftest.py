@@ -14,13 +14,13 @@ from typing import Any
 
 import boto3
 import pytest
-from backup_webhooks import clients
 from backup_webhooks.api.services import services
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.stores.configurations import ConfigurationsStore
-from backup_webhooks.stores.items import from_item
-from backup_webhooks.stores.webhooks import WebhooksStore
-from backup_webhooks.targets import Target
+from backup_webhooks.aws import clients
+from backup_webhooks.aws.items import from_item
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.target import Target
+from backup_webhooks.targets.webhooks_store import WebhooksStore
 
 from local.aws_backup import AwsBackup
 from local.receiver import Receiver
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     yield
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     config.stash[ALL_HANDLERS] = (
-        modules >= set(Path(__file__).parent.glob("test_*.py"))
+        modules >= set(Path(__file__).parent.rglob("test_*.py"))
         and not any("::" in argument for argument in config.args)
         and set(items) >= set(handlers)
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from backup_webhooks.backups import BackupResult
+from backup_webhooks.history.backup import BackupResult
 
 from local.messages import EVENTS
 from local.template import PROJECT

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from backup_webhooks.messages import BackupFinished, BackupMissed, BackupStarted
-from backup_webhooks.sources.aws_backup import BackupJob
-from backup_webhooks.sources.aws_plans import BackupPlan
+from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupStarted
+from backup_webhooks.sources.aws_backup.jobs import BackupJob
+from backup_webhooks.sources.aws_backup.plans import BackupPlan
 
 EXAMPLES = Path(__file__).parents[1] / "unit" / "data" / "aws_backup"
 AWS_ACCOUNT, REGION = "111122223333", "us-east-1"

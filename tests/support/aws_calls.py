@@ -1,6 +1,7 @@
 """The AWS calls that the functions make: how to count them, and how many there are.
 
-`CALLS` is the one place where the numbers stand: tests/integration/test_ratchet.py holds the functions to them, and a
+`CALLS` is the one place where the numbers stand: tests/integration/project/test_ratchet.py holds the functions to them,
+and a
 formula of what the service costs may be built on them. `python -m tests.support.aws_calls` prints them as JSON.
 """
 
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from backup_webhooks import clients
+from backup_webhooks.aws import clients
 
 type Calls = Mapping[str, int]
 """How often each action is called, by `service:Action`."""

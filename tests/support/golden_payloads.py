@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backup_webhooks.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, parse_message
+from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, parse_message
 from backup_webhooks.payloads import FORMATS, format_named, render, render_all
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "data" / "payloads"

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from backup_webhooks.heartbeat import Watermark
-from backup_webhooks.server_policies import TrackedPolicy
-from backup_webhooks.stores.server_policies import Conflict, shard_of
+from backup_webhooks.aws.errors import Conflict
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.monitoring.server_policies_store import shard_of
+from backup_webhooks.monitoring.watermark import Watermark
 
 # As in the template, of both queues.
 VISIBILITY = timedelta(seconds=180)

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from itertools import batched
 from typing import Any
 
-from backup_webhooks.messages import (
+from backup_webhooks.events.messages import (
     BackupFinished,
     BackupStarted,
     BackupStatus,
     ServerPolicyChanged,
 )
-from backup_webhooks.moments import Moment
-from backup_webhooks.server_policies import PolicyMessage, TrackedPolicy
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
+from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.monitoring.server_policies import PolicyMessage, TrackedPolicy
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
 from local.stack import Stack
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import urllib3
 
 from local.receiver import Post
-from tests.integration.endpoints import free_port
+from tests.support.endpoints import free_port
 from tests.support.snippets import snippets
 
 # What a reader of the page needs for each.

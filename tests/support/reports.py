@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.backups import Backup, BackupResult
-from backup_webhooks.days import DayResults
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.moments import Moment
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.history.backup import Backup, BackupResult
+from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.monitoring.state import ServerState
 from backup_webhooks.reports.report import STRIP_DAYS, Report, ReportKind, ServerLine, WebhookLine
-from backup_webhooks.server_states import ServerState
 
 PAGE = "https://backup.example/"
 UNSUBSCRIBE = "https://backup.example/unsubscribe?account=TEST&token=abc"

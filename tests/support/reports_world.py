@@ -11,26 +11,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
-from backup_webhooks.backups import Backup, BackupResult
-from backup_webhooks.delivery import Delivery, Redelivery
-from backup_webhooks.heartbeat import Watermark
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.moments import Moment
+from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState
+from backup_webhooks.deliveries.delivery import Delivery, Redelivery
+from backup_webhooks.deliveries.delivery_log import DeliveryLog
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.history.backup import Backup, BackupResult
+from backup_webhooks.history.backups_store import BackupsStore
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
+from backup_webhooks.monitoring.watermark import Watermark
+from backup_webhooks.posting.sender import Attempt
 from backup_webhooks.reports.account_reports import AccountReports, Sent
 from backup_webhooks.reports.due_reports import DueReports, parse_account_report
 from backup_webhooks.reports.mailer import Mailer
+from backup_webhooks.reports.queries import ReportSources
 from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
-from backup_webhooks.reports.sources import ReportSources
-from backup_webhooks.sender import Attempt
-from backup_webhooks.stores.backups import BackupsStore
-from backup_webhooks.stores.configurations import ConfigurationsStore
-from backup_webhooks.stores.deliveries import Claim, DeliveriesStore, DeliveryState
-from backup_webhooks.stores.delivery_log import DeliveryLog
-from backup_webhooks.stores.report_schedule import ReportScheduleStore
-from backup_webhooks.stores.report_settings import ReportSettingsStore
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from backup_webhooks.stores.webhooks import WebhooksStore
-from backup_webhooks.targets import Target
+from backup_webhooks.reports.schedule_store import ReportScheduleStore
+from backup_webhooks.reports.settings_store import ReportSettingsStore
+from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.target import Target
+from backup_webhooks.targets.webhooks_store import WebhooksStore
 from botocore.config import Config
 
 from local.mailbox import Mail, Mailbox

@@ -12,31 +12,32 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backup_webhooks.backup_events_queue import BackupEventsQueue
-from backup_webhooks.deliverer import Deliverer, Postponed
-from backup_webhooks.gathering import Gatherer
-from backup_webhooks.health_recorder import HealthRecorder
-from backup_webhooks.notifier import Notifier
-from backup_webhooks.recorder import Recorder
-from backup_webhooks.redeliverer import Redeliverer
-from backup_webhooks.redelivery_queue import RedeliveryQueue
-from backup_webhooks.reminding import Reminders
-from backup_webhooks.replays import Replays
-from backup_webhooks.reports.notices_queue import EmailNoticesQueue
-from backup_webhooks.retries import RetrySchedule
-from backup_webhooks.sender import Attempt, Sender
-from backup_webhooks.stores.backup_logs import BackupLogsStore
-from backup_webhooks.stores.backups import BackupsStore
-from backup_webhooks.stores.deliveries import DeliveriesStore
-from backup_webhooks.stores.delivery_log import DeliveryLog
-from backup_webhooks.stores.gatherings import GatheringsStore
-from backup_webhooks.stores.heartbeats import HeartbeatsStore
-from backup_webhooks.stores.reminders import RemindersStore
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from backup_webhooks.stores.streaks import StreaksStore
-from backup_webhooks.stores.webhooks import WebhooksStore
-from backup_webhooks.webhooks_cache import WebhooksCache
-from backup_webhooks.wishes import Wishes
+from backup_webhooks.aws.errors import TryAgain
+from backup_webhooks.deliveries.attempt import Deliverer
+from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
+from backup_webhooks.deliveries.delivery_log import DeliveryLog
+from backup_webhooks.deliveries.grouping import Gatherer
+from backup_webhooks.deliveries.groups_store import GatheringsStore
+from backup_webhooks.deliveries.health_recorder import HealthRecorder
+from backup_webhooks.deliveries.notifier import Notifier
+from backup_webhooks.deliveries.redeliverer import Redeliverer
+from backup_webhooks.deliveries.reminders import Reminders
+from backup_webhooks.deliveries.reminders_store import RemindersStore
+from backup_webhooks.deliveries.replays import Replays
+from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.deliveries.retry_schedule import RetrySchedule
+from backup_webhooks.deliveries.suppression import Wishes
+from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
+from backup_webhooks.events.queue import BackupEventsQueue
+from backup_webhooks.history.backup_output_store import BackupLogsStore
+from backup_webhooks.history.backups_store import BackupsStore
+from backup_webhooks.monitoring.recorder import Recorder
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
+from backup_webhooks.monitoring.streaks_store import StreaksStore
+from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.posting.sender import Attempt, Sender
+from backup_webhooks.targets.cache import WebhooksCache
+from backup_webhooks.targets.webhooks_store import WebhooksStore
 from botocore.exceptions import BotoCoreError
 
 from local.receiver import Post
@@ -189,7 +190,7 @@ class RetryWorld:
                         self.kills += 1
                         self.posts_lost_sight_of += self.posts_in_flight
                         self.start_functions()
-                    except (Postponed, BotoCoreError):
+                    except (TryAgain, BotoCoreError):
                         pass
                     else:
                         queue.delete(message)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from backup_webhooks.backup_events_queue import BackupEventsQueue
-from backup_webhooks.backups import Backup
-from backup_webhooks.heartbeat import Seen, Watermark
-from backup_webhooks.messages import WebhookEvent, parse_message
-from backup_webhooks.ping_keys import BackupPlan, PingKeys
+from backup_webhooks.events.messages import WebhookEvent, parse_message
+from backup_webhooks.events.queue import BackupEventsQueue
+from backup_webhooks.history.backup import Backup
+from backup_webhooks.history.backups_store import BackupsStore
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
+from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
-from backup_webhooks.stores.backups import BackupsStore
-from backup_webhooks.stores.heartbeats import HeartbeatsStore
-from backup_webhooks.stores.ping_keys import PingKeysStore
-from backup_webhooks.stores.report_settings import ReportSettingsStore
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from backup_webhooks.stores.sources import Reconciliation, SourcesStore
-from backup_webhooks.targets import Target
+from backup_webhooks.reports.settings_store import ReportSettingsStore
+from backup_webhooks.sources.aws_backup.store import Reconciliation, SourcesStore
+from backup_webhooks.sources.pings.keys import BackupPlan, PingKeys
+from backup_webhooks.sources.pings.keys_store import PingKeysStore
+from backup_webhooks.targets.target import Target
 
 from local.aws_backup import AwsBackup
 from local.aws_events import map_account

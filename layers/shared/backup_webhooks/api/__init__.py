@@ -1,1 +1,4 @@
-"""The JSON API and the page: HTTP API events in, answers out (design section 7). webhooks_api alone imports it."""
+"""The JSON API and the page: HTTP API events in, answers out (design section 7).
+
+webhooks_api alone imports it. It may import every room.
+"""

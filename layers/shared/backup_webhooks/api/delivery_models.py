@@ -7,9 +7,9 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from backup_webhooks.api.models import Input, Model, MomentIn, Time
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.stores.deliveries import DeliveryState
-from backup_webhooks.stores.delivery_log import Logged
+from backup_webhooks.deliveries.deliveries_store import DeliveryState
+from backup_webhooks.deliveries.delivery_log import Logged
+from backup_webhooks.events.messages import WebhookEvent
 
 
 class DeliveryOut(Model):

@@ -17,11 +17,11 @@ from backup_webhooks.api.delivery_models import DeliveriesOut, DeliveryOut, Rede
 from backup_webhooks.api.models import MomentIn
 from backup_webhooks.api.problems import problem
 from backup_webhooks.api.services import services
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.moments import utc_now
-from backup_webhooks.stores.deliveries import DeliveryState
-from backup_webhooks.stores.delivery_log import Logged
-from backup_webhooks.stores.paging import InvalidCursor, from_cursor, to_cursor
+from backup_webhooks.aws.paging import InvalidCursor, from_cursor, to_cursor
+from backup_webhooks.deliveries.deliveries_store import DeliveryState
+from backup_webhooks.deliveries.delivery_log import Logged
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import utc_now
 
 _SHOWN = timedelta(days=30)
 # A server's clock may be ahead.

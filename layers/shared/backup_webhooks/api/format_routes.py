@@ -10,11 +10,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import READS
 from backup_webhooks.api.models import Model
-from backup_webhooks.errors import InvalidField
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.moments import utc_now
+from backup_webhooks.events.errors import InvalidField
+from backup_webhooks.events.example_events import sample_notice
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.payloads import FORMATS, format_named, render
-from backup_webhooks.samples import sample_notice
 
 router = Router()
 

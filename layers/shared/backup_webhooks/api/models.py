@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from backup_webhooks.moments import Moment, iso_milliseconds
+from backup_webhooks.events.timestamps import Moment, iso_milliseconds
 
 Time = Annotated[datetime, PlainSerializer(iso_milliseconds, return_type=str, when_used="json-unless-none")]
 

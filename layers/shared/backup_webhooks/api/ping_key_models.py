@@ -9,12 +9,12 @@ from pydantic import Field
 
 from backup_webhooks.api.models import Input, Model, Time
 from backup_webhooks.api.report_models import Zone
-from backup_webhooks.errors import InvalidField
-from backup_webhooks.messages import BackupStatus
-from backup_webhooks.ping_keys import OWN_STORAGE, BackupPlan
-from backup_webhooks.pings import PingKey, Signal
-from backup_webhooks.stores.backup_logs import LoggedBackup
-from backup_webhooks.stores.ping_keys import MOST_PING_KEYS
+from backup_webhooks.events.errors import InvalidField
+from backup_webhooks.events.messages import BackupStatus
+from backup_webhooks.history.backup_output_store import LoggedBackup
+from backup_webhooks.sources.pings.keys import OWN_STORAGE, BackupPlan
+from backup_webhooks.sources.pings.keys_store import MOST_PING_KEYS
+from backup_webhooks.sources.pings.rules import PingKey, Signal
 
 _LONGEST_SCHEDULE = 200
 

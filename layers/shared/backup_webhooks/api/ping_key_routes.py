@@ -13,7 +13,7 @@ from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import ACTS, READS, WRITES
 from backup_webhooks.api.ping_key_models import LogOut, LogsOut, NewPingKey, PingKeyIn, PingKeyOut, PingKeysOut, PlanIn
 from backup_webhooks.api.services import services
-from backup_webhooks.moments import utc_now
+from backup_webhooks.events.timestamps import utc_now
 
 router = Router()
 

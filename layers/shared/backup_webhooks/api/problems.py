@@ -17,14 +17,14 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks.api.models import FieldError, Problem
-from backup_webhooks.errors import InvalidField
-from backup_webhooks.ping_keys import UnknownPingKey
-from backup_webhooks.replays import UnknownDelivery
-from backup_webhooks.signing import TooManySecrets
-from backup_webhooks.stores.configurations import Changed
-from backup_webhooks.stores.paging import InvalidCursor
-from backup_webhooks.stores.ping_keys import MOST_PING_KEYS, TooManyPingKeys
-from backup_webhooks.stores.webhooks import Conflict, UnknownTarget
+from backup_webhooks.aws.errors import Changed, Conflict
+from backup_webhooks.aws.paging import InvalidCursor
+from backup_webhooks.deliveries.replays import UnknownDelivery
+from backup_webhooks.events.errors import InvalidField
+from backup_webhooks.sources.pings.keys import UnknownPingKey
+from backup_webhooks.sources.pings.keys_store import MOST_PING_KEYS, TooManyPingKeys
+from backup_webhooks.targets.signing import TooManySecrets
+from backup_webhooks.targets.webhooks_store import UnknownTarget
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver

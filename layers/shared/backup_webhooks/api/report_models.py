@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, StrictBool
 
 from backup_webhooks.api.models import Input, Model, Time
-from backup_webhooks.errors import InvalidField
+from backup_webhooks.events.errors import InvalidField
 from backup_webhooks.reports.periods import ReportDays
 from backup_webhooks.reports.recipients import MOST_RECIPIENTS, Recipient, ReportFrequency, ReportSettings
 

@@ -13,7 +13,7 @@ from backup_webhooks.api.answers import READS, WRITES
 from backup_webhooks.api.models import IfMatch, Prefer, asks_for_representation, expected_version
 from backup_webhooks.api.report_models import RecipientsIn, RecipientsOut, etag
 from backup_webhooks.api.services import services
-from backup_webhooks.moments import utc_now
+from backup_webhooks.events.timestamps import utc_now
 
 router = Router()
 

@@ -6,9 +6,9 @@ from datetime import date
 from typing import Self
 
 from backup_webhooks.api.models import Model, Time
-from backup_webhooks.days import DayResults
-from backup_webhooks.server_policies import TrackedPolicy
-from backup_webhooks.server_states import ServerState
+from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.monitoring.state import ServerState
 
 
 class DayOut(Model):

@@ -11,9 +11,9 @@ from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import READS
 from backup_webhooks.api.server_models import DayOut, DaysOut, ServerPoliciesOut, ServerPolicyOut
 from backup_webhooks.api.services import services
-from backup_webhooks.days import Days, last_days, summed
-from backup_webhooks.moments import utc_now
-from backup_webhooks.server_states import server_state
+from backup_webhooks.events.timestamps import utc_now
+from backup_webhooks.monitoring.daily_counts import Days, last_days, summed
+from backup_webhooks.monitoring.state import server_state
 
 router = Router()
 

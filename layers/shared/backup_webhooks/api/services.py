@@ -7,23 +7,23 @@ from datetime import timedelta
 from functools import cache
 from typing import Self
 
-from backup_webhooks import clients
 from backup_webhooks.api.sign_in import SignIn
-from backup_webhooks.backup_events_queue import BackupEventsQueue
-from backup_webhooks.ping_keys import PingKeys
-from backup_webhooks.redelivery_queue import RedeliveryQueue
-from backup_webhooks.replays import Replays
-from backup_webhooks.sender import Sender
-from backup_webhooks.settings import WebhooksApiSettings
-from backup_webhooks.stores.backup_logs import BackupLogsStore
-from backup_webhooks.stores.configurations import ConfigurationsStore
-from backup_webhooks.stores.delivery_log import DeliveryLog
-from backup_webhooks.stores.ping_keys import PingKeysStore
-from backup_webhooks.stores.report_schedule import ReportScheduleStore
-from backup_webhooks.stores.report_settings import ReportSettingsStore
-from backup_webhooks.stores.server_policies import ServerPoliciesStore
-from backup_webhooks.stores.webhooks import WebhooksStore
-from backup_webhooks.target_hosts import TargetHosts
+from backup_webhooks.aws import clients
+from backup_webhooks.aws.settings import WebhooksApiSettings
+from backup_webhooks.deliveries.delivery_log import DeliveryLog
+from backup_webhooks.deliveries.replays import Replays
+from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.events.queue import BackupEventsQueue
+from backup_webhooks.history.backup_output_store import BackupLogsStore
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
+from backup_webhooks.posting.sender import Sender
+from backup_webhooks.reports.schedule_store import ReportScheduleStore
+from backup_webhooks.reports.settings_store import ReportSettingsStore
+from backup_webhooks.sources.pings.keys import PingKeys
+from backup_webhooks.sources.pings.keys_store import PingKeysStore
+from backup_webhooks.targets.hosts import TargetHosts
+from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.webhooks_store import WebhooksStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
-from backup_webhooks.settings import SignInSettings
+from backup_webhooks.aws.settings import SignInSettings
 
 _LIMITS = Timeout(connect=2, read=2)
 

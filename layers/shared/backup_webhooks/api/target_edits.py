@@ -10,11 +10,11 @@ from typing import Any
 
 from backup_webhooks.api.services import services
 from backup_webhooks.api.webhook_models import TargetIn, TargetSettings
-from backup_webhooks.custom_headers import LONGEST_NAME
-from backup_webhooks.errors import InvalidTarget
-from backup_webhooks.stores.configurations import Configuration
-from backup_webhooks.stores.webhooks import UnknownTarget
-from backup_webhooks.targets import MOST_TARGETS, Target, check_target
+from backup_webhooks.events.errors import InvalidTarget
+from backup_webhooks.targets.custom_headers import LONGEST_NAME
+from backup_webhooks.targets.store import Configuration
+from backup_webhooks.targets.target import MOST_TARGETS, Target, check_target
+from backup_webhooks.targets.webhooks_store import UnknownTarget
 
 
 def known_target(configuration: Configuration, target_id: str) -> Target:

@@ -11,13 +11,13 @@ from backup_webhooks.api.answers import ACTS
 from backup_webhooks.api.services import services
 from backup_webhooks.api.target_edits import known_target
 from backup_webhooks.api.webhook_models import NewSecret, Overlap, Secret, TestOutcome
-from backup_webhooks.delivery import Delivery
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.moments import utc_now
-from backup_webhooks.posting import post
-from backup_webhooks.samples import sample_notice
-from backup_webhooks.signing import current
-from backup_webhooks.stores.deliveries import KEPT_RESPONSE_BYTES
+from backup_webhooks.deliveries.deliveries_store import KEPT_RESPONSE_BYTES
+from backup_webhooks.deliveries.delivery import Delivery
+from backup_webhooks.deliveries.post import post
+from backup_webhooks.events.example_events import sample_notice
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import utc_now
+from backup_webhooks.targets.signing import current
 
 router = Router()
 

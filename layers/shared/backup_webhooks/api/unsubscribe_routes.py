@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks.api.services import services
-from backup_webhooks.stores.webhooks import Conflict
+from backup_webhooks.aws.errors import Conflict
 
 _LONGEST_ACCOUNT = 64
 _TOKEN = re.compile("[A-Za-z0-9_-]{16,64}")

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StrictBool, model_validator
 
 from backup_webhooks.api.models import Input, Link, Model, Time
-from backup_webhooks.custom_headers import MOST_HEADERS
-from backup_webhooks.health import Health
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.noise import MOST_REMIND_HOURS, Noise, QuietHours
+from backup_webhooks.events.messages import WebhookEvent
 from backup_webhooks.payloads import FORMATS
-from backup_webhooks.signing import SigningSecret, current
-from backup_webhooks.targets import MAX_URL_LENGTH, MOST_TARGETS, DeliveryMode, Target
+from backup_webhooks.posting.target_url import MAX_URL_LENGTH
+from backup_webhooks.targets.custom_headers import MOST_HEADERS
+from backup_webhooks.targets.health import Health
+from backup_webhooks.targets.preferences import MOST_REMIND_HOURS, Noise, QuietHours
+from backup_webhooks.targets.signing import SigningSecret, current
+from backup_webhooks.targets.target import MOST_TARGETS, DeliveryMode, Target
 
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _LONGEST_KEY = 200

@@ -25,11 +25,11 @@ from backup_webhooks.api.webhook_models import (
     WebhookOut,
     WebhooksOut,
 )
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.moments import utc_now
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.payloads import FORMATS
-from backup_webhooks.stores.configurations import Configuration
-from backup_webhooks.targets import MOST_TARGETS, Target
+from backup_webhooks.targets.store import Configuration
+from backup_webhooks.targets.target import MOST_TARGETS, Target
 
 router = Router()
 

@@ -15,10 +15,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from backup_webhooks.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, WebhookEvent
+from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, WebhookEvent
 from backup_webhooks.payloads import Format
+from backup_webhooks.payloads.sanitize import isolated, legible
 from backup_webhooks.payloads.text import finished_date, how_many, in_short, text
-from backup_webhooks.reports.legible import isolated, legible
 
 # The longest that messages take (`messages.Name`): nothing is cut here.
 _LONGEST = 500

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from backup_webhooks.messages import Notice
-from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.events.messages import Notice
+from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format, detailed
 
 # The reverse of the domain under which the service documents its events.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backup_webhooks.messages import BackupFinished, BackupRecovered, Notice
-from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.events.messages import BackupFinished, BackupRecovered, Notice
+from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format
 from backup_webhooks.payloads.text import finished_date, text, text_of_all
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from backup_webhooks.reports.legible import boundary
+from backup_webhooks.payloads.sanitize import boundary
 
 ELLIPSIS = "…"
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from backup_webhooks.payloads import DestinationKey
 from backup_webhooks.payloads.card import Card, Severity, format_of_cards
 from backup_webhooks.payloads.lengths import cut, json_bytes, utf8_bytes
-from backup_webhooks.reports.legible import isolated
+from backup_webhooks.payloads.sanitize import isolated
 
 LONGEST_TITLE, MOST_MESSAGE_BYTES, MOST_BYTES = 200, 4095, 8192
 _LONGEST_VALUE = 500

@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backup_webhooks.messages import Notice
-from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.events.messages import Notice
+from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import DestinationKey, Format
 from backup_webhooks.payloads.card import Card, Fact, Severity, card_of, fitted
 from backup_webhooks.payloads.lengths import cut, json_bytes, utf16_units

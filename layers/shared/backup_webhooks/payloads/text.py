@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from backup_webhooks.messages import BackupFinished, BackupRecovered, Notice, WebhookEvent
-from backup_webhooks.moments import iso_milliseconds
+from backup_webhooks.events.messages import BackupFinished, BackupRecovered, Notice, WebhookEvent
+from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format
 
 # Slack cuts off what is longer than 40,000 characters (docs.slack.dev, "chat.postMessage").

@@ -14,19 +14,19 @@ from typing import Self
 
 from aws_lambda_powertools import Logger
 
-from backup_webhooks import clients
-from backup_webhooks.moments import Clock, utc_now
+from backup_webhooks.aws import clients
+from backup_webhooks.aws.settings import DailyReportSettings
+from backup_webhooks.events.timestamps import Clock, utc_now
+from backup_webhooks.reports.aggregate import Period
 from backup_webhooks.reports.due_reports import SETTLED_AFTER, parse_account_report
 from backup_webhooks.reports.email import Attachment
 from backup_webhooks.reports.mailer import LONGEST_SEND, Mailer
-from backup_webhooks.reports.maker import Period
 from backup_webhooks.reports.periods import ReportDays
+from backup_webhooks.reports.queries import ReportSources
 from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
 from backup_webhooks.reports.report import STRIP_DAYS, Report, ReportKind
 from backup_webhooks.reports.report_email import report_email
-from backup_webhooks.reports.sources import ReportSources
-from backup_webhooks.settings import DailyReportSettings
-from backup_webhooks.stores.report_schedule import ReportProgress, ReportScheduleStore, Told, UnderWay
+from backup_webhooks.reports.schedule_store import ReportProgress, ReportScheduleStore, Told, UnderWay
 
 _FREQUENCIES = {ReportKind.DAILY: ReportFrequency.DAILY, ReportKind.WEEKLY: ReportFrequency.WEEKLY}
 # After an outage of ours, so many days a report reaches back at most.

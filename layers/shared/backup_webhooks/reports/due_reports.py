@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 from aws_lambda_powertools import Logger
 
-from backup_webhooks import clients
-from backup_webhooks.messages import AccountAlias, decode, encode
-from backup_webhooks.moments import Clock, Moment, utc_now
-from backup_webhooks.settings import DailyReportSettings
-from backup_webhooks.stores.heartbeats import HeartbeatsStore
-from backup_webhooks.stores.report_schedule import DueReport, ReportScheduleStore
+from backup_webhooks.aws import clients
+from backup_webhooks.aws.settings import DailyReportSettings
+from backup_webhooks.events.messages import AccountAlias, decode, encode
+from backup_webhooks.events.timestamps import Clock, Moment, utc_now
+from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.reports.schedule_store import DueReport, ReportScheduleStore
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -16,16 +16,17 @@ from zoneinfo import ZoneInfo
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from backup_webhooks import clients
-from backup_webhooks.backups import Backup
-from backup_webhooks.messages import BackupFinished, BackupMissed, BackupNotice, InvalidMessage, parse_message
-from backup_webhooks.moments import Clock, utc_now
+from backup_webhooks.aws import clients
+from backup_webhooks.aws.errors import InvalidMessage
+from backup_webhooks.aws.settings import EmailNoticesSettings
+from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupNotice, parse_message
+from backup_webhooks.events.timestamps import Clock, utc_now
+from backup_webhooks.history.backup import Backup
+from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.reports.mailer import LONGEST_SEND, Mailer
 from backup_webhooks.reports.notice_email import notice_email
 from backup_webhooks.reports.recipients import Recipient
-from backup_webhooks.settings import EmailNoticesSettings
-from backup_webhooks.stores.backups import BackupsStore
-from backup_webhooks.stores.report_settings import ReportSettingsStore
+from backup_webhooks.reports.settings_store import ReportSettingsStore
 
 logger = Logger(child=True)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from backup_webhooks.reports import look, sentences
-from backup_webhooks.reports.report import Report, ServerLine, WebhookLine
-from backup_webhooks.reports.subject import counts, subject
-from backup_webhooks.reports.words import (
+from backup_webhooks.reports import components as look
+from backup_webhooks.reports import phrases as sentences
+from backup_webhooks.reports.labels import (
     EVENT_LABELS,
     LEGEND,
     STATES,
@@ -19,6 +18,8 @@ from backup_webhooks.reports.words import (
     in_words,
     worst,
 )
+from backup_webhooks.reports.report import Report, ServerLine, WebhookLine
+from backup_webhooks.reports.subject import counts, subject
 
 _STRIP_WIDTH = 31
 

@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from backup_webhooks import clients
+from backup_webhooks.aws import clients
+from backup_webhooks.aws.settings import EmailSettings
 from backup_webhooks.reports.email import Email
-from backup_webhooks.settings import EmailSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client

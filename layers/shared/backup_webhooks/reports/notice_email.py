@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from html import escape
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.messages import BackupFinished, BackupNotice, BackupStatus
-from backup_webhooks.reports import look
+from backup_webhooks.events.messages import BackupFinished, BackupNotice, BackupStatus
+from backup_webhooks.payloads.sanitize import isolated, legible
+from backup_webhooks.reports import components as look
 from backup_webhooks.reports.email import Email
-from backup_webhooks.reports.legible import isolated, legible
+from backup_webhooks.reports.labels import Tone, counted, exact_words
 from backup_webhooks.reports.text import foot
-from backup_webhooks.reports.words import Tone, counted, exact_words
 
 MOST_LISTED = 200
 _LONGEST_IN_SUBJECT = 60

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.messages import WebhookEvent
+from backup_webhooks.events.messages import WebhookEvent
 
 DEFAULT_HOUR = 7
 DEFAULT_TIMEZONE = "UTC"

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.days import DayResults
-from backup_webhooks.messages import WebhookEvent
-from backup_webhooks.server_states import ServerState
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.monitoring.state import ServerState
 
 STRIP_DAYS = 7
 NOTHING = DayResults()

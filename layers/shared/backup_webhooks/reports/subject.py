@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from msgspec.structs import astuple
 
-from backup_webhooks.reports.legible import isolated
+from backup_webhooks.payloads.sanitize import isolated
+from backup_webhooks.reports.labels import counted, day_words
 from backup_webhooks.reports.report import Report, ReportKind
-from backup_webhooks.reports.words import counted, day_words
 
 LONGEST = 150
 _HEAD = "Backups of "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from backup_webhooks.reports import sentences
-from backup_webhooks.reports.legible import isolated
+from backup_webhooks.payloads.sanitize import isolated
+from backup_webhooks.reports import phrases as sentences
+from backup_webhooks.reports.labels import EVENT_LABELS, LEGEND, STATES, clock_words, in_words, worst
 from backup_webhooks.reports.report import Report, ServerLine, WebhookLine
-from backup_webhooks.reports.words import EVENT_LABELS, LEGEND, STATES, clock_words, in_words, worst
 
 WIDTH = 78
 _INDENT = "  "

@@ -1,0 +1,78 @@
+"""A function's batch of SQS records, in threads, each record failing alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+
+from backup_webhooks.aws.errors import InvalidMessage, TryAgain
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger(child=True)
+
+
+class Batch[R](Struct, frozen=True):
+    """What came of a batch: the results of the records that were handled, and the answer.
+
+    `rejected`: records that can't ever be handled; `failed`: those that failed by our own fault, or AWS's.
+    """
+
+    results: Sequence[R]
+    rejected: int
+    failed: int
+    response: PartialItemFailureResponse
+
+
+def handle_batch[R](
+    event: dict[str, Any], context: LambdaContext, threads: ThreadPoolExecutor, handle: Callable[[str, datetime], R]
+) -> Batch[R]:
+    """Call `handle` with each record's body and the function's deadline, at the same time.
+
+    What it raises, `InvalidMessage`, `TryAgain`, botocore's errors or any other, is logged, and its record reported
+    as failed: it comes again, or ends in the dead letters.
+    """
+    deadline = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis())
+    # A record that waits for a slow endpoint holds up no other.
+    futures = [threads.submit(_handle, record, deadline, handle) for record in event["Records"]]
+    failures = [future.exception() for future in futures]
+    return Batch(
+        results=[future.result() for future, failure in zip(futures, failures, strict=True) if failure is None],
+        rejected=sum(isinstance(failure, InvalidMessage) for failure in failures),
+        failed=sum(failure is not None and not isinstance(failure, InvalidMessage | TryAgain) for failure in failures),
+        response={
+            "batchItemFailures": [
+                {"itemIdentifier": record["messageId"]}
+                for record, failure in zip(event["Records"], failures, strict=True)
+                if failure
+            ]
+        },
+    )
+
+
+def _handle[R](record: dict[str, Any], deadline: datetime, handle: Callable[[str, datetime], R]) -> R:
+    try:
+        return handle(record["body"], deadline)
+    except InvalidMessage as error:
+        logger.warning(
+            "message rejected",
+            extra={"message_id": record["messageId"], "field": error.field, "reason": error.reason},
+        )
+        raise
+    except TryAgain as error:
+        logger.info("message postponed", extra={"message_id": record["messageId"], "reason": str(error)})
+        raise
+    except (BotoCoreError, ClientError) as error:
+        logger.error("message failed", extra={"message_id": record["messageId"], "reason": str(error)})
+        raise
+    except Exception:
+        logger.exception("message failed", extra={"message_id": record["messageId"]})
+        raise

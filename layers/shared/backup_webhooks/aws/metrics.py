@@ -1,0 +1,18 @@
+"""What functions count under the same names: the sum over functions is what customers and operators see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Metrics
+
+    from backup_webhooks.aws.batch import Batch
+
+
+def count_records(metrics: Metrics, batch: Batch[Any]) -> None:
+    """Rejected and RecordsFailed. Both are always there: where minutes have no value, an alarm looks further back."""
+    metrics.add_metric("Rejected", MetricUnit.Count, batch.rejected)
+    metrics.add_metric("RecordsFailed", MetricUnit.Count, batch.failed)

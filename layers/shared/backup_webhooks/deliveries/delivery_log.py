@@ -1,0 +1,213 @@
+"""DeliveriesTable as people read it: what was sent where, and how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from operator import or_
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from backup_webhooks.aws.items import from_item, to_item
+from backup_webhooks.aws.paging import InvalidCursor, from_cursor, to_cursor
+from backup_webhooks.deliveries.deliveries_store import DeliveryState, Standing, standing_of
+from backup_webhooks.deliveries.delivery import Delivery
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# What one page looks at: a filter that finds next to nothing must not take longer than its reader waits.
+_MOST_QUERIES, _MOST_EXAMINED = 45, 3000
+_EXAMINED_A_QUERY = 300
+# Behind all keys of one millisecond, which go on with `#`.
+_BEHIND = "$"
+
+
+class Logged(Struct, frozen=True):
+    """An entry of the log. `claimed_at`: when the latest attempt began, and `url`: where it went; None before one."""
+
+    delivery: Delivery
+    standing: Standing
+    url: str | None
+    claimed_at: datetime | None
+    status: int | None
+    reason: str | None
+    milliseconds: int | None
+    response: str
+
+
+class LogPage(Struct, frozen=True):
+    """Some of the log, the latest first. `cursor`: where the next page begins; None where there is nothing more.
+
+    `searched_back_to`: of events up to then there is nothing else. A page may be short, or empty, and have a cursor.
+    """
+
+    entries: Sequence[Logged]
+    cursor: str | None
+    searched_back_to: datetime
+
+
+class DeliveryLog(Struct, frozen=True):
+    """Reads the log. Raises botocore's errors."""
+
+    client: DynamoDBClient
+    table: str
+
+    def find(self, account: str, sort_key: str) -> Logged | None:
+        """The entry with that key now (a consistent read); None where there is none."""
+        try:
+            day = _day_of(sort_key)
+        except ValueError:
+            return None
+        key = {"accountDay": _partition(account, day), "delivery": sort_key}
+        item = self.client.get_item(TableName=self.table, Key=to_item(key), ConsistentRead=True).get("Item")
+        return _logged(from_item(item)) if item else None
+
+    def given_up(self, account: str, since: datetime, until: datetime) -> Iterator[tuple[WebhookEvent, str]]:
+        """Event and target of each delivery that was given up from `since` to before `until`."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table,
+            IndexName="undelivered",
+            KeyConditionExpression="undeliveredOf = :account AND givenUpAt BETWEEN :since AND :until",
+            ExpressionAttributeValues=to_item(
+                {
+                    ":account": account,
+                    ":since": iso_milliseconds(since),
+                    ":until": iso_milliseconds(until - timedelta(milliseconds=1)),
+                }
+            ),
+        )
+        for page in pages:
+            for item in map(from_item, page["Items"]):
+                yield WebhookEvent(item["event"]), item["targetId"]
+
+    def of_account(self, account: str, since: datetime, until: datetime) -> Iterator[Logged]:
+        """The account's deliveries of events from `since` to `until`, in the order of the events."""
+        since, until = since.astimezone(UTC), until.astimezone(UTC)
+        if since > until:
+            return
+        paginator = self.client.get_paginator("query")
+        for day in range((until.date() - since.date()).days + 1):
+            query = self._query(
+                account, since.date() + timedelta(days=day), iso_milliseconds(since), iso_milliseconds(until) + _BEHIND
+            )
+            for page in paginator.paginate(**query, ConsistentRead=True):
+                yield from (_logged(from_item(item)) for item in page["Items"])
+
+    def page(  # noqa: PLR0913
+        self,
+        account: str,
+        *,
+        since: datetime,
+        until: datetime,
+        limit: int,
+        cursor: str | None = None,
+        event: WebhookEvent | None = None,
+        states: Sequence[DeliveryState] = (),
+    ) -> LogPage:
+        """The account's deliveries of events from `since` to `until`, the latest first. Raises `InvalidCursor`.
+
+        `event`, `states`: of that event, in one of these states; all where none is given.
+        """
+        wanted = {"event": [str(event)] if event else [], "state": list(map(str, states))}
+        # One more than is shown, to know whether there is more.
+        found: list[dict[str, Any]] = []
+        latest = iso_milliseconds(until) + _BEHIND
+        before = min(_bound(cursor), latest) if cursor else latest
+        day, examined = _day_of(before), 0
+        for _ in range(_MOST_QUERIES):
+            if before < iso_milliseconds(since):
+                return _page(found, limit, None, since)
+            if examined >= _MOST_EXAMINED or len(found) > limit:
+                break
+            at_once = _EXAMINED_A_QUERY if any(wanted.values()) else limit + 2 - len(found)
+            query = self._query(account, day, iso_milliseconds(since), before, wanted)
+            answer = self.client.query(**query, ScanIndexForward=False, Limit=at_once)
+            # What stands at the bound itself was on the page before.
+            found += [item for item in map(from_item, answer["Items"]) if item["delivery"] != before]
+            examined += answer["ScannedCount"]
+            if "LastEvaluatedKey" in answer:
+                before = from_item(answer["LastEvaluatedKey"])["delivery"]
+            else:
+                day -= timedelta(days=1)
+                before = f"{day}T23:59:59.999Z{_BEHIND}"
+        return _page(found, limit, before, since)
+
+    def _query(
+        self, account: str, day: date, first: str, last: str, wanted: Mapping[str, Sequence[str]] = MappingProxyType({})
+    ) -> dict[str, Any]:
+        filters = {
+            name: {f":{name}{position}": value for position, value in enumerate(values)}
+            for name, values in wanted.items()
+            if values
+        }
+        values = {":accountDay": _partition(account, day), ":first": first, ":last": last}
+        query = {
+            "TableName": self.table,
+            "KeyConditionExpression": "accountDay = :accountDay AND delivery BETWEEN :first AND :last",
+            "ExpressionAttributeValues": to_item(reduce(or_, filters.values(), values)),
+        }
+        if filters:
+            query["FilterExpression"] = " AND ".join(f"#{name} IN ({', '.join(of)})" for name, of in filters.items())
+            query["ExpressionAttributeNames"] = {f"#{name}": name for name in filters}
+        return query
+
+
+def _partition(account: str, day: date) -> str:
+    return f"{account}#{day}"
+
+
+def _page(found: list[dict[str, Any]], limit: int, before: str | None, since: datetime) -> LogPage:
+    if len(found) > limit:
+        found = found[:limit]
+        before = found[-1]["delivery"]
+    entries = [_logged(item) for item in found]
+    return LogPage(entries, to_cursor(before), _moment_of(before)) if before else LogPage(entries, None, since)
+
+
+def _bound(cursor: str) -> str:
+    (before,) = from_cursor(cursor, 1)
+    try:
+        _day_of(before)
+    except ValueError:
+        raise InvalidCursor(cursor) from None
+    return before
+
+
+def _moment_of(sort_key: str) -> Moment:
+    return Moment.parse(sort_key.partition("#")[0].removesuffix(_BEHIND))
+
+
+def _day_of(sort_key: str) -> date:
+    return _moment_of(sort_key).date()
+
+
+def _logged(item: dict[str, Any]) -> Logged:
+    # An id may hold a `#` itself.
+    occurred_at, _, rest = item["delivery"].partition("#")
+    subject_id = rest.partition("#")[2].rpartition("#")[0]
+    status, milliseconds, claimed_at = (item.get(name) for name in ("httpStatus", "milliseconds", "claimedAt"))
+    return Logged(
+        delivery=Delivery(
+            account=item["account"],
+            event=WebhookEvent(item["event"]),
+            target_id=item["targetId"],
+            occurred_at=Moment.parse(occurred_at),
+            subject_id=subject_id,
+            body=item["body"],
+            # Of entries from before deliveries told it.
+            format=item.get("format", "text"),
+        ),
+        standing=standing_of(item),
+        url=item.get("url"),
+        claimed_at=claimed_at and Moment.parse(claimed_at),
+        status=None if status is None else int(status),
+        reason=item.get("error"),
+        milliseconds=None if milliseconds is None else int(milliseconds),
+        response=item.get("response", ""),
+    )

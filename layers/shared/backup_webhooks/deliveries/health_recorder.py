@@ -1,0 +1,54 @@
+"""Writes down how targets answer: on a change of their health, and never once a success."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+
+from backup_webhooks.posting.sender import Attempt
+from backup_webhooks.targets.cache import WebhooksCache
+from backup_webhooks.targets.health import SLOW
+from backup_webhooks.targets.target import Target
+from backup_webhooks.targets.webhooks_store import WebhooksStore
+
+logger = Logger(child=True)
+
+
+class HealthRecorder(Struct, frozen=True):
+    """Keeps health in the store, and this function's own view of it up to date. Shared by threads."""
+
+    store: WebhooksStore
+    cache: WebhooksCache
+
+    def record(self, target: Target, attempt: Attempt, now: datetime) -> None:
+        """Write down what the attempt says about the target. Raises nothing: a delivery does not depend on it."""
+        began = self.cache.clock()
+        try:
+            if renewed := self._record(target, attempt, now):
+                self.cache.renew(renewed, began)
+        except (BotoCoreError, ClientError) as error:
+            logger.error(
+                "the target's health could not be recorded",
+                extra={"account": target.account, "target_id": target.target_id, "reason": str(error)},
+            )
+
+    def _record(self, target: Target, attempt: Attempt, now: datetime) -> Target | None:
+        slow = timedelta(milliseconds=attempt.milliseconds) >= SLOW
+        if not attempt.delivered:
+            return self._record_failure(target, attempt, now, slow=slow)
+        failing = target.health.consecutive_failures > 0
+        if failing or slow is not target.health.slow:
+            return self.store.record_success(target, slow=slow)
+        return None
+
+    def _record_failure(self, target: Target, attempt: Attempt, now: datetime, *, slow: bool) -> Target | None:
+        failing = self.store.record_failure(target, attempt.status, attempt.reason, slow=slow, now=now)
+        if failing and failing.health.confirmed_by(now):
+            failing = self.store.record_confirmation(failing, now)
+        if failing and failing.enabled and (reason := failing.health.reason_to_switch_off(now)):
+            logger.warning("target switched off", extra={"account": target.account, "target_id": target.target_id})
+            failing = self.store.switch_off(failing, reason, now)
+        return failing

@@ -1,0 +1,53 @@
+"""How a server policy stands, in one word: what a reader wants to know first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from backup_webhooks.events.messages import BackupStatus
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+
+
+class ServerState(StrEnum):
+    """From the best to the worst, and those of which nothing can be said."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LATE = "late"
+    """The scheduled start has passed, and that it was missed is not told: its hour goes on, or starts may be unread."""
+    MISSED = "missed"
+    INACTIVE = "inactive"
+    UNKNOWN = "unknown"
+    """No backup was heard of yet."""
+
+
+_OF_STATUS = {
+    BackupStatus.SUCCESS: ServerState.OK,
+    BackupStatus.PARTIAL_SUCCESS: ServerState.PARTIAL,
+    BackupStatus.FAILED: ServerState.FAILED,
+    BackupStatus.CANCELLED: ServerState.CANCELLED,
+}
+
+
+def server_state(tracked: TrackedPolicy, now: datetime) -> ServerState:
+    """How it stands now: what is missing comes before how the last backup ended.
+
+    That a backup was missed is missed_backups' verdict, never the clock's: a start may still wait in the queue.
+    """
+    if tracked.policy and not tracked.schedule:
+        return ServerState.INACTIVE
+    if _last_was_missed(tracked):
+        return ServerState.MISSED
+    if tracked.expected_at and tracked.expected_at < now:
+        return ServerState.LATE
+    if tracked.history.last_status is None:
+        return ServerState.UNKNOWN
+    return _OF_STATUS[BackupStatus(tracked.history.last_status)]
+
+
+def _last_was_missed(tracked: TrackedPolicy) -> bool:
+    started = tracked.history.last_started_at
+    return tracked.last_missed_at is not None and (started is None or started < tracked.last_missed_at)

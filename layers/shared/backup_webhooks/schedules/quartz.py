@@ -1,0 +1,172 @@
+"""Cron schedules as Quartz 2.3.2 reads them (org.quartz.CronExpression).
+
+Six or seven fields, set apart by spaces or tabs: seconds minutes hours day-of-month month day-of-week [year].
+Pure: no clock, no input or output.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from msgspec import Struct
+
+from backup_webhooks.schedules.quartz_fields import (
+    HOURS,
+    LAST_YEAR,
+    MINUTES,
+    MONTH,
+    SATURDAY,
+    SECONDS,
+    SUNDAY,
+    YEAR,
+    DayRule,
+    InvalidSchedule,
+    day_rule,
+    texts_of,
+)
+
+__all__ = ["InvalidSchedule", "QuartzCron"]
+
+_BEGIN = datetime(1969, 12, 30, tzinfo=UTC)  # before 1970, the first year of `*`, in every zone
+_END = datetime(LAST_YEAR + 1, 1, 3, tzinfo=UTC)
+_SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+_DAY, _HOURS_A_DAY = timedelta(days=1), 24
+
+
+class _Schedule(Struct, frozen=True):
+    """Ascending values, and for each of the 28 shapes of a month the days that match."""
+
+    seconds: tuple[int, ...]
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: dict[tuple[int, int], tuple[int, ...]]
+    months: tuple[int, ...]
+    years: tuple[int, ...]
+
+    def day_at_or_after(self, start: date) -> date | None:
+        for year in self.years[bisect_left(self.years, start.year) :]:
+            for month in self.months:
+                if (year, month) < (start.year, start.month):
+                    continue
+                days = self.days[_shape(year, month)]
+                index = bisect_left(days, start.day) if (year, month) == (start.year, start.month) else 0
+                if index < len(days):
+                    return date(year, month, days[index])
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class QuartzCron:
+    """One Quartz 2.3.2 cron expression, read in a time zone. Immutable; equal by expression and zone.
+
+    expression: at most 200 printable ASCII characters and tabs; names in either case.
+    zone: the zone of the wall clock that the expression speaks of.
+
+    Raises InvalidSchedule for any other expression, one that is not a str included. Also refused is nonsense
+    that Quartz lets pass: text after a complete value (`1-2-3`, `1.5`, `MONDAY`, an eighth field), an empty
+    list entry (`5,`), a step of 0, a range of days or months that ends at 0, `?` in a list, a weekday 0 or 8
+    before `#`, and years outside 1970-2099.
+    """
+
+    expression: str
+    zone: tzinfo = UTC
+    _schedule: _Schedule = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        seconds, minutes, hours, day_of_month, month, day_of_week, year = texts_of(self.expression)
+        schedule = _Schedule(
+            SECONDS.values(seconds),
+            MINUTES.values(minutes),
+            HOURS.values(hours),
+            _days_by_shape(day_rule(day_of_month, day_of_week)),
+            MONTH.values(month),
+            YEAR.values(year),
+        )
+        object.__setattr__(self, "_schedule", schedule)
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """The first fire time strictly after an aware moment: an aware datetime in UTC, or None.
+
+        Fire times lie on whole seconds, from 1970 to 2199. Daylight saving follows what Quartz 2.3.2 does on
+        java.util.GregorianCalendar:
+
+        - A wall time that the clock skips does not fire. Quartz searches on from the skipped time plus the
+          length of the gap, which passes over wall times that exist if the gap is not one hour within a day:
+          `0 15/10 * * * ?` misses 02:35 when Australia/Lord_Howe skips 02:00-02:30, and `0 0 * * * ?` misses
+          24 hours when America/Nuuk skips 23:00-24:00.
+        - A wall time that comes twice fires once, the second time round; `0 * * * * ?` is silent all through
+          the first pass. From a moment in the first pass Quartz searches as if from the same wall time in the
+          second, so what lies before that in the second pass is not found.
+
+        Where Quartz never returns (`0 0 0 LW * ?` in a month whose last weekday has no midnight), the search
+        goes on to the next month.
+
+        Raises ValueError for a naive moment.
+        """
+        if moment.utcoffset() is None:
+            raise ValueError("moment is naive; an aware datetime is needed")
+        if moment >= _END:
+            return None
+        instant = max(moment, _BEGIN).astimezone(UTC).replace(microsecond=0) + _SECOND
+        # Setting a field makes Quartz's calendar forget which of two passes it stood in; so does fold=0.
+        wall: datetime | None = instant.astimezone(self.zone).replace(fold=0)
+        while wall is not None:
+            later = self._later(wall)
+            if later is wall:
+                return wall.replace(fold=1).astimezone(UTC)
+            wall = later
+        return None
+
+    def _later(self, wall: datetime) -> datetime | None:
+        """The wall time itself if it fires, else where Quartz looks next; None past the last year.
+
+        One step of Quartz at a time, because each may land in a gap of the wall clock.
+        """
+        schedule = self._schedule
+        second = _at_or_after(schedule.seconds, wall.second)
+        if second != wall.second:
+            return _lenient(wall.replace(second=second) + _MINUTE * (second < wall.second))
+        minute = _at_or_after(schedule.minutes, wall.minute)
+        if minute != wall.minute:
+            return _at_hour(wall.replace(minute=minute, second=0), wall.hour + (minute < wall.minute))
+        hour = _at_or_after(schedule.hours, wall.hour)
+        if hour != wall.hour:
+            return _at_hour(wall.replace(minute=0, second=0) + _DAY * (hour < wall.hour), hour)
+        day = schedule.day_at_or_after(wall.date())
+        if day is None or day == wall.date():
+            return wall if day else None
+        return _lenient(datetime(day.year, day.month, day.day, tzinfo=self.zone))
+
+
+def _days_by_shape(rule: DayRule) -> dict[tuple[int, int], tuple[int, ...]]:
+    return {
+        (first, length): tuple(rule([(first + day - 1) % 7 + 1 for day in range(length)]))
+        for first in range(SUNDAY, SATURDAY + 1)
+        for length in range(28, 32)
+    }
+
+
+def _shape(year: int, month: int) -> tuple[int, int]:
+    """The weekday of the month's first day, and its length in days."""
+    first = date(year, month, 1)
+    length = (date(year + month // 12, month % 12 + 1, 1) - first).days
+    return first.isoweekday() % 7 + 1, length
+
+
+def _at_or_after(values: tuple[int, ...], value: int) -> int:
+    """The first of the ascending values that is not below the value; if all are below, the very first."""
+    index = bisect_left(values, value)
+    return values[index] if index < len(values) else values[0]
+
+
+def _lenient(wall: datetime) -> datetime:
+    """The wall time; if the clock skips it, moved on by the length of the gap, as a Java Calendar does."""
+    return wall.astimezone(UTC).astimezone(wall.tzinfo)
+
+
+def _at_hour(wall: datetime, hour: int) -> datetime:
+    """That hour (0-24) of the day; if the clock skips it, the hour after it on the day it was moved to."""
+    landed = _lenient(wall.replace(hour=0) + _HOUR * hour)
+    if hour not in (landed.hour, _HOURS_A_DAY):
+        landed = _lenient(landed.replace(hour=0) + _HOUR * (hour + 1))
+    return landed

@@ -1,0 +1,1 @@
+"""AWS Backup: its jobs and plans, read from EventBridge events and from its API."""

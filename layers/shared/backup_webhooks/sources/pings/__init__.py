@@ -1,0 +1,1 @@
+"""Pings: the HTTP calls by which scripts say how their backups went, and the keys that allow them."""

@@ -1,0 +1,135 @@
+"""Targets as items of WebhooksTable: partition `account`, sort key `target`: `{event}#{targetId}`.
+
+Beside them stands, for each event, the item `{event}#`: the revision of the customer's settings for that event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from typing import Any
+
+from backup_webhooks.aws.items import to_item
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.targets.health import Health
+from backup_webhooks.targets.preferences import Noise, QuietHours
+from backup_webhooks.targets.signing import SigningSecret
+from backup_webhooks.targets.target import DeliveryMode, Target
+
+# Names of attributes that are, or may become, words of DynamoDB's own.
+NAMES = {
+    "#url": "url",
+    "#format": "format",
+    "#delivery": "delivery",
+    "#enabled": "enabled",
+    "#headers": "headers",
+    "#noise": "noise",
+    "#secrets": "secrets",
+}
+
+
+def update_options(expression: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The names and values that go with expressions: DynamoDB takes none that is not used, and no empty set."""
+    options: dict[str, Any] = {}
+    if names := {name: text for name, text in NAMES.items() if name in expression}:
+        options["ExpressionAttributeNames"] = names
+    if values:
+        options["ExpressionAttributeValues"] = to_item(values)
+    return options
+
+
+def key_of(target: Target) -> dict[str, Any]:
+    """The target's key, in wire form."""
+    return to_item({"account": target.account, "target": f"{target.event}#{target.target_id}"})
+
+
+def settings_of(target: Target) -> dict[str, Any]:
+    """What a customer sets, by attribute."""
+    return {
+        "url": target.url,
+        "format": target.format,
+        "destinationKey": target.destination_key,
+        "delivery": str(target.delivery),
+        "enabled": target.enabled,
+        "headers": dict(target.headers),
+        "noise": _noise_item(target.noise),
+        "includeLog": target.include_log,
+    }
+
+
+def is_target(fields: Mapping[str, Any]) -> bool:
+    """Whether the item is a target, and not what stands beside them."""
+    return "url" in fields
+
+
+def target_of(fields: Mapping[str, Any]) -> Target:
+    """The target that the item is."""
+    event, _, _ = fields["target"].partition("#")
+    return Target(
+        account=fields["account"],
+        event=WebhookEvent(event),
+        url=fields["url"],
+        format=fields["format"],
+        destination_key=fields.get("destinationKey"),
+        delivery=DeliveryMode(fields["delivery"]),
+        enabled=fields["enabled"],
+        headers=fields.get("headers", {}),
+        noise=_noise(fields.get("noise", {})),
+        include_log=fields.get("includeLog", False),
+        secrets=tuple(
+            SigningSecret(secret["value"], _moment(secret["expiresAt"])) for secret in fields.get("secrets", ())
+        ),
+        health=_health(fields),
+    )
+
+
+def secret_items(secrets: Sequence[SigningSecret]) -> list[dict[str, str | None]]:
+    """Signing secrets as they are stored."""
+    return [{"value": secret.value, "expiresAt": moment_text(secret.expires_at)} for secret in secrets]
+
+
+def moment_text(moment: datetime | None) -> str | None:
+    """A moment as it is stored."""
+    return iso_milliseconds(moment) if moment else None
+
+
+def _noise_item(noise: Noise) -> dict[str, Any]:
+    quiet = noise.quiet_hours
+    return {
+        "gather": noise.gather,
+        "changesOnly": noise.changes_only,
+        "remindHours": noise.remind_hours,
+        "quietHours": quiet
+        and {"from": f"{quiet.start:%H:%M}", "until": f"{quiet.end:%H:%M}", "timezone": quiet.timezone},
+    }
+
+
+def _noise(fields: Mapping[str, Any]) -> Noise:
+    """What an earlier version has stored has none of it."""
+    remind, quiet = fields.get("remindHours"), fields.get("quietHours")
+    return Noise(
+        gather=fields.get("gather", False),
+        changes_only=fields.get("changesOnly", False),
+        remind_hours=None if remind is None else int(remind),
+        quiet_hours=quiet
+        and QuietHours(time.fromisoformat(quiet["from"]), time.fromisoformat(quiet["until"]), quiet["timezone"]),
+    )
+
+
+def _health(fields: Mapping[str, Any]) -> Health:
+    status = fields.get("lastStatus")
+    return Health(
+        consecutive_failures=int(fields.get("consecutiveFailures", 0)),
+        failing_since=_moment(fields.get("failingSince")),
+        confirmed_at=_moment(fields.get("confirmedAt")),
+        last_status=None if status is None else int(status),
+        last_reason=fields.get("lastReason"),
+        slow=fields.get("slow", False),
+        switched_off_at=_moment(fields.get("switchedOffAt")),
+        switched_off_reason=fields.get("switchedOffReason"),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return Moment.parse(text) if text else None

@@ -1,0 +1,467 @@
+"""The API's events and targets, as the platform's clients and the page use them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from copy import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, ClassVar
+
+import pytest
+from backup_webhooks.api.services import services
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.posting.address_guard import Address
+from backup_webhooks.targets.preferences import Noise, QuietHours
+from standardwebhooks import Webhook
+
+from local.receiver import Post, Receiver
+from tests.integration.conftest import Account
+from tests.support.api import Answer, Client, of_account
+
+FAILURE = WebhookEvent.FAILURE
+REPRESENTATION = {"prefer": "return=representation"}
+
+
+def url(number: int = 1) -> str:
+    return f"https://hooks.example/services/T000/B000/{number}"
+
+
+def configuration(account: Account, *steps: str, event: str = FAILURE) -> str:
+    return of_account(account.alias, event, "configuration", *steps)
+
+
+def targets(answer: Answer) -> dict[str, Any]:
+    """The targets in an event's representation, by URL."""
+    assert answer.status == 200, answer.text
+    return {one["targetUri"]: one for one in answer.json["configuration"]["targetUris"]}
+
+
+class TestEvents:
+    def test_an_account_without_targets_has_all_events_under_the_faqs_labels_and_one_of_our_own(
+        self, account: Account, client: Client
+    ) -> None:
+        answer = client.get(of_account(account.alias))
+
+        assert answer.status == 200
+        assert [(item["name"], item["label"]) for item in answer.json["items"]] == [
+            ("Backup.Failure", "Backup Failure"),
+            ("Backup.PartialSuccess", "Backup Partial Success"),
+            ("Backup.Missing", "Missing Backups"),
+            ("Backup.Success", "Backup Success"),
+            ("Backup.Recovered", "Backup Recovered"),
+        ]
+        assert all(item["configuration"] == {"recursive": False, "targetUris": []} for item in answer.json["items"])
+        assert answer.json["links"][0] == {"rel": "self", "href": of_account(account.alias)}
+
+    def test_a_client_of_the_platform_puts_adds_and_removes_targets(self, account: Account, client: Client) -> None:
+        put = client.put(configuration(account), {"recursive": False, "targetUris": [{"targetUri": url(1)}]})
+        added = client.post(configuration(account, "targetUris"), {"targetUri": url(2)})
+
+        assert (put.status, put.text, added.status) == (204, "", 204)
+        assert set(targets(client.get(of_account(account.alias, FAILURE)))) == {url(1), url(2)}
+
+        assert client.delete(configuration(account, "targetUris"), targetUri=url(1)).status == 204
+        assert [one["targetUri"] for one in client.get(configuration(account)).json["targetUris"]] == [url(2)]
+        assert client.delete(configuration(account)).status == 204
+        assert client.get(configuration(account)).json["targetUris"] == []
+
+    def test_what_is_set_is_what_is_called(self, account: Account, client: Client) -> None:
+        wanted = {
+            "targetUri": url(),
+            "format": "detailed",
+            "delivery": "retry",
+            "enabled": False,
+            "headers": {"X-Team": "night"},
+        }
+        client.put(configuration(account), {"targetUris": [wanted]})
+
+        target = account.target()
+        assert (target.url, target.format, str(target.delivery), target.enabled, target.headers) == (
+            url(),
+            "detailed",
+            "retry",
+            False,
+            {"X-Team": "night"},
+        )
+
+    def test_settings_that_a_put_leaves_out_stay_as_they_are(self, account: Account, client: Client) -> None:
+        account.set_target(FAILURE, url(), format="detailed", enabled=False, headers={"x-a": "b"})
+
+        client.put(configuration(account), {"targetUris": [{"targetUri": url()}, {"targetUri": url(2)}]})
+
+        kept = next(target for target in account.webhooks.of_account(account.alias) if target.url == url())
+        assert (kept.format, kept.enabled, kept.headers) == ("detailed", False, {"x-a": "b"})
+
+    def test_what_was_read_can_be_put_back(self, account: Account, client: Client) -> None:
+        account.set_target(FAILURE, url(), headers={"x-a": "s3cret"})
+        read = client.get(configuration(account)).json
+
+        assert client.put(configuration(account), read).status == 204
+        assert account.target().headers == {"x-a": "s3cret"}
+
+    def test_a_patch_changes_what_it_names_alone(self, account: Account, client: Client) -> None:
+        target = account.set_target(FAILURE, url(), format="detailed", headers={"x-a": "b"})
+
+        answer = client.patch(configuration(account, "targetUris", target.target_id), {"enabled": False})
+
+        assert answer.status == 204
+        stored = account.target()
+        assert (stored.enabled, stored.format, stored.headers) == (False, "detailed", {"x-a": "b"})
+
+
+class TestNoise:
+    NOISE: ClassVar[dict[str, Any]] = {
+        "changesOnly": True,
+        "remindHours": 24,
+        "quietHours": {"from": "22:00", "until": "07:00", "timezone": "Europe/Berlin"},
+        "gather": True,
+    }
+    NONE: ClassVar[dict[str, Any]] = {"gather": False, "changesOnly": False, "remindHours": None, "quietHours": None}
+
+    def test_by_default_all_is_sent(self, account: Account, client: Client) -> None:
+        put = client.put(configuration(account), {"targetUris": [{"targetUri": url()}]}, **REPRESENTATION)
+
+        assert targets(put)[url()]["noise"] == self.NONE
+
+    def test_what_is_set_is_what_the_notifier_reads_and_other_changes_leave_it(
+        self, account: Account, client: Client
+    ) -> None:
+        client.put(configuration(account), {"targetUris": [{"targetUri": url(), "noise": self.NOISE}]})
+        patched = client.patch(
+            configuration(account, "targetUris", account.target().target_id), {"format": "detailed"}, **REPRESENTATION
+        )
+
+        assert targets(patched)[url()]["noise"] == self.NOISE
+        assert account.target().noise == Noise(
+            changes_only=True,
+            remind_hours=24,
+            quiet_hours=QuietHours(time(22), time(7), "Europe/Berlin"),
+            gather=True,
+        )
+
+    def test_it_is_replaced_as_a_whole(self, account: Account, client: Client) -> None:
+        account.set_target(FAILURE, url(), noise=Noise(changes_only=True, remind_hours=24))
+
+        client.patch(configuration(account, "targetUris", account.target().target_id), {"noise": {}})
+
+        assert account.target().noise == Noise()
+
+    @pytest.mark.parametrize(
+        ("noise", "field", "allowed"),
+        [
+            ({"remindHours": 24}, "noise.remindHours", "changesOnly"),
+            ({"changesOnly": True, "remindHours": 0}, "noise.remindHours", "1"),
+            ({"changesOnly": "yes"}, "noise.changesOnly", "boolean"),
+            ({"quietHours": {"from": "22:00", "until": "22:00"}}, "noise.quietHours.until", "differ"),
+            ({"quietHours": {"from": "24:00", "until": "07:00"}}, "noise.quietHours.from", "pattern"),
+            ({"quietHours": {"from": "22:00"}}, "noise.quietHours.until", "required"),
+            (
+                {"quietHours": {"from": "22:00", "until": "07:00", "timezone": "CEST+1"}},
+                "noise.quietHours.timezone",
+                "IANA",
+            ),
+            ({"quietHour": {}}, "noise.quietHour", ""),
+        ],
+    )
+    def test_what_can_not_be_meant_names_its_field(
+        self, account: Account, client: Client, noise: dict[str, Any], field: str, allowed: str
+    ) -> None:
+        answer = client.put(configuration(account), {"targetUris": [{"targetUri": url(), "noise": noise}]})
+
+        assert answer.status == 422
+        assert list(answer.errors) == [f"targetUris[0].{field}"]
+        assert allowed in answer.errors[f"targetUris[0].{field}"]
+
+
+class TestSecrets:
+    def test_a_new_targets_secret_is_told_in_the_answer_that_adds_it_and_never_again(
+        self, account: Account, client: Client
+    ) -> None:
+        body = {"targetUris": [{"targetUri": url()}]}
+
+        told = targets(client.put(configuration(account), body, **REPRESENTATION))[url()]["secret"]
+        again = targets(client.put(configuration(account), body, **REPRESENTATION))[url()]["secret"]
+
+        assert told == account.target().secrets[0].value
+        assert again is None
+        for path in (of_account(account.alias), of_account(account.alias, FAILURE), configuration(account)):
+            assert "whsec_" not in client.get(path).text
+
+    def test_values_of_headers_are_not_told_and_null_keeps_them(self, account: Account, client: Client) -> None:
+        target = account.set_target(FAILURE, url(), headers={"authorization": "Bearer s3cret", "x-old": "gone"})
+        path = configuration(account, "targetUris", target.target_id)
+
+        assert "s3cret" not in client.get(of_account(account.alias)).text
+        client.patch(path, {"headers": {"Authorization": None, "x-new": "1"}})
+
+        assert account.target().headers == {"Authorization": "Bearer s3cret", "x-new": "1"}
+        assert client.patch(path, {"headers": {"x-none": None}}).errors == {
+            "headers['x-none']": "null keeps the value that is stored, and none is"
+        }
+
+    def test_after_a_rotation_the_new_and_the_old_secret_are_current(self, account: Account, client: Client) -> None:
+        target = account.set_target(FAILURE, url())
+        path = configuration(account, "targetUris", target.target_id, "secret")
+
+        answer = client.post(path, {"overlapHours": 2})
+
+        assert answer.status == 200
+        assert answer.json["secret"] == account.target().secrets[0].value
+        newest, old = answer.json["secrets"]
+        assert newest == {"expiresAt": None}
+        ends_in = datetime.fromisoformat(old["expiresAt"]) - datetime.now(UTC)
+        assert timedelta(hours=1, minutes=59) < ends_in <= timedelta(hours=2)
+
+    def test_so_many_rotations_that_one_must_wait_are_a_conflict(self, account: Account, client: Client) -> None:
+        target = account.set_target(FAILURE, url())
+        path = configuration(account, "targetUris", target.target_id, "secret")
+
+        statuses = [client.post(path, {}).status for _ in range(10)]
+
+        assert statuses == [200] * 9 + [409]
+
+    @pytest.mark.parametrize("overlap", [-1, 168.5, "24", None, True])
+    def test_an_overlap_beyond_seven_days_or_that_is_no_number_is_refused(
+        self, account: Account, client: Client, overlap: Any
+    ) -> None:
+        target = account.set_target(FAILURE, url())
+
+        answer = client.post(
+            configuration(account, "targetUris", target.target_id, "secret"), {"overlapHours": overlap}
+        )
+
+        assert list(answer.errors) == ["overlapHours"]
+        assert len(account.target().secrets) == 1
+
+
+class TestTwoPeople:
+    def test_who_has_not_seen_the_others_change_is_refused_and_may_then_read_and_change(
+        self, account: Account, client: Client
+    ) -> None:
+        seen = client.get(configuration(account)).headers["etag"]
+        first = client.put(configuration(account), {"targetUris": [{"targetUri": url(1)}]}, if_match=seen)
+        second = client.put(configuration(account), {"targetUris": [{"targetUri": url(2)}]}, if_match=seen)
+
+        assert (first.status, second.status) == (204, 412)
+        assert account.target().url == url(1)
+        third = client.put(
+            configuration(account), {"targetUris": [{"targetUri": url(2)}]}, if_match=first.headers["etag"]
+        )
+        assert third.status == 204
+        assert account.target().url == url(2)
+
+    @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE one", "DELETE all"])
+    def test_each_change_can_be_made_on_condition(self, account: Account, client: Client, method: str) -> None:
+        target = account.set_target(FAILURE, url())
+        before = account.configurations.load(account.alias, FAILURE)
+        stale = {"if-match": '"0.0"'}
+        one = configuration(account, "targetUris")
+        answer = {
+            "POST": lambda: client.request("POST", one, {"targetUri": url(2)}, stale),
+            "PATCH": lambda: client.request("PATCH", f"{one}/{target.target_id}", {"enabled": False}, stale),
+            "DELETE one": lambda: client.request("DELETE", one, None, stale, targetUri=url()),
+            "DELETE all": lambda: client.request("DELETE", configuration(account), None, stale),
+        }[method]()
+
+        assert answer.status == 412
+        assert account.configurations.load(account.alias, FAILURE) == before
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("target", "field", "reason"),
+        [
+            ({"targetUri": "ftp://example.com"}, "targetUri", "must begin with https:// or http://"),
+            ({"targetUri": "https://user:secret@example.com"}, "targetUri", "user name and password"),
+            ({"targetUri": "https://"}, "targetUri", "host is missing"),
+            ({"targetUri": "x" * 2049}, "targetUri", "at most 2048"),
+            ({"targetUri": 7}, "targetUri", "valid string"),
+            ({}, "targetUri", "required"),
+            ({"targetUri": url(), "format": "xml"}, "format", "allowed: text, detailed"),
+            ({"targetUri": url(), "delivery": "twice"}, "delivery", "'once' or 'retry'"),
+            ({"targetUri": url(), "enabled": "yes"}, "enabled", "boolean"),
+            ({"targetUri": url(), "enable": True}, "enable", "not permitted"),
+            ({"targetUri": url(), "target_uri": url()}, "target_uri", "not permitted"),
+            ({"targetUri": url(), "headers": {"Host": "x"}}, "headers['Host']", "not allowed"),
+            ({"targetUri": url(), "headers": {"x-a": "é"}}, "headers['x-a']", "printable ASCII"),
+            ({"targetUri": url(), "headers": {"x-a": 1}}, "headers.x-a", "valid string"),
+        ],
+    )
+    def test_a_target_that_can_not_be_names_its_field_and_what_is_allowed(
+        self, account: Account, client: Client, target: dict[str, Any], field: str, reason: str
+    ) -> None:
+        answer = client.put(configuration(account), {"targetUris": [{"targetUri": url(9)}, target]})
+
+        assert answer.status == 422
+        assert list(answer.errors) == [f"targetUris[1].{field}"]
+        assert reason in answer.errors[f"targetUris[1].{field}"]
+        assert account.webhooks.of_account(account.alias) == []
+
+    def test_a_sixth_target_is_refused(self, account: Account, client: Client) -> None:
+        six = [{"targetUri": url(number)} for number in range(6)]
+
+        assert "at most 5" in client.put(configuration(account), {"targetUris": six}).errors["targetUris"]
+        assert client.put(configuration(account), {"targetUris": six[:5]}).status == 204
+        assert "targetUris" in client.post(configuration(account, "targetUris"), six[5]).errors
+
+    @pytest.mark.parametrize("body", [b"", b"{", b'{"targetUris":[NaN]}', b"\xff\xfe", b"[" * 60_000, b"null", b"[]"])
+    def test_a_body_that_is_no_such_json_is_refused(self, account: Account, client: Client, body: bytes) -> None:
+        answer = client.request("PUT", configuration(account), body)
+
+        assert answer.status == 422
+        assert answer.errors
+
+    @pytest.mark.parametrize(
+        "body", [{"targetUris": [{}] * 20_000}, {"targetUris": [{"targetUri": url(), "headers": {"x": "y" * 70_000}}]}]
+    )
+    def test_a_body_that_is_too_large_is_refused(self, account: Account, client: Client, body: Any) -> None:
+        answer = client.put(configuration(account), body)
+
+        assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
+
+    def test_there_are_no_sub_accounts_to_be_told_of(self, account: Account, client: Client) -> None:
+        answer = client.put(configuration(account), {"recursive": True, "targetUris": [{"targetUri": url()}]})
+
+        assert list(answer.errors) == ["recursive"]
+        assert account.webhooks.of_account(account.alias) == []
+
+    def test_of_many_errors_the_first_are_named(self, account: Account, client: Client) -> None:
+        answer = client.put(configuration(account), {"targetUris": [], **{f"x{number}": 1 for number in range(500)}})
+
+        assert len(answer.errors) == 20
+
+    def test_hosts_are_looked_up_once_at_the_same_time_and_only_those_that_are_new(
+        self, account: Account, client_of: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        account.set_target(FAILURE, "https://stored.example/")
+        client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")
+        together = threading.Barrier(4, timeout=10)
+        asked = []
+
+        def resolve(host: str, port: int) -> list[Address]:
+            asked.append(host)
+            together.wait()
+            return [(socket.AF_INET, "93.184.216.34")]
+
+        hosts = replace(services().hosts, resolver=resolve)
+        monkeypatch.setattr("backup_webhooks.api.target_edits.services", lambda: replace(services(), hosts=hosts))
+        new = [f"https://new{number}.example/" for number in range(4)]
+        body = {"targetUris": [{"targetUri": uri} for uri in ("https://stored.example/", *new)]}
+
+        assert client.put(configuration(account), body).status == 204
+        assert sorted(asked) == [f"new{number}.example" for number in range(4)]
+
+    def test_a_body_of_another_type_is_refused(self, account: Account, client: Client) -> None:
+        assert client.request("PUT", configuration(account), b"<x/>", {"content-type": "text/xml"}).status == 415
+
+    @pytest.mark.parametrize(
+        "address", ["169.254.169.254", "10.0.0.1", "localhost", "[::1]", "0x7f.1", "2130706433", "[::ffff:10.0.0.1]"]
+    )
+    def test_a_url_that_the_sender_would_refuse_is_refused_when_it_is_saved(
+        self, account: Account, client_of: Callable[..., Client], address: str
+    ) -> None:
+        client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")
+
+        answer = client.post(configuration(account, "targetUris"), {"targetUri": f"http://{address}/latest"})
+
+        assert answer.errors == {
+            "targetUri": "the host leads to an address that is not on the public internet, where it must be"
+        }
+        assert account.webhooks.of_account(account.alias) == []
+
+    def test_a_public_address_is_saved_with_the_guard_in_place(
+        self, account: Account, client_of: Callable[..., Client]
+    ) -> None:
+        client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")
+
+        assert client.post(configuration(account, "targetUris"), {"targetUri": "https://1.1.1.1/"}).status == 204
+
+    @pytest.mark.parametrize("steps", [("Backup.Unknown",), ("Backup.Unknown", "configuration"), ("x", "y", "z")])
+    def test_what_there_is_not_is_not_found(self, account: Account, client: Client, steps: tuple[str, ...]) -> None:
+        answer = client.get(of_account(account.alias, *steps))
+
+        assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+
+    @pytest.mark.parametrize("action", ["test", "secret", "patch", "delete"])
+    def test_a_target_that_there_is_not_is_not_found(self, account: Account, client: Client, action: str) -> None:
+        one = configuration(account, "targetUris", "0" * 16)
+        answer = {
+            "test": lambda: client.post(f"{one}/test"),
+            "secret": lambda: client.post(f"{one}/secret", {}),
+            "patch": lambda: client.patch(one, {"enabled": False}),
+            "delete": lambda: client.delete(configuration(account, "targetUris"), targetUri=url()),
+        }[action]()
+
+        assert answer.status == 404
+
+
+class TestTestSends:
+    @pytest.mark.parametrize("event", list(WebhookEvent))
+    def test_the_target_gets_a_signed_sample_and_the_answer_comes_back(
+        self, account: Account, client: Client, event: WebhookEvent
+    ) -> None:
+        with Receiver() as receiver:
+            added = client.put(
+                configuration(account, event=event),
+                {"targetUris": [{"targetUri": receiver.url, "headers": {"x-team": "night"}}]},
+                **REPRESENTATION,
+            )
+            target = targets(added)[receiver.url]
+            answer = client.post(configuration(account, "targetUris", target["targetId"], "test", event=event))
+
+        assert answer.status == 200
+        outcome = answer.json
+        assert (outcome["delivered"], outcome["status"], outcome["reason"], outcome["response"]) == (
+            True,
+            200,
+            None,
+            "ok",
+        )
+        (post,) = receiver.posts
+        assert post.body.decode() == outcome["body"]
+        assert post.headers["x-team"] == "night"
+        Webhook(target["secret"]).verify(post.body.decode(), dict(post.headers))
+        assert "TEST-MESSAGE" in json.loads(post.body)["text"]
+        assert account.alias in outcome["body"] or event in (WebhookEvent.MISSING, WebhookEvent.RECOVERED)
+        assert account.deliveries(datetime.now(UTC).date().isoformat()) == []
+
+    def test_a_target_that_fails_says_why_and_its_health_stays(self, account: Account, client: Client) -> None:
+        def refuse(_: Post) -> int:
+            return 503
+
+        with Receiver(refuse) as receiver:
+            target = account.set_target(FAILURE, receiver.url)
+            answer = client.post(configuration(account, "targetUris", target.target_id, "test"))
+        nobody = account.set_target(FAILURE, "http://127.0.0.1:9/")
+        dead = client.post(configuration(account, "targetUris", nobody.target_id, "test"))
+
+        assert (answer.json["delivered"], answer.json["status"], answer.json["reason"]) == (False, 503, "answered 503")
+        assert (dead.json["status"], dead.json["reason"]) == (None, "connection refused")
+        assert {one.health.consecutive_failures for one in account.webhooks.of_account(account.alias)} == {0}
+
+    def test_the_address_guard_stands_before_a_test_too(
+        self, account: Account, client_of: Callable[..., Client]
+    ) -> None:
+        with Receiver() as receiver:
+            target = account.set_target(FAILURE, receiver.url)
+            client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")
+            answer = client.post(configuration(account, "targetUris", target.target_id, "test"))
+
+        assert "not on the public internet" in answer.json["reason"]
+        assert receiver.posts == []
+
+
+def test_health_is_shown_with_its_reason(account: Account, client: Client) -> None:
+    target = account.set_target(FAILURE, url())
+    failing = account.webhooks.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
+    assert failing
+    assert targets(client.get(of_account(account.alias, FAILURE)))[url()]["health"]["state"] == "failing"
+    account.webhooks.switch_off(failing, "answered 410 Gone", datetime.now(UTC))
+
+    shown = targets(client.get(of_account(account.alias, FAILURE)))[url()]
+
+    assert shown["enabled"] is False
+    assert (shown["health"]["state"], shown["health"]["switchedOffReason"]) == ("switchedOff", "answered 410 Gone")

@@ -1,0 +1,83 @@
+"""A backup's log goes to the targets that ask for it, in the format that has a place for it, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from backup_webhooks.events.messages import WebhookEvent
+
+from local.receiver import Receiver
+from local.stack import Stack
+from tests.integration.conftest import Account, Invoke
+from tests.support.api import Client, of_account
+from tests.support.messages import finished
+from tests.support.pings import taken_off
+
+FAILURE = WebhookEvent.FAILURE
+
+
+@pytest.mark.parametrize(
+    ("settings", "posted"),
+    [
+        ({"format": "detailed", "include_log": True}, "s3cret disk"),
+        ({"format": "cloudevents", "include_log": True}, "s3cret disk"),
+        ({"format": "detailed", "include_log": False}, None),
+        ({"format": "detailed"}, None),
+        ({"format": "text", "include_log": True}, None),
+    ],
+)
+def test_who_asks_for_it_gets_it(
+    account: Account, receiver: Receiver, notifier: Invoke, settings: dict[str, object], posted: str | None
+) -> None:
+    account.set_target(FAILURE, receiver.url, **settings)
+
+    notifier(finished(account.alias, log="s3cret disk"))
+
+    (post,) = receiver.posts
+    told = json.loads(post.body)
+    assert told.get("data", told).get("log") == posted
+    assert (b"s3cret" in post.body) == (posted is not None)
+
+
+def test_a_backup_without_a_log_has_no_such_field(account: Account, receiver: Receiver, notifier: Invoke) -> None:
+    account.set_target(FAILURE, receiver.url, format="detailed", include_log=True)
+
+    notifier(finished(account.alias))
+
+    assert "log" not in json.loads(receiver.posts[0].body)
+
+
+def test_it_is_no_part_of_an_e_mail(
+    account: Account,
+    stack: Stack,
+    new_queue: Callable[[], str],
+    handler_at: Callable[..., Invoke],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = new_queue()
+    notifier = handler_at("notifier")
+    monkeypatch.setenv("EMAIL_NOTICES_QUEUE_URL", queue)
+
+    notifier(finished(account.alias, log="s3cret disk"))
+
+    (passed_on,) = taken_off(stack, queue)
+    assert passed_on["accountAlias"] == account.alias
+    assert "s3cret" not in json.dumps(passed_on)
+
+
+def test_it_is_off_until_it_is_set_and_stays_as_it_was_set(account: Account, client: Client) -> None:
+    path = of_account(account.alias, FAILURE, "configuration")
+    wanted = {"targetUri": "https://hooks.example/x", "format": "detailed"}
+    client.put(path, {"targetUris": [wanted]})
+    (shown,) = client.get(path).json["targetUris"]
+    assert shown["includeLog"] is account.target().include_log is False
+
+    client.patch(f"{path}/targetUris/{shown['targetId']}", {"includeLog": True})
+    client.put(path, {"targetUris": [wanted]})
+
+    assert client.get(path).json["targetUris"][0]["includeLog"] is account.target().include_log is True
+    assert client.put(path, {"targetUris": [wanted | {"includeLog": "yes"}]}).errors.keys() == {
+        "targetUris[0].includeLog"
+    }

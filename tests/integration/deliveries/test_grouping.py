@@ -1,0 +1,434 @@
+"""Gathering: what comes for a target within a minute is one message, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from backup_webhooks.deliveries.delivery import Delivery, GatherUp, encode_retry_message
+from backup_webhooks.deliveries.grouping import GATHERED_FOR
+from backup_webhooks.events.messages import BackupMissed, WebhookEvent, parse_message
+from backup_webhooks.events.timestamps import Moment, utc_now
+from backup_webhooks.payloads import render_all
+from backup_webhooks.targets.preferences import Noise, QuietHours
+from backup_webhooks.targets.target import DeliveryMode, Target
+from botocore.exceptions import EndpointConnectionError
+
+from local.receiver import Receiver
+from local.stack import Stack
+from tests.integration.conftest import Account, Invoke, new_account
+from tests.support.api import Client, of_account
+from tests.support.memory import Killed
+from tests.support.messages import failed_ids, finished, missed
+from tests.support.pings import taken_off
+from tests.support.retry_world import Endpoint, Injector, RetryWorld
+
+FAILURE, MISSING, SUCCESS = WebhookEvent.FAILURE, WebhookEvent.MISSING, WebhookEvent.SUCCESS
+GATHER = Noise(gather=True)
+DOWN = EndpointConnectionError(endpoint_url="https://aws.example")
+MINUTE = timedelta(minutes=1)
+
+
+def told(receiver: Receiver) -> list[list[str]]:
+    """The server policies of each post, in the format `detailed`."""
+    bodies = [json.loads(post.body) for post in receiver.posts]
+    return [[backup["serverPolicyId"] for backup in body.get("backups", [body])] for body in bodies]
+
+
+def states(account: Account, *days: str) -> Counter[str]:
+    return Counter(entry["state"] for day in days for entry in account.deliveries(day))
+
+
+def today(world: RetryWorld) -> str:
+    return f"{world.now:%Y-%m-%d}"
+
+
+def wake_up(target: Target, due_at: datetime) -> GatherUp:
+    return GatherUp(account=target.account, event=target.event, target_id=target.target_id, due_at=Moment.of(due_at))
+
+
+def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    servers = [f"sp-{number:03}" for number in range(100)]
+
+    for server in servers:
+        world.send(missed(account.alias, server))
+    world.run()
+
+    (post,) = receiver.posts
+    body = json.loads(post.body)
+    assert body["text"].splitlines()[0] == f"100 backups missed: account {account.alias}"
+    assert (body["account"], body["count"]) == (account.alias, 100)
+    assert [backup["serverPolicyId"] for backup in body["backups"]] == servers
+    # Each is what it would be by itself.
+    assert body["backups"][7]["text"] == body["text"].splitlines()[8]
+    assert body["backups"][7]["text"].startswith("IL1TESTWEB01 missed a backup expected at 2018-12-20T05:00:00.000Z")
+    assert states(account, "2018-12-20") == {"gathered": 100}
+    (entry,) = account.deliveries(today(world))
+    assert (entry["state"], entry["attempts"], entry["body"]) == ("delivered", 1, post.body.decode())
+
+
+def test_it_waits_for_a_minute_and_what_comes_later_is_another_message(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    world.send(missed(account.alias, "sp-1"))
+    world.run(until=MINUTE / 2)
+    assert told(receiver) == []
+    world.send(missed(account.alias, "sp-2"))
+    world.run()
+    assert told(receiver) == [["sp-1", "sp-2"]]
+
+    world.send(missed(account.alias, "sp-3"))
+    world.run()
+
+    assert told(receiver) == [["sp-1", "sp-2"], ["sp-3"]]
+
+
+def test_one_by_itself_is_told_as_ever(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+    account.set_target(MISSING, receiver.url, noise=GATHER)
+
+    world.send(missed(account.alias))
+    world.run()
+
+    (post,) = receiver.posts
+    assert json.loads(post.body)["text"].startswith("IL1TESTWEB01 missed a backup expected at ")
+
+
+def test_each_event_and_each_target_has_its_own_and_others_are_told_at_once(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    for event, path, noise in (
+        (MISSING, "a", GATHER),
+        (MISSING, "b", GATHER),
+        (MISSING, "c", Noise()),
+        (FAILURE, "a", GATHER),
+    ):
+        account.set_target(event, f"{receiver.url}/{path}", format="detailed", noise=noise)
+
+    for number in range(3):
+        world.send(missed(account.alias, f"sp-{number}"))
+        world.send(finished(account.alias, serverPolicyId=f"sp-{number}"))
+    world.run()
+
+    posts = [(post.path, len(json.loads(post.body).get("backups", "x"))) for post in receiver.posts]
+    assert posts[:3] == [("/c", 1)] * 3
+    assert sorted(posts[3:]) == [("/a", 3), ("/a", 3), ("/b", 3)]
+
+
+def test_what_comes_twice_is_listed_once_and_gathered_once(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    for _ in range(2):
+        for number in range(3):
+            world.send(missed(account.alias, f"sp-{number}"))
+        world.run()
+
+    assert told(receiver) == [["sp-0", "sp-1", "sp-2"]]
+
+
+def test_what_is_held_back_is_not_gathered(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+    account.set_target(FAILURE, receiver.url, format="detailed", noise=Noise(changes_only=True, gather=True))
+    for number in range(2):
+        for hour in (1, 2):
+            ends = f"2018-12-20T0{hour}:39:38Z"
+            world.send(finished(account.alias, serverPolicyId=f"{account.alias}-{number}", backupFinishedDate=ends))
+            world.run(until=timedelta(seconds=1))
+    world.run()
+
+    assert [sorted(servers) for servers in told(receiver)] == [[f"{account.alias}-0", f"{account.alias}-1"]]
+    assert states(account, "2018-12-20") == {"gathered": 2, "heldBack": 2}
+
+
+def test_what_fails_is_tried_again_as_one(account: Account, world: RetryWorld) -> None:
+    endpoint = Endpoint(503, 503, 200)
+    with Receiver(endpoint) as receiver:
+        account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER, delivery=DeliveryMode.RETRY)
+        for number in range(3):
+            world.send(missed(account.alias, f"sp-{number}"))
+        world.run()
+
+    assert list(endpoint.posts.values()) == [3]
+    assert told(receiver) == [["sp-0", "sp-1", "sp-2"]] * 3
+
+
+@pytest.mark.parametrize("fate", ["removed", "switched off"])
+def test_a_target_that_is_gone_by_then_is_not_called_and_the_log_says_so(
+    account: Account, world: RetryWorld, receiver: Receiver, fate: str
+) -> None:
+    target = account.set_target(MISSING, receiver.url, noise=GATHER)
+    for number in range(2):
+        world.send(missed(account.alias, f"sp-{number}"))
+    world.run(until=timedelta(seconds=30))
+    if fate == "removed":
+        account.configurations.change(account.alias, MISSING, lambda _: [])
+    else:
+        account.set_target(MISSING, receiver.url, enabled=False)
+    world.run()
+
+    assert receiver.posts == []
+    (entry,) = account.deliveries(today(world))
+    assert (entry["state"], entry["error"]) == ("failed", f"not attempted: the target was {fate}")
+    assert entry["targetId"] == target.target_id
+    assert "2 backups missed: account " in entry["body"]
+
+
+def test_a_target_that_has_pagerdutys_format_by_then_is_told_of_each_by_itself(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(MISSING, receiver.url, noise=GATHER)
+    for number in range(3):
+        world.send(missed(account.alias, f"sp-{number}"))
+    world.run(until=timedelta(seconds=30))
+    account.set_target(MISSING, receiver.url, format="pagerduty", destination_key="0123456789abcdef0123456789ABCDEF")
+    world.run()
+
+    assert len({json.loads(post.body)["dedup_key"] for post in receiver.posts}) == len(receiver.posts) == 3
+
+
+@pytest.mark.parametrize(
+    ("format_name", "name"),
+    [
+        ("detailed", "x" * 500),
+        ("detailed", '\\"' * 250),
+        ("cloudevents", "\N{HIRAGANA LETTER A}" * 500),
+        ("text", "x" * 500),
+        ("slack", "<&>" * 166),
+    ],
+)
+def test_what_is_too_much_for_one_message_is_several_and_nothing_is_left_out(
+    account: Account, world: RetryWorld, receiver: Receiver, format_name: str, name: str
+) -> None:
+    account.set_target(MISSING, receiver.url, format=format_name, noise=GATHER)
+    servers = [f"sp-{number:03}" for number in range(130)]
+    for server in servers:
+        world.send(json.dumps(json.loads(missed(account.alias, server)) | {"accountPolicyName": name}))
+    world.run()
+
+    assert 2 <= len(receiver.posts) <= 20
+    assert all(len(post.body) <= 120_000 for post in receiver.posts)
+    if format_name in ("detailed", "cloudevents"):
+        bodies = [json.loads(post.body) for post in receiver.posts]
+        several = [body if isinstance(body, list) else body["backups"] for body in bodies]
+        assert sorted(one.get("data", one)["serverPolicyId"] for some in several for one in some) == servers
+    assert states(account, today(world)) == {"delivered": len(receiver.posts)}
+
+
+def test_what_can_not_be_gathered_up_in_time_is_left_to_another(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    target = account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    world.send(missed(account.alias))
+    world.run(until=MINUTE / 2)
+    world.now += MINUTE
+    wake_up_now = wake_up(target, world.now)
+
+    assert world.gatherer.gather_up(wake_up_now, lambda: target, world.now + timedelta(seconds=9)) == 0
+    assert encode_retry_message(wake_up_now) in [message.body for message in world.retries._messages]
+    world.run()
+
+    assert told(receiver) == [["sp-1"]]
+
+
+def test_one_endless_name_leaves_room_for_the_others() -> None:
+    braces = parse_message(json.dumps(json.loads(missed("TEST")) | {"accountPolicyName": "{" * 500}))
+    others = [parse_message(missed("TEST", f"sp-{number}")) for number in range(30)]
+    notices = [notice for notice in (braces, *others) if isinstance(notice, BackupMissed)]
+
+    for format_name in ("slack", "teams", "google-chat", "ntfy"):
+        assert render_all(format_name, notices).decode().count(", Nightly") >= 25, format_name
+
+
+def test_cloudevents_are_a_batch(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+    account.set_target(MISSING, receiver.url, format="cloudevents", noise=GATHER)
+    for number in range(2):
+        world.send(missed(account.alias, f"sp-{number}"))
+    world.run()
+
+    (post,) = receiver.posts
+    assert post.headers["content-type"] == "application/cloudevents-batch+json"
+    assert len({event["id"] for event in json.loads(post.body)}) == 2
+
+
+def test_an_entry_that_was_gathered_can_be_sent_by_itself(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    for number in range(2):
+        world.send(missed(account.alias, f"sp-{number}"))
+    world.run()
+    entry = account.deliveries()[0]
+
+    world.replays.one(account.alias, entry["delivery"])
+    world.run()
+
+    assert told(receiver) == [["sp-0", "sp-1"], ["sp-0"]]
+    assert states(account, "2018-12-20") == {"delivered": 1, "gathered": 1}
+
+
+def steps_of_a_run(stack: Stack) -> int:
+    account, count = new_account(stack), Injector()
+    with Receiver(Endpoint(200)) as receiver:
+        account.set_target(MISSING, receiver.url, noise=GATHER)
+        world = RetryWorld(stack)
+        for number in range(2):
+            world.send(missed(account.alias, f"sp-{number}"))
+        world.step = world.kill = count
+        world.run()
+    return count.count
+
+
+@pytest.mark.parametrize("error", [Killed(), DOWN], ids=["killed", "call failed"])
+def test_at_whatever_step_it_happens_nothing_is_lost_and_nothing_is_told_twice(
+    stack: Stack, error: BaseException, subtests: pytest.Subtests
+) -> None:
+    steps = steps_of_a_run(stack)
+    assert steps > 25
+    for at in range(steps):
+        with subtests.test(step=at):
+            account, injector = new_account(stack), Injector(at, error)
+            with Receiver(Endpoint(200)) as receiver:
+                account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+                world = RetryWorld(stack)
+                for number in range(2):
+                    world.send(missed(account.alias, f"sp-{number}"))
+                world.step = injector
+                # Nobody but a kill comes between the POST and its end.
+                world.kill = injector if isinstance(error, Killed) else lambda: None
+                world.run()
+
+            listed = Counter(server for servers in told(receiver) for server in servers)
+            assert listed.keys() == {"sp-0", "sp-1"}
+            assert max(listed.values()) <= 1 + world.posts_lost_sight_of
+            assert not world.events.dead_letters
+            assert not world.retries.dead_letters
+
+
+@pytest.mark.parametrize("change", [Noise(), Noise(quiet_hours=QuietHours(time(0), time(23, 59), "UTC"))])
+def test_a_target_that_wants_nothing_gathered_any_more_when_the_message_comes_again_gets_it_all_the_same(
+    stack: Stack, change: Noise, subtests: pytest.Subtests
+) -> None:
+    """As of a function that is killed once the notice waits, and before there is anybody who comes for it."""
+    for at in range(14):
+        with subtests.test(step=at):
+            account, injector = new_account(stack), Injector(at, Killed())
+            with Receiver(Endpoint(200)) as receiver:
+                account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+                world = RetryWorld(stack)
+                world.send(missed(account.alias))
+                world.step = injector
+                world.run(until=timedelta(minutes=2))
+                account.set_target(MISSING, receiver.url, format="detailed", noise=change)
+                world.start_functions()
+                world.run()
+
+            assert told(receiver) == [["sp-1"]]
+
+
+def test_random_hours_of_kills_faults_and_repeated_messages_lose_nothing(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    for seed in range(int(os.environ.get("SEEDS", "5"))):
+        print(f"seed {seed}")
+        caplog.clear()
+        chance = random.Random(seed)
+
+        def step(chance: random.Random = chance) -> None:
+            if chance.random() < 0.015:
+                raise chance.choice([Killed(), DOWN])
+
+        account = new_account(stack)
+        servers = [f"sp-{number}" for number in range(12)]
+        with Receiver(Endpoint(200)) as receiver:
+            account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+            world = RetryWorld(stack, chance=chance)
+            for server in servers + chance.sample(servers, 4):
+                world.step = lambda: None
+                world.send(missed(account.alias, server))
+                world.step = step
+                world.run(until=timedelta(seconds=chance.choice([0, 1, 20])))
+            world.run()
+
+        dead = [message for queue in (world.events, world.retries) for message in queue.dead_letters]
+        assert not dead, "so unlucky a seed shows nothing: take another"
+        listed = Counter(server for servers in told(receiver) for server in servers)
+        assert listed.keys() == set(servers)
+        # What was posted and could not be written down may be posted again, as any delivery.
+        unwritten = world.posts_lost_sight_of + caplog.messages.count("the outcome could not be recorded")
+        assert max(listed.values()) <= 1 + unwritten
+
+
+def test_two_that_gather_at_the_same_time_take_nothing_twice_and_leave_nothing(
+    account: Account, world: RetryWorld
+) -> None:
+    target = account.set_target(MISSING, "https://hooks.example/x", noise=GATHER)
+    for number in range(40):
+        notice = parse_message(missed(account.alias, f"sp-{number:02}"))
+        assert isinstance(notice, BackupMissed)
+        world.gatherer.join(notice, Delivery.of(notice, target), target)
+    world.now += GATHERED_FOR
+    order = wake_up(target, world.now)
+    gather_up = partial(world.gatherer.gather_up, order, lambda: target, world.now + MINUTE)
+    threads = [threading.Thread(target=gather_up) for _ in range(8)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    sent = [json.loads(message.body) for message in world.retries._messages]
+    deliveries = {one["delivery"]["subjectId"]: one["delivery"]["body"] for one in sent if "delivery" in one}
+    texts = [line for body in deliveries.values() for line in json.loads(body)["text"].splitlines()[1:]]
+    assert len(texts) == len(set(texts)) == 40
+
+
+def test_a_batch_sends_one_message_for_its_gathering(
+    account: Account,
+    stack: Stack,
+    new_queue: Callable[[], str],
+    handler_at: Callable[..., Invoke],
+    monkeypatch: pytest.MonkeyPatch,
+    receiver: Receiver,
+) -> None:
+    """And the real functions take it from there, by the real clock: a message that comes early goes round again."""
+    account.set_target(MISSING, receiver.url, noise=GATHER)
+    queue = new_queue()
+    notifier = handler_at("notifier")
+    monkeypatch.setenv("RETRY_QUEUE_URL", queue)
+    assert failed_ids(notifier(*(missed(account.alias, f"sp-{number}") for number in range(10)))) == []
+    # It is there, and not to be had for a minute.
+    attributes = stack.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    assert [attributes[f"ApproximateNumberOfMessages{which}"] for which in ("", "Delayed")] == ["0", "1"]
+    assert receiver.posts == []
+
+    redeliverer = handler_at("redeliverer")
+    monkeypatch.setenv("RETRY_QUEUE_URL", queue)
+    redeliverer(encode_retry_message(wake_up(account.target(), utc_now())))
+    (order,) = taken_off(stack, queue)
+    redeliverer(json.dumps(order))
+
+    (post,) = receiver.posts
+    assert len(json.loads(post.body)["text"].splitlines()) == 11
+
+
+def test_it_can_be_set_but_not_for_pagerduty(account: Account, client: Client) -> None:
+    path = of_account(account.alias, MISSING, "configuration")
+    wanted: dict[str, Any] = {"targetUri": "https://hooks.example/x", "noise": {"gather": True}}
+
+    assert client.put(path, {"targetUris": [wanted]}).status == 204
+    assert account.target().noise == GATHER
+    assert client.get(path).json["targetUris"][0]["noise"]["gather"] is True
+
+    pagerduty = wanted | {"format": "pagerduty", "destinationKey": "0123456789abcdef0123456789ABCDEF"}
+    assert client.put(path, {"targetUris": [pagerduty]}).errors.keys() == {"targetUris[0].noise.gather"}

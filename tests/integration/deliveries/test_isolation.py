@@ -1,0 +1,192 @@
+"""One customer's endpoint hangs on 1,000 events: what another customer's notifications wait for, in virtual time.
+
+Environments of both functions take batches as Lambda does, each busy until the slowest message of its batch is done.
+All of the code is real but for two things: a POST takes virtual time, and the queues are in memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+import statistics
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.posting.sender import Attempt, Sender
+
+from local.stack import Stack
+from tests.integration.conftest import Account, new_account
+from tests.support.memory import Killed, MemoryQueue
+from tests.support.messages import missed
+from tests.support.retry_world import TIMEOUT, RetryWorld
+
+MISSING = WebhookEvent.MISSING
+# Lambda begins with five batches of a queue at once.
+NOTIFIERS, REDELIVERERS = 5, 5
+BATCH = 10
+HANGING, GOOD = 1000, 300
+GOOD_URL, HANGING_URL = "https://good.example/", "https://hangs.example/"
+SECONDS_BETWEEN = 0.2
+# What a batch takes before its POSTs: receiving it, reading targets, claiming.
+OVERHEAD = timedelta(milliseconds=40)
+QUICK = Attempt(200, None, b"", 50)
+HUNG = Attempt(None, "no complete answer in time", b"", 10_000)
+
+
+@dataclass
+class Simulation:
+    """Advances the world's clock from event to event, and only while every thread of it waits for time to pass."""
+
+    world: RetryWorld
+    posted_at: dict[str, list[datetime]] = field(default_factory=dict)
+    _agenda: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
+    _entries: int = 0
+    _running: int = 0
+    _over: bool = False
+    _sleepers: list[threading.Event] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(200))
+
+    def at(self, moment: datetime, what: Callable[[], None]) -> None:
+        self._entries += 1
+        heapq.heappush(self._agenda, (moment, self._entries, what))
+
+    def start(self, work: Callable[[], None]) -> Future[None]:
+        """Run it in a thread; time stands still until it ends or waits in `sleep`."""
+        with self._changed:
+            self._running += 1
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                self._count(-1)
+
+        return self._threads.submit(run)
+
+    def sleep(self, span: timedelta) -> None:
+        woken = threading.Event()
+
+        def wake() -> None:
+            self._count(1)
+            woken.set()
+
+        with self._changed:
+            self.at(self.world.now + span, wake)
+            self._sleepers.append(woken)
+        self._count(-1)
+        woken.wait()
+        if self._over:
+            raise Killed
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self._running += change
+            self._changed.notify_all()
+
+    def run(self, until: datetime) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._running == 0)
+                moment, _, what = heapq.heappop(self._agenda)
+            if moment > until:
+                return self._end()
+            self.world.now = max(self.world.now, moment)
+            what()
+
+    def _end(self) -> None:
+        """Kill whoever is still waiting for time to pass: nobody may outlive the test."""
+        self._over = True
+        for sleeper in self._sleepers:
+            sleeper.set()
+        self._threads.shutdown()
+
+
+class VirtualSender(Sender):
+    """Takes the virtual time that the endpoint would take."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def post(self, url: str, body: bytes, headers: Any) -> Attempt:
+        simulation = self._simulation
+        simulation.sleep(OVERHEAD)
+        simulation.posted_at.setdefault(json.loads(body)["text"], []).append(simulation.world.now)
+        attempt = HUNG if url == HANGING_URL else QUICK
+        simulation.sleep(timedelta(milliseconds=attempt.milliseconds))
+        return attempt
+
+
+@dataclass
+class Environment:
+    """One execution environment, with caches of its own: takes a batch, and the next when all of it is done."""
+
+    simulation: Simulation
+    queue: MemoryQueue
+    handle: Callable[[str, datetime], Any]
+
+    def take(self) -> None:
+        world = self.simulation.world
+        batch = self.queue.receive()
+        if not batch:
+            self.simulation.at(world.now + timedelta(milliseconds=100), self.take)
+            return
+        left = len(batch)
+        lock = threading.Lock()
+
+        def work(message: Any) -> None:
+            nonlocal left
+            self.handle(message.body, world.now + TIMEOUT)
+            with lock:
+                self.queue.delete(message)
+                left -= 1
+                if left == 0:
+                    self.simulation.at(world.now + OVERHEAD, self.take)
+
+        for message in batch:
+            self.simulation.start(lambda message=message: work(message))  # type: ignore[misc]
+
+
+def latencies(stack: Stack, good: Account, hanging: Account, hanging_events: int) -> list[timedelta]:
+    """From queue to POST, of each of the good account's notifications."""
+    good.set_target(MISSING, GOOD_URL)
+    hanging.set_target(MISSING, HANGING_URL)
+    world = RetryWorld(stack, chance=random.Random(1))
+    simulation = Simulation(world)
+    world.make_sender = lambda: VirtualSender(simulation)
+    begin = world.now
+    for count, queue, name in ((NOTIFIERS, world.events, "notifier"), (REDELIVERERS, world.retries, "redeliverer")):
+        for _ in range(count):
+            world.start_functions()
+            simulation.at(begin, Environment(simulation, queue, getattr(world, name).handle).take)
+    sent_at = {}
+    for number in range(GOOD):
+        moment = begin + timedelta(seconds=number * SECONDS_BETWEEN)
+        body = missed(good.alias, f"sp-{number}")
+        sent_at[f"[sp-{number}]"] = moment
+        simulation.at(moment, lambda body=body: world.send(body))  # type: ignore[misc]
+    for number in range(hanging_events):
+        body = missed(hanging.alias, f"hanging-{number}")
+        simulation.at(begin + timedelta(seconds=10), lambda body=body: world.send(body))  # type: ignore[misc]
+    simulation.run(begin + timedelta(seconds=GOOD * SECONDS_BETWEEN + 30))
+
+    posts = {text: times for text, times in simulation.posted_at.items() if "sp-" in text}
+    assert len(posts) == GOOD
+    assert all(len(times) == 1 for times in simulation.posted_at.values())
+    return [times[0] - next(at for mark, at in sent_at.items() if mark in text) for text, times in posts.items()]
+
+
+def test_the_median_from_queue_to_post_is_at_most_twice_what_it_is_alone(stack: Stack) -> None:
+    alone = latencies(stack, new_account(stack), new_account(stack), 0)
+    beside = latencies(stack, new_account(stack), new_account(stack), HANGING)
+
+    print(f"alone {statistics.median(alone)}, beside {statistics.median(beside)}, at most {max(beside)}")
+    assert statistics.median(beside) <= 2 * statistics.median(alone)
+    # It is the first round alone that anybody waits for: after one hang of each environment, nobody does.
+    assert sum(latency > 2 * statistics.median(alone) for latency in beside) * SECONDS_BETWEEN < 20

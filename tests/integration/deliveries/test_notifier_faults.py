@@ -1,0 +1,227 @@
+"""DynamoDB that fails, and functions that are killed: nothing is lost, and nothing is posted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from backup_webhooks.deliveries.attempt import Deliverer
+from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
+from backup_webhooks.deliveries.delivery import Delivery, Redelivery
+from backup_webhooks.deliveries.health_recorder import HealthRecorder
+from backup_webhooks.deliveries.retry_schedule import RetrySchedule
+from backup_webhooks.events.messages import BackupFinished, WebhookEvent, parse_message
+from backup_webhooks.events.timestamps import utc_now
+from backup_webhooks.posting.sender import Sender
+from backup_webhooks.targets.cache import WebhooksCache
+from backup_webhooks.targets.webhooks_store import WebhooksStore
+
+from local.receiver import Post, Receiver
+from local.stack import Stack
+from local.template import Template
+from local.worker import FunctionError, Worker
+from tests.integration.conftest import Account, Invoke
+from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error, throttled
+from tests.support.messages import failed_ids, finished, sqs_event
+
+NotifierAt = Callable[[str], Invoke]
+
+
+def is_claim(call: Call) -> bool:
+    return call.operation == "UpdateItem" and "claimedUntil" in call.parameters.get("ConditionExpression", "")
+
+
+def is_record(call: Call) -> bool:
+    return call.operation == "UpdateItem" and call.parameters.get("ConditionExpression") == "claimToken = :token"
+
+
+def is_query(call: Call) -> bool:
+    return call.operation == "Query"
+
+
+def answer_is_lost(call: Call) -> Answer:
+    """The call takes effect, and the caller hears of an error."""
+    call.forward()
+    return internal_server_error()
+
+
+def fail(
+    proxy: FaultProxy, matches: Callable[[Call], bool], answer: Callable[[Call], Answer], times: int | None = None
+) -> None:
+    """Answer the first `times` matching calls (None: all of them) in that way."""
+    matched: list[Call] = []
+
+    def behaviour(call: Call) -> Answer:
+        if matches(call) and (times is None or len(matched) < times):
+            matched.append(call)
+            return answer(call)
+        return call.forward()
+
+    proxy.behaviour = behaviour
+
+
+@pytest.mark.parametrize("answer", [internal_server_error, throttled])
+@pytest.mark.parametrize("matches", [is_query, is_claim])
+def test_what_fails_before_the_attempt_is_repeated_by_the_queue(
+    matches: Callable[[Call], bool],
+    answer: Callable[[], Answer],
+    account: Account,
+    notifier_at: NotifierAt,
+    dynamodb_proxy: FaultProxy,
+    receiver: Receiver,
+) -> None:
+    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    notifier = notifier_at(dynamodb_proxy.url)
+    body = finished(account.alias)
+    fail(dynamodb_proxy, matches, lambda _: answer())
+
+    assert failed_ids(notifier(body)) == ["message-0"]
+    assert receiver.posts == []
+
+    fail(dynamodb_proxy, matches, lambda _: answer(), times=0)
+    assert failed_ids(notifier(body)) == []
+    assert len(receiver.posts) == 1
+
+
+@pytest.mark.parametrize("answer", [internal_server_error, throttled])
+@pytest.mark.parametrize("matches", [is_query, is_claim, is_record])
+def test_a_fault_that_passes_is_not_noticed(
+    matches: Callable[[Call], bool],
+    answer: Callable[[], Answer],
+    account: Account,
+    notifier_at: NotifierAt,
+    dynamodb_proxy: FaultProxy,
+    receiver: Receiver,
+) -> None:
+    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    fail(dynamodb_proxy, matches, lambda _: answer(), times=2)
+
+    assert failed_ids(notifier_at(dynamodb_proxy.url)(finished(account.alias))) == []
+
+    assert len(receiver.posts) == 1
+    assert [entry["state"] for entry in account.deliveries()] == ["delivered"]
+
+
+def test_an_outcome_that_cannot_be_recorded_is_not_posted_again(
+    account: Account, notifier_at: NotifierAt, dynamodb_proxy: FaultProxy, receiver: Receiver
+) -> None:
+    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    fail(dynamodb_proxy, is_record, lambda _: internal_server_error())
+
+    assert failed_ids(notifier_at(dynamodb_proxy.url)(finished(account.alias))) == []
+
+    assert len(receiver.posts) == 1
+
+
+@pytest.mark.parametrize("matches", [is_claim, is_record])
+def test_a_write_whose_answer_is_lost_is_known_again(
+    matches: Callable[[Call], bool],
+    account: Account,
+    notifier_at: NotifierAt,
+    dynamodb_proxy: FaultProxy,
+    receiver: Receiver,
+) -> None:
+    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    fail(dynamodb_proxy, matches, answer_is_lost, times=1)
+
+    assert failed_ids(notifier_at(dynamodb_proxy.url)(finished(account.alias))) == []
+
+    assert len(receiver.posts) == 1
+    assert [entry["state"] for entry in account.deliveries()] == ["delivered"]
+
+
+@contextmanager
+def function_process(stack: Stack, template: Template, log: Path) -> Iterator[Worker]:
+    name = "NotifierFunction"
+    worker = Worker(stack.functions()[name], template.sources[name], stack, log)
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+def test_a_function_killed_between_claim_and_post_costs_nothing(
+    account: Account,
+    stack: Stack,
+    template: Template,
+    notifier: Invoke,
+    dynamodb_proxy: FaultProxy,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    target = account.set_target(WebhookEvent.FAILURE, receiver.url)
+    body = finished(account.alias)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
+    with function_process(stack, template, tmp_path / "log") as worker:
+
+        def kill_when_claimed(call: Call) -> Answer:
+            answer = call.forward()
+            if is_claim(call):
+                worker.process.kill()
+                worker.process.wait()
+            return answer
+
+        dynamodb_proxy.behaviour = kill_when_claimed
+        with pytest.raises(FunctionError):
+            worker.invoke(sqs_event(body))
+
+    assert receiver.posts == []
+    assert [entry["state"] for entry in account.deliveries()] == ["claimed"]
+
+    # While the dead function could still be alive, nobody takes its place …
+    assert failed_ids(notifier(body)) == ["message-0"]
+    assert receiver.posts == []
+
+    # … and when its time is over, the next receive posts.
+    deliverer = deliverer_at(stack, timedelta(seconds=stack.functions()["NotifierFunction"].timeout + 1))
+    notice = parse_message(body)
+    assert isinstance(notice, BackupFinished)
+    order = Redelivery.first(Delivery.of(notice, target), deliverer.clock())
+    outcome = deliverer.deliver(order, target, deliverer.clock() + timedelta(seconds=60))
+
+    assert outcome.attempt is not None
+    assert outcome.attempt.delivered
+    assert len(receiver.posts) == 1
+    (entry,) = account.deliveries()
+    assert (entry["state"], entry["attempts"]) == ("delivered", 1)
+    assert failed_ids(notifier(body)) == []
+    assert len(receiver.posts) == 1
+
+
+def deliverer_at(stack: Stack, later: timedelta) -> Deliverer:
+    """A deliverer whose clock is that much ahead."""
+    dynamodb = stack.client("dynamodb")
+    webhooks = WebhooksStore(dynamodb, stack.outputs["WebhooksTableName"])
+    return Deliverer(
+        deliveries=DeliveriesStore(dynamodb, stack.outputs["DeliveriesTableName"], timedelta(days=30)),
+        sender=Sender(allow_private_targets=True),
+        health=HealthRecorder(webhooks, WebhooksCache(webhooks.of_account)),
+        schedule=RetrySchedule([timedelta(seconds=5)]),
+        clock=lambda: utc_now() + later,
+    )
+
+
+def test_who_lost_a_claim_does_not_write_over_the_outcome_of_who_took_it(account: Account, stack: Stack) -> None:
+    """A function that was thought dead comes back after its claim has lapsed and the delivery was made."""
+    notice = parse_message(finished(account.alias))
+    assert isinstance(notice, BackupFinished)
+
+    def take_over(post: Post) -> None:
+        if len(slow.posts) == 1:
+            later = deliverer_at(stack, timedelta(seconds=61))
+            later.deliver(order, target, later.clock() + timedelta(seconds=60))
+            outcomes.extend(account.deliveries())
+
+    outcomes: list[dict[str, object]] = []
+    with Receiver(on_post=take_over) as slow:
+        target = account.set_target(WebhookEvent.FAILURE, slow.url)
+        now = deliverer_at(stack, timedelta())
+        order = Redelivery.first(Delivery.of(notice, target), now.clock())
+        now.deliver(order, target, now.clock() + timedelta(seconds=60))
+
+    assert account.deliveries() == outcomes
+    assert [outcome["state"] for outcome in outcomes] == ["delivered"]

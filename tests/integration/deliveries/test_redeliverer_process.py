@@ -1,0 +1,186 @@
+"""The redeliverer as Lambda runs it, in a process of its own: killed after each step, and what it logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from backup_webhooks.deliveries.delivery import Delivery, Redelivery, encode_retry_message
+from backup_webhooks.events.messages import BackupMissed, WebhookEvent, parse_message
+from backup_webhooks.events.timestamps import utc_now
+from backup_webhooks.targets.target import DeliveryMode, Target
+
+from local.receiver import Post, Receiver
+from local.stack import Stack
+from local.template import Template
+from local.worker import FunctionError, Worker
+from tests.integration.conftest import Account
+from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
+from tests.support.messages import failed_ids, missed, sqs_event
+from tests.support.retry_world import Endpoint, RetryWorld
+
+MISSING = WebhookEvent.MISSING
+
+
+def order(account: Account, target: Target, attempt: int = 2) -> str:
+    """The second attempt, due now."""
+    notice = parse_message(missed(account.alias))
+    assert isinstance(notice, BackupMissed)
+    first = Redelivery.first(Delivery.of(notice, target), utc_now())
+    return encode_retry_message(first.retry(utc_now()) if attempt == 2 else first)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "RedelivererFunction.log"
+
+
+@pytest.fixture
+def worker(
+    stack: Stack,
+    template: Template,
+    log: Path,
+    dynamodb_proxy: FaultProxy,
+    sqs_proxy: FaultProxy,
+    new_queue: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Worker]:
+    with monkeypatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
+        environment.setenv("AWS_ENDPOINT_URL_SQS", sqs_proxy.url)
+        name = "RedelivererFunction"
+        queues = {"RETRY_QUEUE_URL": new_queue(), "RETRY_DEAD_LETTER_QUEUE_URL": new_queue()}
+        worker = Worker(stack.functions()[name], template.sources[name], stack, log, queues)
+    yield worker
+    worker.close()
+
+
+STEPS: dict[str, Callable[[Call], bool]] = {
+    "read target": lambda call: call.operation == "Query",
+    "claim": lambda call: "claimedUntil = :until" in call.parameters.get("UpdateExpression", ""),
+    "record": lambda call: call.parameters.get("ConditionExpression") == "claimToken = :token",
+    "health": lambda call: "consecutiveFailures" in call.parameters.get("UpdateExpression", ""),
+    "next": lambda call: call.operation == "SendMessage",
+}
+
+
+def sent(sqs_proxy: FaultProxy) -> list[str]:
+    return [call.parameters["MessageBody"] for call in sqs_proxy.calls if call.operation == "SendMessage"]
+
+
+def carry_on(world: RetryWorld, bodies: list[str]) -> None:
+    """What stands on the queue comes again, when nobody can be at work any more who was before."""
+    world.now = utc_now() + timedelta(minutes=3)
+    for body in bodies:
+        world.retries.send_message(QueueUrl="RetryQueue", MessageBody=body)
+    world.run()
+
+
+@pytest.mark.parametrize("step", ["read target", "claim", "post", "record", "health", "next"])
+def test_killed_after_a_step_it_loses_nothing_and_repeats_only_a_post_in_flight(
+    account: Account,
+    worker: Worker,
+    world: RetryWorld,
+    dynamodb_proxy: FaultProxy,
+    sqs_proxy: FaultProxy,
+    step: str,
+) -> None:
+    def kill() -> None:
+        worker.process.kill()
+        worker.process.wait()
+
+    def kill_after(call: Call) -> Answer:
+        answer = call.forward()
+        if step != "post" and STEPS[step](call):
+            kill()
+        return answer
+
+    endpoint = Endpoint(503, 503, 200)
+
+    def on_post(post: Post) -> int:
+        if step == "post" and not endpoint.posts:
+            kill()
+        return endpoint(post)
+
+    dynamodb_proxy.behaviour = sqs_proxy.behaviour = kill_after
+    with Receiver(on_post) as receiver:
+        body = order(account, account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY))
+        with pytest.raises(FunctionError):
+            worker.invoke(sqs_event(body))
+        carry_on(world, [body, *sent(sqs_proxy)])
+
+    # Until the 200: the kill at the POST wasted one that nobody heard the answer of.
+    assert sum(endpoint.posts.values()) == 3
+    (entry,) = account.deliveries()
+    assert (entry["state"], entry["attempts"]) == ("delivered", 3 if step == "post" else 4)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_where_a_call_fails_the_message_comes_again_or_was_not_needed_for_more(
+    account: Account,
+    worker: Worker,
+    world: RetryWorld,
+    dynamodb_proxy: FaultProxy,
+    sqs_proxy: FaultProxy,
+    log: Path,
+    step: str,
+) -> None:
+    def fail_at(call: Call) -> Answer:
+        return internal_server_error() if STEPS[step](call) else call.forward()
+
+    endpoint = Endpoint(503, 200)
+    dynamodb_proxy.behaviour = sqs_proxy.behaviour = fail_at
+    with Receiver(endpoint) as receiver:
+        body = order(account, account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY))
+        response = worker.invoke(sqs_event(body))
+        comes_again = [body] if failed_ids(response) else []
+        went_on = sent(sqs_proxy) if step != "next" else []
+        assert bool(comes_again) is (step in ("read target", "claim", "next"))
+        counted = [line for line in map(json.loads, log.read_text().splitlines()) if "_aws" in line]
+        assert [line["RecordsFailed"] for line in counted] == [[float(len(comes_again))]]
+        carry_on(world, comes_again + went_on)
+
+    assert sum(endpoint.posts.values()) == 2
+    (entry,) = account.deliveries()
+    assert (entry["state"], entry["attempts"]) == ("delivered", 3)
+
+
+def test_the_metrics_count_attempts_and_last_attempts(
+    account: Account, worker: Worker, log: Path, receiver: Receiver
+) -> None:
+    good = account.set_target(MISSING, receiver.url)
+    dead = account.set_target(MISSING, "http://127.0.0.1:1/", delivery=DeliveryMode.RETRY)
+    last = json.loads(order(account, dead)) | {"retries": 3}
+
+    worker.invoke(sqs_event(order(account, good), json.dumps(last), "not a redelivery"))
+
+    (counted,) = (line for line in map(json.loads, log.read_text().splitlines()) if "_aws" in line)
+    assert {name: counted[name] for name in ("Posted", "Failed", "Exhausted", "Rejected")} == {
+        "Posted": [1.0],
+        "Failed": [1.0],
+        "Exhausted": [1.0],
+        "Rejected": [1.0],
+    }
+
+
+def test_no_log_line_carries_a_url_a_secret_or_a_header(
+    account: Account, worker: Worker, log: Path, receiver: Receiver
+) -> None:
+    headers = {"authorization": "Bearer s3cret"}
+    good = Target(account.alias, MISSING, f"{receiver.url}/services/s3cret", headers=headers)
+    dead = Target(account.alias, MISSING, "http://127.0.0.1:1/services/s3cret", headers=headers)
+    secrets = [account.configurations.save(target) for target in (good, dead)]
+
+    worker.invoke(sqs_event(order(account, good), order(account, dead), "{}"))
+
+    (post,) = receiver.posts
+    assert post.headers["authorization"] == "Bearer s3cret"
+    assert "webhook-signature" in post.headers
+    written = log.read_text()
+    assert "not delivered" in written
+    assert "s3cret" not in written
+    assert not any(secret.value in written for secret in secrets if secret)
+    assert "whsec_" not in written

@@ -1,0 +1,281 @@
+"""Reminders: while something goes on going wrong, its target is told of it again by the clock."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime, time, timedelta
+
+import pytest
+from backup_webhooks.events.messages import WebhookEvent, encode_message
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
+from backup_webhooks.targets.preferences import Noise, QuietHours
+from botocore.exceptions import EndpointConnectionError
+
+from local.receiver import Receiver
+from local.stack import Stack
+from tests.integration.conftest import Account, new_account
+from tests.support.memory import Killed
+from tests.support.messages import finished
+from tests.support.policies import changed, record
+from tests.support.retry_world import Endpoint, Injector, RetryWorld
+
+FAILURE, MISSING, PARTIAL = WebhookEvent.FAILURE, WebhookEvent.MISSING, WebhookEvent.PARTIAL_SUCCESS
+REMIND = Noise(changes_only=True, remind_hours=24)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DOWN = EndpointConnectionError(endpoint_url="https://aws.example")
+
+
+def ended(account: Account, at: datetime, status: str = "FAILED", server: str = "server") -> str:
+    return finished(
+        account.alias,
+        serverPolicyId=f"{account.alias}-{server}",
+        serverId=server,
+        restorePointId=f"rp-{server}-{at:%d-%H}",
+        restorePointCreationStatus=status,
+        backupStartedDate=f"{at - HOUR:%Y-%m-%dT%H:%M:%SZ}",
+        backupFinishedDate=f"{at:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def told(receiver: Receiver) -> list[str]:
+    """The restore point of each post."""
+    return [json.loads(post.body)["restorePointId"] for post in receiver.posts]
+
+
+def wait(world: RetryWorld, duration: timedelta) -> None:
+    end = world.now + duration
+    world.run(until=duration)
+    world.now = end
+
+
+def test_it_comes_each_so_many_hours_though_nothing_happens(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    began = world.now
+    world.send(ended(account, began))
+    wait(world, timedelta(days=3, hours=1))
+
+    assert told(receiver) == [f"rp-server-{began:%d-%H}"] * 4
+    # Of one and the same backup, and yet a receiver that looks for repetitions takes each.
+    assert len({post.headers["webhook-id"] for post in receiver.posts}) == 4
+    reminders = [entry for day in (1, 2, 3) for entry in account.deliveries(f"{began + day * DAY:%Y-%m-%d}")]
+    assert [(entry["state"], entry["delivery"].split("#")[0][:16]) for entry in reminders] == [
+        ("delivered", f"{began + day * DAY:%Y-%m-%dT%H:%M}") for day in (1, 2, 3)
+    ]
+
+
+def test_it_tells_the_newest_and_ends_with_a_success(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    monday = world.now
+    for hours in (0, 10, 20):
+        world.send(ended(account, world.now))
+        wait(world, 10 * HOUR)
+        assert hours < 20 or told(receiver) == [f"rp-server-{monday:%d-%H}", f"rp-server-{monday + 20 * HOUR:%d-%H}"]
+    world.send(ended(account, world.now, "SUCCESS"))
+    wait(world, 5 * DAY)
+
+    assert len(receiver.posts) == 2
+
+
+def test_what_begins_anew_is_told_at_once_and_its_hours_begin_then(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    world.send(ended(account, world.now))
+    wait(world, 20 * HOUR)
+    world.send(ended(account, world.now, "SUCCESS"))
+    wait(world, HOUR)
+    again = world.now
+    world.send(ended(account, again))
+    wait(world, 23 * HOUR)
+    assert told(receiver)[1:] == [f"rp-server-{again:%d-%H}"]
+    wait(world, 2 * HOUR)
+
+    assert told(receiver)[1:] == [f"rp-server-{again:%d-%H}"] * 2
+
+
+def test_what_comes_twice_reminds_once(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    message = ended(account, world.now)
+    for _ in range(3):
+        world.send(message)
+        wait(world, timedelta(minutes=5))
+    wait(world, 25 * HOUR)
+
+    assert len(receiver.posts) == 2
+
+
+def test_each_server_has_its_own(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    for server in ("a", "b"):
+        world.send(ended(account, world.now, server=server))
+    wait(world, HOUR)
+    world.send(ended(account, world.now, "SUCCESS", server="a"))
+    wait(world, DAY)
+
+    assert sorted(Counter(id_.split("-")[1] for id_ in told(receiver)).items()) == [("a", 1), ("b", 2)]
+
+
+def test_a_miss_is_reminded_of_too_and_no_more_once_the_policy_is_not_active(
+    account: Account, world: RetryWorld, stack: Stack, receiver: Receiver
+) -> None:
+    account.set_target(MISSING, receiver.url, noise=REMIND)
+    policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
+    policy_id = f"{account.alias}-server"
+    message = changed("12-01 16:00", server_policy_id=policy_id, clc_account_alias=account.alias)
+    record(policies, message)
+    policy = policies.load(policy_id)
+    policies.save(policy.after_miss(world.now))
+    world.send(encode_message(policy.miss()))
+    wait(world, 49 * HOUR)
+    assert len(receiver.posts) == 3
+
+    gone = changed(
+        "12-02 16:00", server_policy_id=policy_id, clc_account_alias=account.alias, server_policy_status="INACTIVE"
+    )
+    record(policies, gone)
+    wait(world, 3 * DAY)
+
+    assert len(receiver.posts) == 3
+
+
+@pytest.mark.parametrize("change", ["no reminders", "switched off", "removed"])
+def test_nobody_is_reminded_who_does_not_want_to_be_any_more(
+    account: Account, world: RetryWorld, receiver: Receiver, change: str
+) -> None:
+    account.set_target(FAILURE, receiver.url, noise=REMIND)
+    world.send(ended(account, world.now))
+    wait(world, HOUR)
+    if change == "removed":
+        account.configurations.change(account.alias, FAILURE, lambda _: [])
+    else:
+        noise = Noise(changes_only=True) if change == "no reminders" else REMIND
+        account.set_target(FAILURE, receiver.url, noise=noise, enabled=change != "switched off")
+    wait(world, 3 * DAY)
+
+    assert len(receiver.posts) == 1
+
+
+def test_who_asks_for_reminders_later_has_them_from_the_next_failure_on(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(FAILURE, receiver.url, format="detailed", noise=Noise(changes_only=True))
+    first = world.now
+    world.send(ended(account, first))
+    wait(world, HOUR)
+    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    wait(world, 3 * DAY)
+    second = world.now
+    world.send(ended(account, second))
+    wait(world, 25 * HOUR)
+
+    assert told(receiver) == [f"rp-server-{first:%d-%H}", f"rp-server-{second:%d-%H}"]
+
+
+def test_a_reminder_in_quiet_hours_is_held_back_as_the_notification_would_be(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    quiet = QuietHours(time(7), time(8), "UTC")
+    account.set_target(PARTIAL, receiver.url, noise=Noise(changes_only=True, remind_hours=1, quiet_hours=quiet))
+    assert f"{world.now:%H:%M}" == "06:00"
+    world.now += timedelta(minutes=30)
+    world.send(ended(account, world.now, "PARTIAL_SUCCESS"))
+    wait(world, timedelta(hours=2, minutes=30))
+
+    states = [(entry["state"], entry.get("error")) for entry in account.deliveries(f"{world.now:%Y-%m-%d}")]
+    assert states == [
+        ("delivered", None),
+        ("heldBack", "quiet hours: 07:00 to 08:00 UTC"),
+        ("delivered", None),
+    ]
+    assert len(receiver.posts) == 2
+
+
+def test_quiet_hours_at_the_time_of_the_backup_do_not_silence_it_for_good(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    quiet = QuietHours(time(5), time(8), "UTC")
+    account.set_target(PARTIAL, receiver.url, noise=Noise(changes_only=True, remind_hours=24, quiet_hours=quiet))
+    for _ in range(4):
+        world.send(ended(account, world.now, "PARTIAL_SUCCESS"))
+        wait(world, DAY)
+
+    assert len(receiver.posts) >= 3
+
+
+def test_other_hours_count_from_the_next_that_goes_wrong(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True, remind_hours=720))
+    world.send(ended(account, world.now))
+    wait(world, HOUR)
+    account.set_target(FAILURE, receiver.url, noise=REMIND)
+    world.send(ended(account, world.now))
+    wait(world, 49 * HOUR)
+
+    assert len(receiver.posts) == 3
+
+
+def test_what_goes_wrong_now_and_then_leaves_no_messages_behind(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True, remind_hours=720))
+    for _ in range(5):
+        for status in ("FAILED", "SUCCESS"):
+            world.send(ended(account, world.now, status))
+            wait(world, HOUR)
+
+    assert len(receiver.posts) == 5
+    assert len(world.retries._messages) == 1
+
+
+def test_a_repetition_of_the_first_does_not_put_the_reminder_off(
+    account: Account, world: RetryWorld, receiver: Receiver
+) -> None:
+    account.set_target(FAILURE, receiver.url, noise=REMIND)
+    first = ended(account, world.now)
+    world.send(first)
+    wait(world, 20 * HOUR)
+    world.send(first)
+    wait(world, 5 * HOUR)
+
+    assert len(receiver.posts) == 2
+
+
+def test_reminders_of_a_minute_are_gathered(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+    account.set_target(
+        FAILURE, receiver.url, format="detailed", noise=Noise(changes_only=True, remind_hours=24, gather=True)
+    )
+    for number in range(5):
+        world.send(ended(account, world.now, server=f"s{number}"))
+    wait(world, 25 * HOUR)
+
+    assert [json.loads(post.body)["count"] for post in receiver.posts] == [5, 5]
+
+
+@pytest.mark.parametrize("error", [Killed(), DOWN], ids=["killed", "call failed"])
+def test_at_whatever_step_it_happens_no_reminder_is_lost_and_none_is_given_twice(
+    stack: Stack, error: BaseException, subtests: pytest.Subtests
+) -> None:
+    def run(injector: Injector) -> tuple[list[str], RetryWorld]:
+        account = new_account(stack)
+        with Receiver(Endpoint(200)) as receiver:
+            noise = Noise(changes_only=True, remind_hours=1)
+            account.set_target(FAILURE, receiver.url, format="detailed", noise=noise)
+            world = RetryWorld(stack)
+            world.send(ended(account, world.now))
+            world.step = injector
+            world.kill = injector if isinstance(error, Killed) else lambda: None
+            # Each fault puts it off by a few minutes.
+            wait(world, timedelta(minutes=90))
+            return told(receiver), world
+
+    run(count := Injector())
+    assert count.count > 40
+    for at in range(count.count):
+        with subtests.test(step=at):
+            posts, world = run(Injector(at, error))
+            assert 2 <= len(posts) <= 2 + world.posts_lost_sight_of
+            assert not world.retries.dead_letters

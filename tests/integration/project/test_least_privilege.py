@@ -1,0 +1,126 @@
+"""Each role allows what is done with it, and nothing else.
+
+What a function calls is checked against its role at the moment of the call, in all tests that run its handler in this
+process (`handler_of`). What was used of each role is known at the end, so the last of these tests is the last of all.
+`make test TESTS="tests/integration -m 'handler or last'"` runs no more than it takes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from backup_webhooks.aws import clients
+from botocore.exceptions import ClientError
+
+from local.template import Template
+from tests.integration.conftest import ALL_HANDLERS, Handler
+from tests.support.access import Access
+from tests.support.roles import Roles
+
+KEY = {"pingKey": {"S": "k"}}
+TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/"
+FROM = "arn:aws:ses:us-east-1:123456789012:identity/"
+
+
+@pytest.fixture
+def roles(template: Template) -> Roles:
+    return Roles(template.whole)
+
+
+def message(sender: str, content: str = "Simple") -> dict[str, Any]:
+    return {"FromEmailAddress": f"Somebody <{sender}>", "Content": {content: {}}}
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "said"),
+    [
+        (
+            "ping",
+            lambda: clients.dynamodb().get_item(TableName="PingKeysTable", Key=KEY),
+            f"PingFunction is not allowed dynamodb:GetItem on {TABLE}PingKeysTable",
+        ),
+        (
+            "ping",
+            lambda: clients.sqs().send_message(QueueUrl="https://sqs.example/RetryQueue", MessageBody="{}"),
+            "PingFunction is not allowed sqs:SendMessage on https://sqs.example/RetryQueue",
+        ),
+        (
+            "missed_backups",
+            lambda: clients.dynamodb().query(TableName="ServerPoliciesTable"),
+            f"MissedBackupsFunction is not allowed dynamodb:Query on {TABLE}ServerPoliciesTable",
+        ),
+        (
+            "daily_report",
+            lambda: clients.dynamodb().query(TableName="WebhooksTable", IndexName="another"),
+            f"DailyReportFunction is not allowed dynamodb:Query on {TABLE}WebhooksTable/index/another",
+        ),
+        (
+            "notifier",
+            lambda: clients.dynamodb().transact_write_items(
+                TransactItems=[{"Delete": {"TableName": "DeliveriesTable", "Key": KEY}}]
+            ),
+            f"NotifierFunction is not allowed dynamodb:DeleteItem on {TABLE}DeliveriesTable",
+        ),
+        (
+            "daily_report",
+            lambda: clients.sesv2().send_email(**message("x@example.com")),
+            f"DailyReportFunction is not allowed ses:SendEmail on {FROM}x@example.com with "
+            "ses:FromAddress=x@example.com",
+        ),
+        (
+            "email_notices",
+            lambda: clients.sesv2().send_email(**message("backups@example.com", "Raw")),
+            f"EmailNoticesFunction is not allowed ses:SendRawEmail on {FROM}backups@example.com with "
+            "ses:FromAddress=backups@example.com",
+        ),
+        (
+            "aws_backup",
+            lambda: clients.backup().list_copy_jobs(),
+            "AwsBackupFunction is not allowed backup:ListCopyJobs on *",
+        ),
+    ],
+)
+def test_what_the_role_does_not_allow_is_denied_and_told(
+    function: str, call: Callable[[], Any], said: str, handler_of: Callable[..., Handler], access: Access
+) -> None:
+    handler_of(function)
+
+    with access.running(said.split(maxsplit=1)[0]), pytest.raises(ClientError, match="AccessDeniedException"):
+        call()
+
+    assert access.take_denied() == [said]
+
+
+def test_each_function_has_a_role_of_its_own(roles: Roles) -> None:
+    assert set(Counter(roles.of_functions().values()).values()) == {1}
+
+
+def test_a_role_allows_what_aws_does_with_it(roles: Roles) -> None:
+    lacking = [
+        f"{role}: {ask}"
+        for role, ask in roles.used_by_aws()
+        if not any(right.covers(ask) for right in roles.rights(role))
+    ]
+
+    assert not lacking, "\n".join(lacking)
+
+
+@pytest.mark.last
+def test_nothing_is_allowed_that_nothing_needs(roles: Roles, access: Access, pytestconfig: pytest.Config) -> None:
+    if not pytestconfig.stash[ALL_HANDLERS]:
+        pytest.skip("what is needed is known only where all tests of handlers run")
+    used = defaultdict(set, {role: set(asks) for role, asks in access.used.items()})
+    for role, ask in roles.used_by_aws():
+        used[role].add(ask)
+
+    unused = [
+        f"{role}: {right.action} on {right.resource}"
+        for role in sorted(roles.names())
+        for right in roles.rights(role)
+        if not any(map(right.covers, used[role]))
+    ]
+
+    assert not unused, "\n".join(unused)

@@ -1,0 +1,241 @@
+"""What customers set: an event's targets, changed as a whole, by one person at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from datetime import UTC, datetime
+
+import pytest
+from backup_webhooks.aws.errors import Changed, Conflict
+from backup_webhooks.events.errors import InvalidTarget
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.target import DeliveryMode, Target
+
+from local.stack import Stack
+from tests.integration.conftest import Account
+from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
+
+FAILURE = WebhookEvent.FAILURE
+
+
+def url(number: int) -> str:
+    return f"https://hooks.example/{number}"
+
+
+@pytest.fixture
+def store(account: Account) -> ConfigurationsStore:
+    return account.configurations
+
+
+@pytest.fixture
+def proxied(stack: Stack, dynamodb_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> ConfigurationsStore:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
+        return ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+
+
+def test_a_change_replaces_all_targets_of_its_event_and_of_no_other(
+    account: Account, store: ConfigurationsStore
+) -> None:
+    gone, stays = account.set_target(FAILURE, url(1)), account.set_target(FAILURE, url(2))
+    account.set_target(WebhookEvent.SUCCESS, url(1))
+    new = Target(account.alias, FAILURE, url(3), format="detailed", delivery=DeliveryMode.RETRY, headers={"x-a": "b"})
+
+    store.change(account.alias, FAILURE, lambda _: [stays, new])
+
+    stored = store.of_account(account.alias)
+    assert {target.url for target in stored[FAILURE].targets} == {stays.url, new.url}
+    assert stored[FAILURE].find(gone.target_id) is None
+    found = stored[FAILURE].find(new.target_id)
+    assert found
+    assert (found.format, found.delivery, found.headers) == ("detailed", DeliveryMode.RETRY, {"x-a": "b"})
+    assert [target.url for target in stored[WebhookEvent.SUCCESS].targets] == [url(1)]
+
+
+def test_who_has_seen_an_older_version_changes_nothing(account: Account, store: ConfigurationsStore) -> None:
+    seen = store.load(account.alias, FAILURE)
+    others = account.set_target(FAILURE, url(1))
+
+    with pytest.raises(Changed):
+        store.change(account.alias, FAILURE, lambda _: [], seen.version)
+
+    current = store.load(account.alias, FAILURE)
+    assert [target.url for target in current.targets] == [others.url]
+    store.change(account.alias, FAILURE, lambda _: [], current.version)
+    assert store.load(account.alias, FAILURE).targets == []
+
+
+def test_of_two_changes_at_once_each_is_made_on_top_of_the_other(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    def add_in_between(call: Call) -> Answer:
+        if call.operation == "TransactWriteItems" and len(dynamodb_proxy.calls) < 3:
+            account.set_target(FAILURE, url(1))
+        return call.forward()
+
+    dynamodb_proxy.behaviour = add_in_between
+    proxied.save(Target(account.alias, FAILURE, url(2)))
+
+    assert {target.url for target in account.webhooks.of_account(account.alias)} == {url(1), url(2)}
+
+
+def test_of_two_changes_at_once_of_the_same_version_one_is_refused(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    def add_in_between(call: Call) -> Answer:
+        if call.operation == "TransactWriteItems":
+            account.set_target(FAILURE, url(1))
+        return call.forward()
+
+    dynamodb_proxy.behaviour = add_in_between
+    with pytest.raises(Changed):
+        proxied.change(account.alias, FAILURE, lambda _: [Target(account.alias, FAILURE, url(2))], "0.0")
+
+    assert [target.url for target in account.webhooks.of_account(account.alias)] == [url(1)]
+
+
+def test_a_target_that_is_switched_off_in_the_same_moment_is_not_switched_on_by_it(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    """The customer changes the format of a target that he has seen switched on."""
+    target = account.set_target(FAILURE, url(1))
+    failing = account.webhooks.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
+    assert failing
+    switched_off = []
+
+    def switch_off_in_between(call: Call) -> Answer:
+        if call.operation == "TransactWriteItems" and not switched_off:
+            switched_off.append(account.webhooks.switch_off(failing, "answered 410 Gone", datetime.now(UTC)))
+        return call.forward()
+
+    dynamodb_proxy.behaviour = switch_off_in_between
+    proxied.change(
+        account.alias,
+        FAILURE,
+        lambda seen: [dataclasses.replace(one, format="detailed") for one in seen.targets],
+    )
+
+    assert switched_off[0]
+    stored = account.target()
+    assert (stored.format, stored.enabled) == ("detailed", False)
+    assert stored.health.switched_off_reason == "answered 410 Gone"
+
+
+def test_who_has_not_seen_that_a_target_was_switched_off_changes_nothing(
+    account: Account, store: ConfigurationsStore
+) -> None:
+    target = account.set_target(FAILURE, url(1))
+    seen = store.load(account.alias, FAILURE)
+    failing = account.webhooks.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
+    assert failing
+    account.webhooks.switch_off(failing, "answered 410 Gone", datetime.now(UTC))
+
+    with pytest.raises(Changed):
+        store.change(account.alias, FAILURE, lambda _: [target], seen.version)
+
+    assert not account.target().enabled
+
+
+def test_a_change_that_fails_leaves_all_as_it_was(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    account.set_target(FAILURE, url(1))
+    dynamodb_proxy.behaviour = lambda call: (
+        internal_server_error() if call.operation == "TransactWriteItems" else call.forward()
+    )
+
+    with pytest.raises(proxied.client.exceptions.InternalServerError):
+        proxied.change(account.alias, FAILURE, lambda _: [Target(account.alias, FAILURE, url(2))])
+
+    assert account.target().url == url(1)
+
+
+def test_five_targets_an_event_are_allowed_and_a_sixth_is_not(account: Account, store: ConfigurationsStore) -> None:
+    for number in range(5):
+        account.set_target(FAILURE, url(number))
+        account.set_target(FAILURE, url(number), format="detailed")
+    account.set_target(WebhookEvent.SUCCESS, url(5))
+
+    with pytest.raises(InvalidTarget, match="targetUris: at most 5"):
+        store.save(Target(account.alias, FAILURE, url(5)))
+
+
+def test_the_same_url_twice_is_refused(account: Account, store: ConfigurationsStore) -> None:
+    target = Target(account.alias, FAILURE, url(1))
+
+    with pytest.raises(InvalidTarget, match="targetUris: the same targetUri is given twice"):
+        store.change(account.alias, FAILURE, lambda _: [target, dataclasses.replace(target, format="detailed")])
+
+
+def test_the_answer_tells_of_this_change_and_not_of_one_that_came_right_after(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    """Its version, sent with the next change, must not stand for what nobody here has seen."""
+
+    def add_right_after(call: Call) -> Answer:
+        answer = call.forward()
+        if call.operation == "TransactWriteItems":
+            account.set_target(FAILURE, url(2))
+        return answer
+
+    dynamodb_proxy.behaviour = add_right_after
+    written = proxied.change(account.alias, FAILURE, lambda seen: seen.having(Target(account.alias, FAILURE, url(1))))
+    dynamodb_proxy.behaviour = lambda call: call.forward()
+
+    assert [target.url for target in written.targets] == [url(1)]
+    with pytest.raises(Changed):
+        proxied.change(account.alias, FAILURE, lambda _: [], written.version)
+
+
+def test_what_is_answered_is_what_is_stored(account: Account, store: ConfigurationsStore) -> None:
+    account.set_target(FAILURE, url(1), enabled=False)
+    account.set_target(FAILURE, url(2), headers={"x-a": "b"})
+    new = Target(account.alias, FAILURE, url(3))
+
+    written = store.change(
+        account.alias, FAILURE, lambda seen: [*(dataclasses.replace(one, enabled=True) for one in seen.targets), new]
+    )
+
+    assert written == store.load(account.alias, FAILURE)
+
+
+def test_a_change_that_is_throttled_is_no_conflict(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    reasons = [{"Code": "ThrottlingError"}, {"Code": "None"}]
+    cancelled = {"__type": "TransactionCanceledException", "Message": "…", "CancellationReasons": reasons}
+    dynamodb_proxy.behaviour = lambda call: (
+        (400, json.dumps(cancelled).encode()) if call.operation == "TransactWriteItems" else call.forward()
+    )
+
+    with pytest.raises(proxied.client.exceptions.TransactionCanceledException):
+        proxied.save(Target(account.alias, FAILURE, url(1)))
+
+
+def test_who_is_always_overtaken_is_told_and_has_changed_nothing(
+    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+) -> None:
+    counter = itertools.count()
+
+    def always_first(call: Call) -> Answer:
+        if call.operation == "TransactWriteItems":
+            account.set_target(FAILURE, url(1), headers={"x-count": str(next(counter))})
+        return call.forward()
+
+    dynamodb_proxy.behaviour = always_first
+
+    with pytest.raises(Conflict):
+        proxied.save(Target(account.alias, FAILURE, url(2)))
+    assert account.target().url == url(1)
+
+
+def test_what_changes_nothing_is_no_change(account: Account, store: ConfigurationsStore) -> None:
+    account.set_target(FAILURE, url(1))
+    before = store.load(account.alias, FAILURE)
+
+    after = store.change(account.alias, FAILURE, lambda seen: seen.targets)
+
+    assert after == before

@@ -1,0 +1,262 @@
+"""The message on RetryQueue: what it carries there and back, how attempts are numbered, and when it is to come."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from backup_webhooks.aws.errors import InvalidMessage
+from backup_webhooks.deliveries.delivery import (
+    Delivery,
+    GatherUp,
+    Redelivery,
+    encode_retry_message,
+    parse_retry_message,
+)
+from backup_webhooks.deliveries.retry_queue import LONGEST_DELAY, RedeliveryQueue
+from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.payloads import FORMATS
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2018, 12, 20, 17, 0, 6, 476_000, tzinfo=UTC)
+QUEUE_URL = "https://sqs.example/RetryQueue"
+DELIVERY = {
+    "account": "TEST",
+    "event": "Backup.Failure",
+    "targetId": "1b647dfa18d45e72",
+    "occurredAt": "2018-12-20T01:39:38.000Z",
+    "subjectId": "3f68fa31-731e-4c77-bbc1-8892ec8667e4",
+    "body": '{ "text": "Status: FAILED" }',
+    "format": "detailed",
+}
+MESSAGE = {"delivery": DELIVERY, "attempt": 2, "retries": 1, "dueAt": "2018-12-20T17:00:06.476Z"}
+
+moments = st.datetimes(datetime(1970, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC)).map(
+    lambda moment: Moment.of(moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+)
+identifiers = st.text(
+    st.sampled_from("#aZ0/ éß中💾'\"\\")
+    | st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff"),
+    min_size=1,
+    max_size=64,
+)
+
+counts = st.integers(0, 10**9)
+deliveries = st.builds(
+    Delivery,
+    account=identifiers,
+    event=st.sampled_from(WebhookEvent),
+    target_id=st.just("1b647dfa18d45e72"),
+    occurred_at=moments,
+    subject_id=identifiers | st.just("#restore#point#"),
+    body=st.text() | st.just('"\\\r\n\0💾\u2028'),
+    format=st.sampled_from(FORMATS),
+)
+
+
+class Client:
+    """An SQS client that remembers what it was to send."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def send_message(self, **parameters: Any) -> dict[str, Any]:
+        self.sent.append(parameters)
+        return {"MessageId": str(len(self.sent))}
+
+
+def redelivery(due_at: datetime = NOW) -> Redelivery:
+    return Redelivery(
+        delivery=parse_retry_message(json.dumps(MESSAGE)).delivery, attempt=2, retries=1, due_at=Moment.of(due_at)
+    )
+
+
+def sent(redelivery: Redelivery, now: datetime = NOW) -> dict[str, Any]:
+    client = Client()
+    RedeliveryQueue(client, QUEUE_URL).send(redelivery, now)  # type: ignore[arg-type]
+    [parameters] = client.sent
+    return parameters
+
+
+def refusal(message: Any) -> InvalidMessage:
+    with pytest.raises(InvalidMessage) as caught:
+        parse_retry_message(message if isinstance(message, str) else json.dumps(message))
+    assert len(str(caught.value)) < 400
+    return caught.value
+
+
+def test_the_message_is_json_in_camel_case_with_all_that_an_attempt_takes() -> None:
+    assert json.loads(encode_retry_message(redelivery())) == MESSAGE
+
+
+@given(st.builds(Redelivery, delivery=deliveries, attempt=st.integers(1, 10**9), retries=counts, due_at=moments))
+def test_what_was_encoded_is_read_back_unchanged(before: Redelivery) -> None:
+    after = parse_retry_message(encode_retry_message(before))
+
+    assert after == before
+    assert after.delivery.webhook_id == before.delivery.webhook_id
+    assert after.delivery.account_day == before.delivery.account_day
+    assert after.delivery.sort_key == before.delivery.sort_key
+
+
+@given(
+    st.builds(
+        GatherUp,
+        account=identifiers,
+        event=st.sampled_from(WebhookEvent),
+        target_id=st.just("1b647dfa18d45e72"),
+        due_at=moments,
+    )
+)
+def test_what_wakes_a_gathering_is_told_apart_and_read_back_unchanged(before: GatherUp) -> None:
+    assert parse_retry_message(encode_retry_message(before)) == before
+
+
+@pytest.mark.parametrize("field", ["account", "event", "targetId", "dueAt"])
+def test_of_what_wakes_a_gathering_a_missing_field_is_named(field: str) -> None:
+    whole = {
+        "type": "GatherUp",
+        "account": "TEST",
+        "event": "Backup.Missing",
+        "targetId": "0" * 16,
+        "dueAt": MESSAGE["dueAt"],
+    }
+    parse_retry_message(json.dumps(whole))
+
+    error = refusal({name: value for name, value in whole.items() if name != field})
+
+    assert error.field == "$"
+    assert field in error.reason
+
+
+def test_fields_that_nobody_knows_do_not_matter() -> None:
+    assert parse_retry_message(json.dumps(MESSAGE | {"delivery": DELIVERY | {"more": 1}, "more": 1})) == redelivery()
+
+
+@pytest.mark.parametrize("field", MESSAGE)
+def test_a_missing_field_is_named(field: str) -> None:
+    error = refusal({name: value for name, value in MESSAGE.items() if name != field})
+
+    assert error.field == "$"
+    assert field in error.reason
+
+
+@pytest.mark.parametrize("field", [field for field in DELIVERY if field != "format"])
+def test_a_missing_field_of_the_delivery_is_named(field: str) -> None:
+    error = refusal(MESSAGE | {"delivery": {name: value for name, value in DELIVERY.items() if name != field}})
+
+    assert error.field == "$.delivery"
+    assert field in error.reason
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("attempt", number) for number in (0, -1, 1.5)),
+        *(("retries", number) for number in (-1, 0.5)),
+        *(("dueAt", text) for text in ("", "2018-12-20", "2018-12-20T17:00:06", "1969-12-31T23:59:59Z")),
+        *(("dueAt", text) for text in ("1545325206", "3000-01-01T00:00:00Z", "2018-12-20T25:00:00Z")),
+        *((field, wrong) for field in MESSAGE for wrong in (None, True, "1")),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_named(field: str, value: Any) -> None:
+    assert refusal(MESSAGE | {field: value}).field == f"$.{field}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("account", text) for text in ("", "x" * 65, "TEST\n", "TE\x00ST")),
+        *(("event", text) for text in ("", "Backup.Nothing", "backup.failure")),
+        *(("targetId", text) for text in ("", "1b647dfa18d45e7", "1b647dfa18d45e720", "1B647DFA18D45E72")),
+        *(("targetId", text) for text in ("1b647dfa18d45e72\n", "1b647dfa18d45e7g", "1b647dfa18d45e7٣")),
+        *(("occurredAt", text) for text in ("", "2018-12-20T17:00:06", "1969-12-31T23:59:59Z")),
+        *(("subjectId", text) for text in ("", "x" * 201, "x\x00", "\uffff")),
+        *(("format", text) for text in ("", "xml", "Text", "text\n")),
+        *((field, other) for field in DELIVERY for other in (None, 1, {"text": "x"})),
+    ],
+)
+def test_a_field_of_the_delivery_that_cannot_be_used_is_named(field: str, value: Any) -> None:
+    assert refusal(MESSAGE | {"delivery": DELIVERY | {field: value}}).field == f"$.delivery.{field}"
+
+
+def test_a_message_from_before_deliveries_told_their_format_is_text() -> None:
+    delivery = {field: value for field, value in DELIVERY.items() if field != "format"}
+
+    assert parse_retry_message(json.dumps(MESSAGE | {"delivery": delivery})).delivery.format == "text"
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "soon", "1", "[" * 100_000, '"\ud800"', '{"attempt": 2}{}'])
+def test_what_is_no_message_at_all_is_refused_as_a_whole(text: str) -> None:
+    assert refusal(text).field == "$"
+
+
+def test_the_first_attempt_is_number_1_and_due_at_once() -> None:
+    first = Redelivery.first(redelivery().delivery, NOW)
+
+    assert (first.delivery, first.attempt, first.retries, first.due_at) == (redelivery().delivery, 1, 0, NOW)
+
+
+def test_a_retry_is_one_attempt_more_and_one_step_further_in_the_schedule() -> None:
+    first = Redelivery.first(redelivery().delivery, NOW)
+    second = first.retry(NOW + timedelta(seconds=5))
+    third = second.retry(NOW + timedelta(minutes=5))
+
+    assert [(one.attempt, one.retries) for one in (first, second, third)] == [(1, 0), (2, 1), (3, 2)]
+    assert (second.due_at, third.due_at) == (NOW + timedelta(seconds=5), NOW + timedelta(minutes=5))
+    assert first.delivery == second.delivery == third.delivery
+
+
+def test_a_replay_is_one_attempt_more_at_once_with_the_whole_schedule_before_it() -> None:
+    last = Redelivery(delivery=redelivery().delivery, attempt=10, retries=9, due_at=Moment.of(NOW))
+    replay = last.replay(NOW + timedelta(days=3))
+
+    assert (replay.delivery, replay.attempt, replay.retries) == (last.delivery, 11, 0)
+    assert replay.due_at == NOW + timedelta(days=3)
+    assert (replay.retry(NOW).attempt, replay.retry(NOW).retries) == (12, 1)
+
+
+def test_what_is_sent_is_the_message_in_its_targets_group() -> None:
+    parameters = sent(redelivery())
+
+    assert parameters["QueueUrl"] == QUEUE_URL
+    assert parse_retry_message(parameters["MessageBody"]) == redelivery()
+    assert parameters["MessageGroupId"] == "1b647dfa18d45e72"
+
+
+@pytest.mark.parametrize(
+    ("due_in", "delay"),
+    [
+        (timedelta(days=-1), 0),
+        (timedelta(milliseconds=-1), 0),
+        (timedelta(0), 0),
+        # Rounded down, it would come before it is due, and go round once more.
+        (timedelta(milliseconds=1), 1),
+        (timedelta(seconds=5), 5),
+        (timedelta(seconds=5, milliseconds=1), 6),
+        (timedelta(seconds=898, milliseconds=999), 899),
+        (timedelta(seconds=899, milliseconds=1), 900),
+        (timedelta(minutes=15), 900),
+        (timedelta(minutes=15, milliseconds=1), 900),
+        (timedelta(hours=24), 900),
+        (timedelta(days=300_000), 900),
+    ],
+    ids=str,
+)
+def test_it_is_held_back_until_it_is_due_in_whole_seconds_and_for_15_minutes_at_most(
+    due_in: timedelta, delay: int
+) -> None:
+    held_back = sent(redelivery(NOW + due_in))["DelaySeconds"]
+
+    assert held_back == delay
+    assert isinstance(held_back, int)
+
+
+def test_what_goes_round_again_is_still_due_when_it_was() -> None:
+    due_at = NOW + timedelta(hours=5)
+
+    assert parse_retry_message(sent(redelivery(due_at), NOW + LONGEST_DELAY)["MessageBody"]).due_at == due_at

@@ -1,0 +1,97 @@
+"""A backup's log as it is kept: text, whatever came; its end, however long; never a reason to refuse anything."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from backup_webhooks.events.backup_output import KEPT_BYTES, Log
+from backup_webhooks.events.messages import BackupFinished, encode_message, parse_message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.messages import finished
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b"one\ntwo\tthree\n", "one\ntwo\tthree"),
+        ("für 3 € 🗄".encode(), "für 3 € 🗄"),
+        (b"caf\xe9", "caf�"),
+        (b"10%\r20%\r\ndone", "10%\n20%\ndone"),
+        (b"\x1b[31mred\x1b[0m \x00\x07\x7f!", "[31mred[0m !"),
+        ("a\x85b￾c\uffff".encode(), "abc"),
+        (b"\n\n  indented\n\n", "  indented"),
+        (b"\x00\x01", ""),
+        ("text", "text"),
+        ("\ud800lone", "?lone"),
+        (b"", ""),
+        (None, ""),
+        (7, ""),
+        ({"a": "b"}, ""),
+        (["x"], ""),
+    ],
+)
+def test_a_log_is_the_text_that_can_be_shown(content: object, kept: str) -> None:
+    assert Log.of(content) == kept
+
+
+def test_of_a_long_log_the_end_is_kept_which_has_the_error() -> None:
+    log = Log.of(b"begin " + b"x" * 10_000 + b" the error")
+
+    assert log.startswith("…x")
+    assert log.endswith(" the error")
+    assert len(log.encode()) == KEPT_BYTES
+
+
+def test_a_log_that_just_fits_is_kept_whole() -> None:
+    assert Log.of(b"x" * KEPT_BYTES) == "x" * KEPT_BYTES
+    assert Log.of(b"x" * (KEPT_BYTES + 1)).startswith("…")
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_it_is_never_cut_within_a_character(shift: int) -> None:
+    log = Log.of("🗄".encode() * 3000 + b"x" * shift)
+
+    assert set(log) <= set("…🗄x")
+    assert KEPT_BYTES - 4 < len(log.encode()) <= KEPT_BYTES
+
+
+def test_much_of_nothing_is_cut_all_the_same() -> None:
+    assert Log.of(b"\xff" * 6_000_000).encode()[:3] == "…".encode()
+    assert Log.of(b"\x00" * 6_000_000) == "…"
+    assert Log.of(b"\x80" * 6_000_000) == "…"
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300))
+def test_whatever_comes_it_is_printable_bounded_and_stays_as_it_is(content: object) -> None:
+    log = Log.of(content)
+
+    assert all(character in "\n\t" or character >= " " for character in log)
+    assert len(log.encode()) <= KEPT_BYTES
+    assert Log.of(str(log)) == log
+
+
+@pytest.mark.parametrize("log", [7, ["a"], {"a": [1]}, True, 1.5, None, ""])
+def test_a_message_is_taken_whatever_stands_in_its_log(log: object) -> None:
+    message = parse_message(finished("TEST", log=log))
+
+    assert isinstance(message, BackupFinished)
+    assert not message.log
+
+
+def test_a_foreign_senders_log_is_cut_and_the_message_taken() -> None:
+    message = parse_message(finished("TEST", log="\u0000" + "x" * 200_000 + "\rthe error"))
+
+    assert isinstance(message, BackupFinished)
+    assert message.log is not None
+    assert len(message.log.encode()) == KEPT_BYTES
+    assert message.log.endswith("x\nthe error")
+
+
+def test_a_message_with_a_log_can_be_sent_on() -> None:
+    message = parse_message(finished("TEST", log="für 3 €"))
+
+    assert json.loads(encode_message(message))["log"] == "für 3 €"
+    assert parse_message(encode_message(message)) == message

@@ -1,0 +1,180 @@
+"""Streaks: what goes wrong and since when, which success ends it, and what is then told as recovered."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from backup_webhooks.events.messages import BackupFinished, BackupRecovered, WebhookEvent
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.monitoring.streaks import Repetition
+
+from tests.support.policies import LONG_AGO, at, changed, finished, tracked
+
+FAILURE, MISSING, PARTIAL = WebhookEvent.FAILURE, WebhookEvent.MISSING, WebhookEvent.PARTIAL_SUCCESS
+
+# Nights of a policy that backs up at 01:00.
+FAILED_1 = finished("12-01 01:00", "12-01 01:30", "FAILED")
+FAILED_2 = finished("12-02 01:00", "12-02 01:30", "FAILED")
+PARTIAL_3 = finished("12-03 01:00", "12-03 01:30", "PARTIAL_SUCCESS")
+SUCCESS_4 = finished("12-04 01:00", "12-04 01:30")
+FAILED_5 = finished("12-05 01:00", "12-05 01:30", "FAILED")
+SUCCESS_6 = finished("12-06 01:00", "12-06 01:30")
+
+
+def recovery(policy: TrackedPolicy, end: BackupFinished = SUCCESS_4) -> BackupRecovered | None:
+    """What is told as recovered when that backup is recorded."""
+    return policy.after(end).recovery(end)
+
+
+def test_the_first_success_after_failures_tells_since_when_and_how_many() -> None:
+    told = recovery(tracked(FAILED_1, FAILED_2))
+
+    assert told is not None
+    assert (told.failing_since_date, told.failed, told.missed) == (at("12-01 01:30"), 2, 0)
+    assert (told.backup_finished_date, told.restore_point_id) == (at("12-04 01:30"), SUCCESS_4.restore_point_id)
+    assert told.webhook_event is WebhookEvent.RECOVERED
+
+
+def test_the_second_success_tells_nothing() -> None:
+    assert recovery(tracked(FAILED_1, SUCCESS_4), SUCCESS_6) is None
+
+
+def test_the_same_success_again_tells_the_same() -> None:
+    """Its function may have been killed before it did."""
+    policy = tracked(FAILED_1, SUCCESS_4)
+
+    assert recovery(policy) == recovery(tracked(FAILED_1)) is not None
+    assert recovery(policy.after(SUCCESS_6), SUCCESS_4) == recovery(policy)
+
+
+def test_a_success_after_nothing_wrong_tells_nothing() -> None:
+    assert recovery(tracked()) is None
+    assert recovery(tracked(SUCCESS_4), SUCCESS_6) is None
+
+
+def test_partial_successes_alone_are_nothing_to_recover_from() -> None:
+    assert recovery(tracked(PARTIAL_3)) is None
+
+
+@pytest.mark.parametrize("end", [PARTIAL_3, finished("12-03 01:00", "12-03 01:30", "CANCELLED")])
+def test_only_a_success_is_a_recovery(end: BackupFinished) -> None:
+    policy = tracked(FAILED_1)
+
+    assert recovery(policy, end) is None
+    assert recovery(policy.after(end)) is not None
+
+
+def test_a_failure_that_comes_twice_counts_once() -> None:
+    told = recovery(tracked(FAILED_1, FAILED_1))
+
+    assert told is not None
+    assert told.failed == 1
+
+
+def test_misses_count_from_the_scheduled_start() -> None:
+    policy = tracked(changed("12-01 16:00")).after_miss(LONG_AGO).after_miss(LONG_AGO)
+
+    told = recovery(policy, finished("12-03 17:00", "12-03 17:30"))
+
+    assert told is not None
+    assert (told.failing_since_date, told.failed, told.missed) == (at("12-01 17:00"), 0, 2)
+
+
+def test_a_success_that_a_failure_has_overtaken_is_no_recovery() -> None:
+    policy = tracked(FAILED_1, FAILED_5)
+
+    assert recovery(policy, SUCCESS_4) is None
+    told = recovery(policy.after(SUCCESS_4), SUCCESS_6)
+    assert told is not None
+    assert (told.failing_since_date, told.failed) == (at("12-05 01:30"), 1)
+
+
+def test_what_was_told_after_a_later_success_is_ended_by_the_next() -> None:
+    """Whom it has alarmed is to hear that it is over, though it was so before."""
+    policy = tracked(SUCCESS_4, FAILED_2)
+
+    told = recovery(policy, SUCCESS_6)
+
+    assert told is not None
+    assert (told.failing_since_date, told.failed) == (at("12-02 01:30"), 1)
+    assert policy.repetition(FAILED_2) is None
+    assert policy.after(FAILED_5).repetition(FAILED_5) is None
+    assert policy.after(SUCCESS_6).repetition(SUCCESS_6) is None
+
+
+def test_a_miss_that_is_told_after_the_backup_that_came_too_late_is_ended_by_the_next() -> None:
+    policy = tracked(changed("12-01 16:00"), finished("12-01 18:02", "12-01 18:04")).after_miss(LONG_AGO)
+
+    assert policy.miss().missing_since_date == at("12-02 17:00")
+    told = recovery(policy, finished("12-02 17:00", "12-02 17:30"))
+    assert told is not None
+    assert (told.failing_since_date, told.missed) == (at("12-01 17:00"), 1)
+
+
+def test_of_successes_that_are_recorded_at_the_same_time_one_is_the_recovery() -> None:
+    policy = tracked(FAILED_1)
+    later = finished("12-04 02:00", "12-04 02:30")
+
+    assert recovery(policy) is not None
+    assert recovery(policy.after(SUCCESS_4), later) is None
+
+
+def test_while_a_policy_is_inactive_it_is_forgotten_what_it_missed() -> None:
+    policy = tracked(changed("12-01 16:00")).after_miss(LONG_AGO).after_miss(LONG_AGO)
+    off = policy.after(changed("12-03 12:00", server_policy_status="INACTIVE"))
+    on = off.after(changed("12-20 09:00"))
+
+    assert on.miss().missing_since_date == at("12-20 17:00")
+
+
+def test_in_whatever_order_failures_come_they_are_all_counted() -> None:
+    chance = random.Random(20181220)
+    for _ in range(20):
+        failures = [finished(f"12-02 {hour:02}:00", f"12-02 {hour:02}:30", "FAILED") for hour in range(12)]
+        chance.shuffle(failures)
+
+        told = recovery(tracked(*failures))
+
+        assert told is not None
+        assert (told.failing_since_date, told.failed) == (at("12-02 00:30"), 12)
+
+
+class TestRepetition:
+    """Whether a result is news, by what is known once it is recorded."""
+
+    def test_the_first_failure_since_a_success_is_news_and_the_next_is_not(self) -> None:
+        assert tracked(SUCCESS_4, FAILED_5).repetition(FAILED_5) is None
+        assert tracked(FAILED_1, FAILED_2).repetition(FAILED_2) == Repetition(at("12-01 01:30"))
+
+    def test_it_is_the_same_for_a_message_that_comes_again(self) -> None:
+        known = tracked(FAILED_1, FAILED_2)
+
+        assert known.after(FAILED_2).repetition(FAILED_2) == known.repetition(FAILED_2)
+        assert known.repetition(FAILED_1) is None
+
+    def test_each_kind_has_a_first_of_its_own(self) -> None:
+        assert tracked(FAILED_1, FAILED_2, PARTIAL_3).repetition(PARTIAL_3) is None
+
+    def test_one_that_comes_late_is_news_where_it_was_the_first(self) -> None:
+        first, third = FAILED_1, FAILED_5
+
+        assert tracked(third, first).repetition(first) is None
+        known = tracked(first, third, FAILED_2)
+        assert known.repetition(FAILED_2) == Repetition(at("12-01 01:30"))
+
+    def test_a_success_that_a_failure_has_overtaken_is_none(self) -> None:
+        assert tracked(FAILED_1, FAILED_5, SUCCESS_4).repetition(SUCCESS_4) == Repetition()
+
+    def test_a_success_is_news_where_something_was_wrong(self) -> None:
+        assert tracked(FAILED_1, SUCCESS_4).repetition(SUCCESS_4) is None
+        assert tracked(PARTIAL_3, SUCCESS_4).repetition(SUCCESS_4) is None
+        assert tracked(SUCCESS_4, SUCCESS_6).repetition(SUCCESS_6) == Repetition()
+        assert tracked(FAILED_1, SUCCESS_4, SUCCESS_6).repetition(SUCCESS_6) == Repetition(at("12-04 01:30"))
+
+    def test_a_miss_says_itself_since_when(self) -> None:
+        policy = tracked(changed("12-01 16:00"))
+        first, second = policy.miss(), policy.after_miss(LONG_AGO).miss()
+        third = policy.after_miss(LONG_AGO).after_miss(LONG_AGO).miss()
+
+        assert {miss.missing_since_date for miss in (first, second, third)} == {at("12-01 17:00")}

@@ -1,0 +1,192 @@
+"""What of the template tells the operator how it goes, and keeps a bad version from all but a few calls."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from local.template import PROJECT, cloudformation
+
+SOURCES = [*(PROJECT / "functions").rglob("*.py"), *(PROJECT / "layers/shared/backup_webhooks").rglob("metrics.py")]
+# Given up by an endpoint's fault, not ours: told only to those who ask for it.
+OPTIONAL = {"RetryDeadLettersAlarm"}
+
+
+@pytest.fixture
+def template() -> dict[str, Any]:
+    return dict(yaml_parse((PROJECT / "template.yaml").read_text()))
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: one for name, one in template["Resources"].items() if one["Type"] == kind}
+
+
+def alarms(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return of_type(template, "AWS::CloudWatch::Alarm")
+
+
+def watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The metrics of an alarm: namespace, name, and the dimensions as text."""
+    properties = alarm["Properties"]
+    whole = [one["Fn::If"][1] if "Fn::If" in one else one for one in properties.get("Metrics", [])]
+    for metric in [one["MetricStat"]["Metric"] for one in whole if "MetricStat" in one] or [properties]:
+        yield metric["Namespace"], metric["MetricName"], json.dumps(metric["Dimensions"])
+
+
+def translated(template: dict[str, Any], layers: str = "none") -> dict[str, Any]:
+    """As AWS would have it, with code that is packaged under that key."""
+    for one in template["Resources"].values():
+        if one["Type"] == "AWS::Serverless::Function":
+            one["Properties"]["CodeUri"] = {"Bucket": "b", "Key": "functions"}
+        elif one["Type"] == "AWS::Serverless::LayerVersion":
+            one["Properties"]["ContentUri"] = {"Bucket": "b", "Key": layers}
+    return dict(cloudformation(template)["Resources"])
+
+
+def test_each_dead_letter_queue_and_each_queue_that_is_read_has_its_alarm(template: dict[str, Any]) -> None:
+    seen = {(name, dimensions) for one in alarms(template).values() for _, name, dimensions in watched(one)}
+
+    for queue, one in of_type(template, "AWS::SQS::Queue").items():
+        metric = "ApproximateAgeOfOldestMessage"
+        if queue.endswith("DeadLetterQueue"):
+            metric = "ApproximateNumberOfMessagesVisible"
+        dimensions = [{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}]
+        assert (metric, json.dumps(dimensions)) in seen, queue
+        (alarm,) = [
+            alarm
+            for alarm in alarms(template).values()
+            if (metric, json.dumps(dimensions)) in {(name, dimensions) for _, name, dimensions in watched(alarm)}
+        ]
+        assert alarm.get("Condition") == one.get("Condition")
+
+
+def test_each_function_has_an_alarm_on_the_errors_of_its_alias_and_on_throttles(template: dict[str, Any]) -> None:
+    throttled = {dimensions for _, _, dimensions in watched(template["Resources"]["ThrottlesAlarm"])}
+
+    for function, one in of_type(template, "AWS::Serverless::Function").items():
+        alarm = alarms(template)[function.replace("Function", "ErrorsAlarm")]
+        of_function = {"Name": "FunctionName", "Value": {"Ref": function}}
+        of_alias = {"Name": "Resource", "Value": {"Fn::Sub": f"${{{function}}}:live"}}
+        assert {(name, dimensions) for _, name, dimensions in watched(alarm)} == {
+            ("Errors", json.dumps([of_function, of_alias])),
+            ("Invocations", json.dumps([of_function, of_alias])),
+        }
+        assert alarm.get("Condition") == one.get("Condition")
+        assert json.dumps([of_function]) in throttled
+
+
+def test_missed_backups_that_is_silent_for_five_minutes_raises_an_alarm(template: dict[str, Any]) -> None:
+    found = {name: one["Properties"] for name, one in alarms(template).items() if name.endswith("SilentAlarm")}
+    silent = found["MissedBackupsSilentAlarm"]
+
+    assert silent["Period"] * silent["EvaluationPeriods"] == 300
+    assert {one["MetricName"] for one in found.values()} == {"Due", "ReportsDue", "Reconciled"}
+    for one in found.values():
+        assert (one["Statistic"], one["Threshold"]) == ("SampleCount", 1)
+        assert (one["ComparisonOperator"], one["TreatMissingData"]) == ("LessThanThreshold", "breaching")
+
+
+def test_each_alarm_is_told_to_the_topic_when_it_begins_and_when_it_ends(template: dict[str, Any]) -> None:
+    topic = [{"Fn::If": ["TellAlarms", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]}]
+
+    for name, alarm in alarms(template).items():
+        assert alarm["Properties"]["AlarmActions"] == alarm["Properties"]["OKActions"] == topic, name
+        assert alarm["Properties"]["TreatMissingData"] in ("notBreaching", "breaching"), name
+        assert ("ActionsEnabled" in alarm["Properties"]) is (name in OPTIONAL), name
+
+
+def test_each_alarm_has_its_chapter_in_the_runbook(template: dict[str, Any]) -> None:
+    chapters = re.findall(r"^### (.*)$", (PROJECT / "docs/runbook.md").read_text(), re.MULTILINE)
+
+    assert sorted(name for chapter in chapters for name in re.findall(r"\w+Alarm", chapter)) == sorted(alarms(template))
+
+
+def test_what_alarms_and_dashboard_look_at_is_counted_by_a_function(template: dict[str, Any]) -> None:
+    source = "".join(map(Path.read_text, SOURCES))
+    shown = dashboard(template)
+
+    ours = {name for alarm in alarms(template).values() for space, name, _ in watched(alarm) if space[:4] != "AWS/"}
+    ours |= {metric[1] for metric in shown if metric[0] == "SimpleBackupWebhooks"}
+    assert {name for name in ours if f'"{name}"' not in source} == set()
+    # What is counted and not shown, nobody would look for.
+    assert set(re.findall(r'add_metric\(\s*"(\w+)"', source)) - {metric[1] for metric in shown} == {"ReportsDue"}
+
+
+def dashboard(template: dict[str, Any]) -> list[list[Any]]:
+    """The dashboard's metrics; each variable in it is a resource that there always is."""
+    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for name in {variable.split(".")[0] for variable in re.findall(r"\$\{([\w.:]+)\}", body)}:
+        assert name.startswith("AWS::") or "Condition" not in template["Resources"][name], name
+    return [metric for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]]
+
+
+def test_what_calls_a_function_calls_the_alias_that_a_deployment_leads(template: dict[str, Any]) -> None:
+    functions = set(of_type(template, "AWS::Serverless::Function"))
+    resources = translated(template)
+
+    for name, one in resources.items():
+        if one["Type"].rpartition("::")[2] in ("EventSourceMapping", "Schedule", "Rule", "Integration", "Permission"):
+            text = json.dumps(one["Properties"])
+            called = {function for function in functions if function in text}
+            assert called, name
+            for function in called:
+                whole = f"{function}Aliaslive" in text or f"{function}.Arn}}:live" in text
+                assert whole, name
+                assert json.dumps({"Fn::GetAtt": [function, "Arn"]}) not in text, name
+
+
+def test_a_change_of_a_layer_makes_a_new_version_of_each_function() -> None:
+    def versions(key: str) -> set[str]:
+        template = dict(yaml_parse((PROJECT / "template.yaml").read_text()))
+        return {name for name, one in translated(template, key).items() if one["Type"] == "AWS::Lambda::Version"}
+
+    assert versions("one") == versions("one")
+    assert len(versions("one") - versions("another")) == 8
+
+
+def test_a_changed_parameter_makes_a_new_version_of_each_function(tmp_path: Path) -> None:
+    def versions(parameters: str) -> set[str]:
+        built = tmp_path / "template.yaml"
+        built.write_text((PROJECT / "template.yaml").read_text())
+        make = ["make", "deployed-with", f"BUILT={built}", f"PARAMETERS={parameters}"]
+        subprocess.run(make, cwd=PROJECT, check=True)
+        resources = translated(dict(yaml_parse(built.read_text())))
+        return {name for name, one in resources.items() if one["Type"] == "AWS::Lambda::Version"}
+
+    before = versions("LogRetentionDays=14 EmailSender=one@example.com")
+    assert versions("LogRetentionDays=14 EmailSender=one@example.com") == before
+    assert len(before - versions("LogRetentionDays=14 EmailSender=two@example.com")) == 8
+
+
+def test_a_deployment_goes_back_at_an_alarm_of_the_function_and_is_there_only_with_it(template: dict[str, Any]) -> None:
+    functions = of_type(template, "AWS::Serverless::Function")
+    resources = translated(template)
+
+    for function, one in functions.items():
+        group = resources[f"{function}DeploymentGroup"]
+        watching = [alarm["Name"]["Ref"] for alarm in group["Properties"]["AlarmConfiguration"]["Alarms"]]
+        assert function.replace("Function", "ErrorsAlarm") in watching
+        assert set(watching) <= set(alarms(template))
+        assert group["Properties"]["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
+        assert group["Properties"]["AutoRollbackConfiguration"]["Enabled"]
+        assert group.get("Condition") == one.get("Condition")
+
+
+def test_what_mends_a_standing_alarm_can_be_deployed_at_once(template: dict[str, Any]) -> None:
+    template["Parameters"]["CanaryDeployment"]["Default"] = "false"
+    resources = translated(template)
+
+    assert not [name for name, one in resources.items() if one["Type"].startswith("AWS::CodeDeploy")]
+    assert "UpdatePolicy" not in resources["NotifierFunctionAliaslive"]
+
+
+def test_data_outlives_the_stack(template: dict[str, Any]) -> None:
+    for name, one in (of_type(template, "AWS::DynamoDB::Table") | of_type(template, "AWS::Cognito::UserPool")).items():
+        assert one["DeletionPolicy"] == one["UpdateReplacePolicy"] == "Retain", name
