@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterable
 
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import Target
 
 from benchmarks.figures import Figure
@@ -98,8 +98,8 @@ def measure(quick: bool) -> Iterable[Figure]:
         functions_running(template, stack, LocalClock(), ENVIRONMENTS),
     ):
         store = configurations_store(stack)
-        store.save(Target("GOOD", WebhookEvent.MISSING, good.url))
-        store.save(Target("HANGS", WebhookEvent.MISSING, hanging.url))
+        store.save(Target("GOOD", EventType.MISSING, good.url))
+        store.save(Target("HANGS", EventType.MISSING, hanging.url))
         watch.send_for(stack, 5)  # cold starts
         alone = watch.send_for(stack, SECONDS_ALONE)
         storm = threading.Thread(target=send_hanging, args=[stack])

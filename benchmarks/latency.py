@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import Target
 
 from benchmarks.figures import Figure
@@ -113,7 +113,7 @@ def measure(quick: bool) -> Iterable[Figure]:
     taken: dict[str, dict[int, list[float]]] = {"floor": {}, "ours": {}}
     cores: dict[tuple[str, int], str] = {}
     with embedded(template) as stack, answering(tell=watch.on_post) as url:
-        configurations_store(stack).save(Target(ACCOUNT, WebhookEvent.SUCCESS, url))
+        configurations_store(stack).save(Target(ACCOUNT, EventType.SUCCESS, url))
         function = stack.functions()[FUNCTION]
         with tables(stack) as dynamodb:
             environment = {"TARGET": url, "AWS_ENDPOINT_URL_DYNAMODB": dynamodb}

@@ -14,15 +14,15 @@ from datetime import timedelta
 from itertools import batched
 from typing import Any
 
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery, encode_retry_message
-from backup_webhooks.events.messages import BackupFinished, WebhookEvent, parse_message
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds, utc_now
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, encode_retry_message
+from backup_webhooks.events.messages import BackupFinished, EventType, parse_message
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds, utc_now
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.watermark import Seen, Watermark
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore
 from backup_webhooks.targets.target import Target
@@ -55,7 +55,7 @@ CLIENTS = {
     "EmailNoticesFunction": ("dynamodb", "sesv2"),
 }
 # What is judged at, and the end of the day that is reported.
-TICK, END = Moment.parse("2018-12-21T18:13:00Z"), Moment.parse("2026-11-24T07:00:00Z")
+TICK, END = Timestamp.parse("2018-12-21T18:13:00Z"), Timestamp.parse("2026-11-24T07:00:00Z")
 
 
 def backup(**changes: str) -> BackupFinished:
@@ -91,7 +91,7 @@ class World:
     def redeliverer(self) -> Invocations:
         """Ten redeliveries at once."""
         deliveries = [Delivery.of(backup(), self.targets[0]) for _ in range(BATCH)]
-        orders = [encode_retry_message(Redelivery.first(delivery, utc_now())) for delivery in deliveries]
+        orders = [encode_retry_message(AttemptDue.first(delivery, utc_now())) for delivery in deliveries]
         return Invocations([sqs_event(*orders)], f"{BATCH} messages")
 
     def missed_backups(self) -> Invocations:
@@ -107,9 +107,7 @@ class World:
         )
         minute = timedelta(minutes=1)
         vouches = Seen(TICK - 8 * minute, TICK - 7 * minute)
-        HeartbeatsStore(dynamodb, table).save_tick(
-            Watermark(seen=(vouches,), ran_at=TICK - minute, resumed_at=LONG_AGO)
-        )
+        WatermarkStore(dynamodb, table).save_tick(Watermark(seen=(vouches,), ran_at=TICK - minute, resumed_at=LONG_AGO))
         return Invocations([{"time": iso_milliseconds(TICK)}], f"{self.due} missed at once")
 
     def webhooks_api(self) -> Invocations:
@@ -132,7 +130,7 @@ class World:
         return Invocations([sqs_event(message)], f"{self.backups} backups of a day")
 
     def _ended(self, number: int) -> Backup:
-        ended = Moment.of(END - timedelta(days=1 - number / self.backups))
+        ended = Timestamp.of(END - timedelta(days=1 - number / self.backups))
         status = "SUCCESS" if number % 50 else "FAILED"
         ids = {"serverId": f"IL1SERVER{number:05}", "serverPolicyId": f"sp-{number}"}
         return Backup.of(
@@ -145,7 +143,7 @@ class World:
 
     @property
     def targets(self) -> list[Target]:
-        return [Target(ACCOUNT, WebhookEvent.FAILURE, f"{self.url}/{number}") for number in range(TARGETS)]
+        return [Target(ACCOUNT, EventType.FAILURE, f"{self.url}/{number}") for number in range(TARGETS)]
 
 
 def _at_once[T](call: Callable[[T], object], of: Iterable[T]) -> None:

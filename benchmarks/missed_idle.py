@@ -22,7 +22,7 @@ from backup_webhooks.aws.items import to_item
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import _fields, shard_of
 from backup_webhooks.monitoring.watermark import Seen, Watermark
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
 from benchmarks.figures import Figure
 from benchmarks.support import answering, cpu_milliseconds, function_process
@@ -119,7 +119,7 @@ def vouch(client: Any, table: str) -> None:
     """Let a heartbeat vouch for 18:05, as if no tick had been since: the next judges as of then."""
     seen = Seen(at("12-20 18:05"), at("12-20 18:06"))
     watermark = Watermark(seen=(seen,), ran_at=at("12-20 18:12"), resumed_at=LONG_AGO)
-    HeartbeatsStore(client, table).save_tick(watermark)
+    WatermarkStore(client, table).save_tick(watermark)
 
 
 def _ticks(client: Any, table: str, worker: Worker) -> tuple[float, float]:

@@ -23,8 +23,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from backup_webhooks.events.messages import BackupFinished, WebhookEvent, parse_message
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.messages import BackupFinished, EventType, parse_message
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.targets.target import Target
@@ -43,7 +43,7 @@ FUNCTION = "NotifierFunction"
 ACCOUNT = "BENCH"
 BATCH = 10
 # What a server policy has behind it, up to the end of the backup in `finished`.
-NIGHTS, ENDED, HALF_AN_HOUR = 30, Moment.parse("2018-12-20T01:39:38Z"), timedelta(minutes=30)
+NIGHTS, ENDED, HALF_AN_HOUR = 30, Timestamp.parse("2018-12-20T01:39:38Z"), timedelta(minutes=30)
 ENDPOINT_MILLISECONDS = 50
 AWS_MILLISECONDS = 4
 ROUNDS, BATCHES = 9, 20
@@ -185,7 +185,7 @@ def measure(quick: bool) -> Iterable[Figure]:
         folder = Path(running.enter_context(TemporaryDirectory()))
         url = running.enter_context(answering(ENDPOINT_MILLISECONDS, tell=recording.on_post))
         stack = running.enter_context(embedded(template))
-        configurations_store(stack).save(Target(ACCOUNT, WebhookEvent.FAILURE, url))
+        configurations_store(stack).save(Target(ACCOUNT, EventType.FAILURE, url))
         recording.make(template, stack)
         (folder / "plan.json").write_text(json.dumps(recording.plan(url, stack.outputs["DeliveriesTableName"])))
         aws = running.enter_context(answering(AWS_MILLISECONDS, recording.answers))

@@ -81,7 +81,7 @@ def _listed(jobs: Sequence[dict[str, Any]], query: dict[str, str]) -> Iterator[d
     for job in jobs:
         bounds = [("completeAfter", "CompletionDate"), ("createdAfter", "CreationDate")]
         asked = [(datetime.fromisoformat(query[bound]), job.get(date)) for bound, date in bounds if bound in query]
-        if all(moment is not None and moment > bound for bound, moment in asked):
+        if all(timestamp is not None and timestamp > bound for bound, timestamp in asked):
             yield job
 
 

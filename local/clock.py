@@ -30,6 +30,6 @@ class LocalClock:
         said, on = self._basis
         return said + (_world() - on) * self.speed
 
-    def set(self, moment: datetime) -> None:
+    def set(self, timestamp: datetime) -> None:
         """Let it be that moment now; from there it runs on."""
-        self._basis = (moment, _world())
+        self._basis = (timestamp, _world())

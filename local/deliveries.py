@@ -10,7 +10,7 @@ from typing import Any
 
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.deliveries.replays import Replays, UnknownDelivery
-from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.events.timestamps import utc_now
 
 from local.stack import Stack, running
@@ -52,7 +52,7 @@ def replays(stack: Stack) -> Replays:
     """Replays on the stack."""
     return Replays(
         log=DeliveryLog(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"]),
-        retry_queue=RedeliveryQueue(stack.client("sqs"), stack.outputs["RetryQueueUrl"]),
+        retry_queue=RetryQueue(stack.client("sqs"), stack.outputs["RetryQueueUrl"]),
     )
 
 
@@ -94,7 +94,7 @@ def _replay_failed(options: argparse.Namespace) -> int:
 
 def _replay_dead_letters(_: argparse.Namespace) -> int:
     stack = running()
-    dead_letters = RedeliveryQueue(stack.client("sqs"), stack.outputs["RetryDeadLetterQueueUrl"])
+    dead_letters = RetryQueue(stack.client("sqs"), stack.outputs["RetryDeadLetterQueueUrl"])
     return _say(dead_letters.move_all_to(replays(stack).retry_queue, utc_now()))
 
 

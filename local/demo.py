@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
@@ -183,9 +183,9 @@ def print_mail(mail: Mail) -> None:
 def set_targets(stack: Stack, receiver: Receiver) -> None:
     """A target for each event of the demo account, and one with retries, all at the demo receiver."""
     store = configurations_store(stack)
-    for event in WebhookEvent:
+    for event in EventType:
         store.save(Target(ACCOUNT, event, f"{receiver.url}/{event}"))
-    store.save(Target(ACCOUNT, WebhookEvent.FAILURE, f"{receiver.url}{FLAKY_PATH}", delivery=DeliveryMode.RETRY))
+    store.save(Target(ACCOUNT, EventType.FAILURE, f"{receiver.url}{FLAKY_PATH}", delivery=DeliveryMode.RETRY))
 
 
 def set_servers(stack: Stack, clock: LocalClock) -> list[DemoServer]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import ServerPolicyChanged, encode_message, parse_message
-from backup_webhooks.events.timestamps import Moment, utc_now
+from backup_webhooks.events.timestamps import Timestamp, utc_now
 from backup_webhooks.monitoring.server_policies import ServerPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
@@ -48,7 +48,7 @@ def _put(options: argparse.Namespace) -> int:
         storage_region="US WEST",
         account_policy_status="ACTIVE",
         server_policy_status="INACTIVE" if options.inactive else "ACTIVE",
-        changed_date=Moment.of(utc_now()),
+        changed_date=Timestamp.of(utc_now()),
         backup_schedule=options.schedule,
         backup_interval_hours=options.interval_hours,
         timezone=options.timezone,

@@ -15,10 +15,10 @@ from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.reports.aggregate import Period
 from backup_webhooks.reports.periods import ReportDays
-from backup_webhooks.reports.queries import ReportSources
+from backup_webhooks.reports.queries import ReportQueries
 from backup_webhooks.reports.report import ReportKind
 from backup_webhooks.reports.report_email import report_email
 from backup_webhooks.reports.settings_store import ReportSettingsStore
@@ -62,12 +62,12 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sources(stack: Stack) -> ReportSources:
+def _sources(stack: Stack) -> ReportQueries:
     dynamodb, outputs = stack.client("dynamodb"), stack.outputs
-    return ReportSources(
+    return ReportQueries(
         backups=BackupsStore(dynamodb, outputs["BackupsTableName"]),
         server_policies=ServerPoliciesStore(dynamodb, outputs["ServerPoliciesTableName"]),
         webhooks=WebhooksStore(dynamodb, outputs["WebhooksTableName"]),
         deliveries=DeliveryLog(dynamodb, outputs["DeliveriesTableName"]),
-        heartbeats=HeartbeatsStore(dynamodb, outputs["ServerPoliciesTableName"]),
+        heartbeats=WatermarkStore(dynamodb, outputs["ServerPoliciesTableName"]),
     )

@@ -68,19 +68,19 @@ class DemoServer:
     def past_month(self, now: datetime, chance: random.Random) -> tuple[TrackedPolicy, Sequence[Backup]]:
         """What is known of the policy after 30 days of such backups, and of some that did not take place; and they."""
         backups: list[Backup] = []
-        moment = now - timedelta(days=30)
-        told = parse_message(json.dumps(self.changed(moment)))
+        timestamp = now - timedelta(days=30)
+        told = parse_message(json.dumps(self.changed(timestamp)))
         known = TrackedPolicy(str(self._common()["serverPolicyId"])).after(cast("ServerPolicyChanged", told))
-        while moment < now:
-            moment = min(moment + timedelta(hours=1), now)
-            for backup in self.backups_until(moment, chance, _SKIPPED):
+        while timestamp < now:
+            timestamp = min(timestamp + timedelta(hours=1), now)
+            for backup in self.backups_until(timestamp, chance, _SKIPPED):
                 message = cast("BackupFinished", parse_message(json.dumps(backup)))
                 known = known.after(message)
                 if backup["type"] == "BackupFinished":
                     backups.append(Backup.of(message, message.backup_finished_date))
-            while known.missed(moment):
-                backups.append(Backup.of(known.miss(), moment))
-                known = known.after_miss(moment - timedelta(days=1))
+            while known.missed(timestamp):
+                backups.append(Backup.of(known.miss(), timestamp))
+                known = known.after_miss(timestamp - timedelta(days=1))
         return known, backups
 
     def backup(self, started: datetime, finished: datetime, chance: random.Random) -> Iterator[dict[str, Any]]:
@@ -99,10 +99,10 @@ class DemoServer:
             "backupFinishedDate": finished.isoformat(),
         }
 
-    def _after(self, moment: datetime) -> datetime | None:
+    def _after(self, timestamp: datetime) -> datetime | None:
         if self.schedule:
-            return QuartzCron(self.schedule, ZoneInfo(self.timezone)).next_after(moment)
-        return moment + timedelta(hours=self.interval_hours or 0)
+            return QuartzCron(self.schedule, ZoneInfo(self.timezone)).next_after(timestamp)
+        return timestamp + timedelta(hours=self.interval_hours or 0)
 
     def _common(self) -> dict[str, Any]:
         return {

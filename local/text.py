@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from datetime import datetime
 
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.timestamps import Timestamp
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -17,14 +17,14 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
-def minute(moment: datetime | None) -> str | None:
+def minute(timestamp: datetime | None) -> str | None:
     """`2018-12-20 01:39 UTC`."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else None
+    return f"{timestamp:%Y-%m-%d %H:%M} UTC" if timestamp else None
 
 
 def moment_argument(text: str) -> datetime:
     """An argument of a command that is a time."""
     try:
-        return Moment.parse(text)
+        return Timestamp.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

@@ -10,11 +10,11 @@ from typing import Any
 
 from backup_webhooks.aws.errors import Conflict
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.targets.signing import OVERLAP, TooManySecrets
-from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import DeliveryMode, Target, check_target
 from backup_webhooks.targets.webhooks_store import UnknownTarget, WebhooksStore
 
@@ -27,9 +27,9 @@ def webhooks_store(stack: Stack) -> WebhooksStore:
     return WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
 
 
-def configurations_store(stack: Stack) -> ConfigurationsStore:
+def configurations_store(stack: Stack) -> TargetsStore:
     """The stack's targets, as customers set them."""
-    return ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    return TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
 
 
 def add_commands(commands: Any) -> None:
@@ -67,7 +67,7 @@ def add_commands(commands: Any) -> None:
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("account")
-    parser.add_argument("event", choices=[str(event) for event in WebhookEvent])
+    parser.add_argument("event", choices=[str(event) for event in EventType])
     parser.add_argument("url")
 
 
@@ -78,13 +78,13 @@ def _overlap_hours(text: str) -> float:
 
 
 def _target(options: argparse.Namespace) -> Target:
-    return Target(options.account, WebhookEvent(options.event), options.url)
+    return Target(options.account, EventType(options.event), options.url)
 
 
 def _set(options: argparse.Namespace) -> int:
     target = Target(
         options.account,
-        WebhookEvent(options.event),
+        EventType(options.event),
         options.url,
         format=options.format,
         destination_key=options.destination_key,
@@ -108,7 +108,7 @@ def _list(options: argparse.Namespace) -> int:
     rows = []
     for target in webhooks_store(running()).of_account(options.account):
         enabled = "yes" if target.enabled else "no"
-        rows.append((target.event, enabled, target.format, target.delivery, _health(target), target.url))
+        rows.append((target.event_type, enabled, target.format, target.delivery, _health(target), target.url))
     print_table(("EVENT", "ON", "FORMAT", "DELIVERY", "HEALTH", "URL"), rows)
     return 0
 

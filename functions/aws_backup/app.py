@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.aws.errors import InvalidMessage
-from backup_webhooks.events.timestamps import Moment, utc_now
-from backup_webhooks.sources.aws_backup.job_publisher import AwsJobTeller
+from backup_webhooks.events.timestamps import Timestamp, utc_now
+from backup_webhooks.sources.aws_backup.job_publisher import AwsJobPublisher
 from backup_webhooks.sources.aws_backup.jobs import BackupJob, plan_id_of
-from backup_webhooks.sources.aws_backup.plan_publisher import AwsPlanTeller
+from backup_webhooks.sources.aws_backup.plan_publisher import AwsPlanPublisher
 from backup_webhooks.sources.aws_backup.settings import AwsBackupSettings
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ metrics = Metrics()
 
 
 @cache
-def _jobs() -> AwsJobTeller:
-    return AwsJobTeller.of(AwsBackupSettings.from_env())
+def _jobs() -> AwsJobPublisher:
+    return AwsJobPublisher.of(AwsBackupSettings.from_env())
 
 
 @cache
-def _plans() -> AwsPlanTeller:
-    return AwsPlanTeller.of(AwsBackupSettings.from_env())
+def _plans() -> AwsPlanPublisher:
+    return AwsPlanPublisher.of(AwsBackupSettings.from_env())
 
 
 @logger.inject_lambda_context
@@ -48,7 +48,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
         case "Backup Plan State Change":
             return _counted("PoliciesTold", _plans().read(plan_id_of(event)))
         case "reconcile-jobs":
-            return _counted("Reconciled", _jobs().reconcile(Moment.parse(event.get("time")), deadline))
+            return _counted("Reconciled", _jobs().reconcile(Timestamp.parse(event.get("time")), deadline))
         case "read-plans":
             return _counted("PoliciesTold", _plans().read_all(deadline))
         case "expect-nothing":

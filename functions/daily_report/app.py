@@ -12,7 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.aws.batch import Batch, handle_batch
 from backup_webhooks.aws.metrics import count_records
 from backup_webhooks.aws.settings import DailyReportSettings
-from backup_webhooks.events.timestamps import Moment, utc_now
+from backup_webhooks.events.timestamps import Timestamp, utc_now
 from backup_webhooks.reports.account_reports import AccountReports, Sent
 from backup_webhooks.reports.due_reports import DueReports
 
@@ -44,7 +44,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         _count(batch)
         return batch.response
     deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
-    due = _due_reports().tick(Moment.parse(event.get("time")), deadline)
+    due = _due_reports().tick(Timestamp.parse(event.get("time")), deadline)
     metrics.add_metric("ReportsDue", MetricUnit.Count, due)
     return {"due": due}
 

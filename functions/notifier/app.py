@@ -39,11 +39,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 def _count(batch: Batch[Notified]) -> None:
     count_attempts(metrics, [attempt for notified in batch.results for attempt in notified.attempts])
-    metrics.add_metric("HandedOver", MetricUnit.Count, sum(notified.handed_over for notified in batch.results))
-    if held_back := sum(notified.held_back for notified in batch.results):
+    metrics.add_metric("HandedOver", MetricUnit.Count, sum(notified.deferred for notified in batch.results))
+    if suppressed := sum(notified.suppressed for notified in batch.results):
         # A metric is paid for by the hour in which it is there; few installations have any of these.
-        metrics.add_metric("HeldBack", MetricUnit.Count, held_back)
-    if gathered := sum(notified.gathered for notified in batch.results):
-        metrics.add_metric("Gathered", MetricUnit.Count, gathered)
+        metrics.add_metric("HeldBack", MetricUnit.Count, suppressed)
+    if grouped := sum(notified.grouped for notified in batch.results):
+        metrics.add_metric("Gathered", MetricUnit.Count, grouped)
     metrics.add_metric("WithoutWebhook", MetricUnit.Count, sum(notified.without_webhook for notified in batch.results))
     count_records(metrics, batch)

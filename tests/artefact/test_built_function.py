@@ -18,14 +18,14 @@ from typing import Any
 
 import pytest
 import urllib3
-from backup_webhooks.events.messages import WebhookEvent, encode_message, parse_message
+from backup_webhooks.events.messages import EventType, encode_message, parse_message
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.watermark import Seen, Watermark
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore
-from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
 from standardwebhooks import Webhook
 
@@ -112,10 +112,10 @@ def invoke(url: str, event: Any) -> Any:
 
 
 def test_the_built_notifier_posts_a_backups_result(stack: Stack, notifier_url: str) -> None:
-    store = ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    store = TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     event = json.loads((PROJECT / "events/backup-failed.json").read_text())
     with Receiver() as receiver:
-        store.save(Target("TEST", WebhookEvent.FAILURE, receiver.url))
+        store.save(Target("TEST", EventType.FAILURE, receiver.url))
 
         response = invoke(notifier_url, event)
 
@@ -136,11 +136,11 @@ def test_the_built_function_reports_a_message_that_it_cannot_use(notifier_url: s
 
 
 def test_the_built_redeliverer_makes_the_next_attempt_signed(stack: Stack, runtime_client: Path) -> None:
-    store = ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    store = TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     event = json.loads((PROJECT / "events/redelivery.json").read_text())
     order = json.loads(event["Records"][0]["body"])
     with Receiver() as receiver, emulated("RedelivererFunction", stack, runtime_client) as url:
-        target = Target("TEST", WebhookEvent.FAILURE, f"{receiver.url}/redelivered")
+        target = Target("TEST", EventType.FAILURE, f"{receiver.url}/redelivered")
         secret = store.save(target)
         order["delivery"]["targetId"] = target.target_id
         event["Records"][0]["body"] = json.dumps(order)
@@ -157,7 +157,7 @@ def test_the_built_functions_tell_of_a_missed_backup(stack: Stack, runtime_clien
     sqs, queue = stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]
     table = stack.outputs["ServerPoliciesTableName"]
     vouches = Seen(datetime(2018, 12, 20, 18, 5, tzinfo=UTC), datetime(2018, 12, 20, 18, 6, tzinfo=UTC))
-    HeartbeatsStore(stack.client("dynamodb"), table).save_tick(
+    WatermarkStore(stack.client("dynamodb"), table).save_tick(
         Watermark(seen=(vouches,), ran_at=vouches.seen_at, resumed_at=LONG_AGO)
     )
     policy = {"backup_schedule": "0 0 18 * * ?", "timezone": "Europe/Berlin"}
@@ -174,8 +174,8 @@ def test_the_built_functions_tell_of_a_missed_backup(stack: Stack, runtime_clien
 
 
 def test_the_built_api_serves_the_page_and_an_accounts_webhooks(stack: Stack, runtime_client: Path) -> None:
-    store = ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
-    store.save(Target("TEST", WebhookEvent.SUCCESS, "https://hooks.example/built"))
+    store = TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+    store.save(Target("TEST", EventType.SUCCESS, "https://hooks.example/built"))
     with emulated("WebhooksApiFunction", stack, runtime_client) as url:
         page = invoke(url, json.loads((PROJECT / "events/page.json").read_text()))
         webhooks = invoke(url, json.loads((PROJECT / "events/api-webhooks.json").read_text()))
@@ -198,13 +198,13 @@ def test_the_built_functions_send_email(stack: Stack, runtime_client: Path, ever
     settings = ReportSettingsStore(dynamodb, outputs["WebhooksTableName"], lambda: datetime(2026, 11, 25, tzinfo=UTC))
     recipient = Recipient("artefact@example.com", on_failure=True)
     settings.save("TEST", ReportSettings([recipient], timezone="Europe/Lisbon"))
-    HeartbeatsStore(dynamodb, outputs["ServerPoliciesTableName"]).record_read(datetime(2026, 11, 25, 7, 4, tzinfo=UTC))
-    notice = json.loads((PROJECT / "events/email-notice.json").read_text())
-    message = parse_message(notice["Records"][0]["body"])
+    WatermarkStore(dynamodb, outputs["ServerPoliciesTableName"]).record_read(datetime(2026, 11, 25, 7, 4, tzinfo=UTC))
+    event = json.loads((PROJECT / "events/email-notice.json").read_text())
+    message = parse_message(event["Records"][0]["body"])
     BackupsStore(dynamodb, outputs["BackupsTableName"]).keep(Backup.of(message, datetime.now(UTC)))  # type: ignore[arg-type]
 
     with emulated("EmailNoticesFunction", stack, runtime_client) as url:
-        assert invoke(url, notice) == {"batchItemFailures": []}
+        assert invoke(url, event) == {"batchItemFailures": []}
     with emulated("DailyReportFunction", stack, runtime_client) as url:
         assert invoke(url, json.loads((PROJECT / "events/report-tick.json").read_text()))["due"] >= 1
         report = json.loads((PROJECT / "events/account-report.json").read_text())

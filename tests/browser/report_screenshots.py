@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.state import ServerState
 from backup_webhooks.reports.html import render_html
 from backup_webhooks.reports.report import Report
@@ -30,14 +30,14 @@ def main() -> None:
     html = render_html(demo_report(), PAGE, UNSUBSCRIBE)
     with sync_playwright() as playwright:
         browser = launch(playwright)
-        for name, look in LOOKS.items():
-            take(browser, html, name, look)
+        for name, components in LOOKS.items():
+            take(browser, html, name, components)
         browser.close()
 
 
-def take(browser: Browser, html: str, name: str, look: dict[str, Any]) -> None:
+def take(browser: Browser, html: str, name: str, components: dict[str, Any]) -> None:
     """One picture, of the whole e-mail."""
-    context = browser.new_context(**look)
+    context = browser.new_context(**components)
     page = context.new_page()
     page.set_content(html)
     page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
@@ -50,12 +50,12 @@ def demo_report() -> Report:
     lines = [
         server("CA3TESTMAIL", "vvv!vvv", next_expected_at=on("11-25 23:30")),
         server("GB3TESTFILES", "vv--vvm", state=ServerState.MISSED, last_at=on("11-24 22:00")),
-        server("IL1TESTAPP01", period=DayResults(success=6), account_policy_name="Every 4 hours", **fourth),
-        server("IL1TESTAPP02", period=DayResults(success=6), account_policy_name="Every 4 hours", **fourth),
+        server("IL1TESTAPP01", period=DayCounts(success=6), account_policy_name="Every 4 hours", **fourth),
+        server("IL1TESTAPP02", period=DayCounts(success=6), account_policy_name="Every 4 hours", **fourth),
         server(
             "IL1TESTDB01",
             "vvvvvxx",
-            period=DayResults(failed=2, success=4),
+            period=DayCounts(failed=2, success=4),
             state=ServerState.FAILED,
             account_policy_name="Every 4 hours",
             last_at=on("11-25 04:09"),
@@ -66,7 +66,7 @@ def demo_report() -> Report:
         server(
             "IL1TESTWEB02",
             "vxvvvvx",
-            period=DayResults(failed=1, success=1),
+            period=DayCounts(failed=1, success=1),
             last_at=on("11-25 03:21"),
         ),
         server(
@@ -84,12 +84,12 @@ def demo_report() -> Report:
     order = [ServerState.MISSED, ServerState.FAILED, ServerState.PARTIAL, ServerState.OK]
     return report(
         lines,
-        before=DayResults(success=22, partial_success=1, failed=1),
+        before=DayCounts(success=22, partial_success=1, failed=1),
         attention=sorted(attention, key=lambda line: order.index(line.state)),
         webhooks=[
-            webhook(event=WebhookEvent.MISSING, url="https://hooks.chat.example/services/T0/B0/XXXX", undelivered=1),
+            webhook(event=EventType.MISSING, url="https://hooks.chat.example/services/T0/B0/XXXX", undelivered=1),
             webhook(
-                event=WebhookEvent.SUCCESS,
+                event=EventType.SUCCESS,
                 url="https://ops.example.com/backups",
                 undelivered=9,
                 switched_off_at=on("11-25 01:03"),

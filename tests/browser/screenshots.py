@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode, Target
 from playwright.sync_api import Browser, expect, sync_playwright
 
@@ -53,17 +53,17 @@ def main() -> None:
         set_recipients(stack)
         let_backups_end(stack)
         browser = launch(running.enter_context(sync_playwright()))
-        for suffix, look in LOOKS.items():
-            take(browser, page.url, suffix, look)
+        for suffix, components in LOOKS.items():
+            take(browser, page.url, suffix, components)
 
 
 def set_targets(stack: Stack, url: str) -> None:
     """A chat for failures and misses, and a pager that is down."""
     store = configurations_store(stack)
     chat = f"{url}/services/T00000000/B00000000/XXXXXXXXXXXX"
-    for event in (WebhookEvent.FAILURE, WebhookEvent.MISSING, WebhookEvent.PARTIAL_SUCCESS):
+    for event in (EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS):
         store.save(Target(ACCOUNT, event, chat))
-    store.save(Target(ACCOUNT, WebhookEvent.FAILURE, f"{url}/pager", "detailed", DeliveryMode.RETRY))
+    store.save(Target(ACCOUNT, EventType.FAILURE, f"{url}/pager", "detailed", DeliveryMode.RETRY))
 
 
 def let_backups_end(stack: Stack) -> None:
@@ -82,9 +82,9 @@ def let_backups_end(stack: Stack) -> None:
         time.sleep(0.25)
 
 
-def take(browser: Browser, url: str, suffix: str, look: dict[str, Any]) -> None:
+def take(browser: Browser, url: str, suffix: str, components: dict[str, Any]) -> None:
     """The views, in that look."""
-    context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **look)
+    context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **components)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto(url)

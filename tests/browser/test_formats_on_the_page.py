@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from playwright.sync_api import expect
 
 from local.receiver import Receiver
@@ -15,7 +15,7 @@ from tests.browser.conftest import PATIENCE_MS, Visit
 from tests.integration.conftest import Account
 
 expect.set_options(timeout=PATIENCE_MS)
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 LABELS = [
     "Text",
     "Detailed",
@@ -32,8 +32,10 @@ ROUTING_KEY = "R0utingKey" + "a" * 22
 
 
 @pytest.mark.parametrize("look", [{}, {"color_scheme": "dark"}, PHONE], ids=["wide", "dark", "phone"])
-def test_each_format_is_offered_by_its_name_and_previewed(account: Account, visit: Visit, look: dict[str, Any]) -> None:
-    person = visit(account.alias, **look)
+def test_each_format_is_offered_by_its_name_and_previewed(
+    account: Account, visit: Visit, components: dict[str, Any]
+) -> None:
+    person = visit(account.alias, **components)
     card = person.open_event("Backup Failure")
     expect(card.get_by_label("Format").locator("option")).to_have_text(LABELS)
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from backup_webhooks.events.messages import BackupFinished, BackupStatus, WebhookEvent
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.messages import BackupFinished, BackupStatus, EventType
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from playwright.sync_api import Route, expect
 
@@ -44,7 +44,7 @@ def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
         policies,
         changed(
             "12-20 00:00",
-            changed_date=Moment.of(NOW - timedelta(days=3)),
+            changed_date=Timestamp.of(NOW - timedelta(days=3)),
             server_policy_id=policy_id,
             clc_account_alias=account.alias,
             server_id=name,
@@ -55,7 +55,7 @@ def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
         ),
     )
     for day, status in enumerate(("SUCCESS", "FAILED", "PARTIAL_SUCCESS")):
-        at = Moment.of(NOW - timedelta(days=day, minutes=1))
+        at = Timestamp.of(NOW - timedelta(days=day, minutes=1))
         record(
             policies,
             BackupFinished(
@@ -68,7 +68,7 @@ def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
         )
     known = policies.load(policy_id)
     policies.save(known.after_miss(LONG_AGO))
-    target = account.set_target(WebhookEvent.FAILURE, "http://127.0.0.1:9/" + ("x" * 80))
+    target = account.set_target(EventType.FAILURE, "http://127.0.0.1:9/" + ("x" * 80))
     account.webhooks.record_failure(target, 503, name, slow=False, now=NOW)
 
 
@@ -130,7 +130,7 @@ class TestSignIn:
         expect(person.page.get_by_role("button", name="Sign out")).to_be_visible()
 
     def test_an_operator_chooses_the_account(self, account: Account, visit: Visit) -> None:
-        account.set_target(WebhookEvent.FAILURE, "https://hooks.example/of-the-customer")
+        account.set_target(EventType.FAILURE, "https://hooks.example/of-the-customer")
         person = visit("*")
 
         person.page.get_by_label("Account").fill(account.alias)
@@ -182,9 +182,7 @@ class TestHostileText:
             return 500, {"content-type": "text/html"}, f"<script>window.hacked=1</script>{HOSTILE}".encode()
 
         with Receiver(answer) as receiver:
-            account.set_target(
-                WebhookEvent.SUCCESS, f"{receiver.url}/%3Cscript%3E?{'<script>window.hacked=1</script>'}"
-            )
+            account.set_target(EventType.SUCCESS, f"{receiver.url}/%3Cscript%3E?{'<script>window.hacked=1</script>'}")
             end = (NOW - timedelta(minutes=1)).isoformat()
             messages.send(
                 stack,
@@ -225,10 +223,10 @@ def show(person: Person, view: str) -> None:
 @pytest.mark.parametrize("view", ["Webhooks", "Servers"])
 @pytest.mark.parametrize("look", [{}, DARK, PHONE, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"])
 def test_each_view_is_accessible_and_fits(
-    account: Account, stack: Stack, visit: Visit, view: str, look: dict[str, Any]
+    account: Account, stack: Stack, visit: Visit, view: str, components: dict[str, Any]
 ) -> None:
     fill(account, stack)
-    person = visit(account.alias, **look)
+    person = visit(account.alias, **components)
 
     show(person, view)
     for summary in person.page.locator("summary").all():
@@ -241,9 +239,9 @@ def test_each_view_is_accessible_and_fits(
 @pytest.mark.parametrize("view", ["Webhooks", "Servers"])
 @pytest.mark.parametrize("look", [{}, DARK], ids=["light", "dark"])
 def test_an_account_without_anything_is_told_what_to_do(
-    account: Account, visit: Visit, view: str, look: dict[str, Any]
+    account: Account, visit: Visit, view: str, components: dict[str, Any]
 ) -> None:
-    person = visit(account.alias, **look)
+    person = visit(account.alias, **components)
     if view == "Servers":
         person.page.get_by_role("link", name="Servers").click()
         expect(person.page.get_by_text("No servers with a backup policy yet.")).to_be_visible()
@@ -255,8 +253,8 @@ def test_an_account_without_anything_is_told_what_to_do(
 
 
 @pytest.mark.parametrize("look", [{}, DARK], ids=["light", "dark"])
-def test_errors_are_accessible_too(account: Account, visit: Visit, look: dict[str, Any]) -> None:
-    person = visit(account.alias, **look)
+def test_errors_are_accessible_too(account: Account, visit: Visit, components: dict[str, Any]) -> None:
+    person = visit(account.alias, **components)
     card = person.open_event("Backup Failure")
     card.get_by_label("Target URL").fill("nonsense")
     card.get_by_role("button", name="Save", exact=True).click()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import urllib3
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.sources.pings.rules import PingKey, hash_of
 from playwright.sync_api import Locator, expect
@@ -205,8 +205,8 @@ def test_what_was_typed_is_carried_over_a_sign_in(account: Account, visit: Visit
 
 
 @pytest.mark.parametrize("look", [{}, DARK, PHONE, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"])
-def test_it_is_accessible_and_fits(account: Account, visit: Visit, look: dict[str, Any]) -> None:
-    person = visit(account.alias, at=AT, **look)
+def test_it_is_accessible_and_fits(account: Account, visit: Visit, components: dict[str, Any]) -> None:
+    person = visit(account.alias, at=AT, **components)
     make(person, HOSTILE + "x" * 100)
     expect(panel(person).get_by_role("heading", name=re.compile("xxx"))).to_be_visible()
     panel(person).get_by_text("Logs of the last backups").click()
@@ -246,7 +246,7 @@ def test_it_is_worked_with_the_keyboard_alone(account: Account, visit: Visit, st
 
 
 def test_a_target_gets_logs_once_that_is_ticked(account: Account, visit: Visit) -> None:
-    account.set_target(WebhookEvent.FAILURE, "https://hooks.example/x", format="detailed")
+    account.set_target(EventType.FAILURE, "https://hooks.example/x", format="detailed")
     card = visit(account.alias).open_event("Backup Failure")
     card.get_by_text("More:").click()
     box = card.get_by_label(re.compile("^Include the end of the backup.s log$"))
@@ -257,4 +257,4 @@ def test_a_target_gets_logs_once_that_is_ticked(account: Account, visit: Visit) 
     card.get_by_role("button", name="Save", exact=True).click()
 
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
-    assert account.target().include_log
+    assert account.target().include_output

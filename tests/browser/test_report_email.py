@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.reports.html import render_html
 from backup_webhooks.reports.notice_email import notice_email
 from playwright.sync_api import Browser, Page
@@ -27,7 +27,7 @@ EMAILS = {
             [server("x" * 80, "v!xm-vx", account_policy_name=LONG)],
             account="W" * 64,
             webhooks=[webhook(url=f"https://{'x' * 60}.{'y' * 60}.example/")],
-            totals=DayResults(1_234_567, 123_456, 123_456, 123_456),
+            totals=DayCounts(1_234_567, 123_456, 123_456, 123_456),
         ),
         PAGE,
         UNSUBSCRIBE,
@@ -50,8 +50,8 @@ def show(browser: Browser) -> Iterator[Show]:
     """Shows an e-mail; what it asks the network for fails the test."""
     contexts, asked = [], []
 
-    def make(html: str, **look: Any) -> Page:
-        context = browser.new_context(**look)
+    def make(html: str, **components: Any) -> Page:
+        context = browser.new_context(**components)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))

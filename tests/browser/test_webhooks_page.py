@@ -9,10 +9,10 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment
-from backup_webhooks.targets.preferences import Noise, QuietHours
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp
+from backup_webhooks.targets.preferences import Preferences, QuietHours
 from playwright.sync_api import expect
 
 from local import messages
@@ -27,7 +27,7 @@ from tests.integration.conftest import Account
 from tests.support.messages import finished
 
 expect.set_options(timeout=PATIENCE_MS)
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 SLACK_PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 
 
@@ -178,7 +178,7 @@ def test_less_noise_is_set_and_taken_back(account: Account, visit: Visit, receiv
     zone.fill("Europe/Berlin")
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
-    assert account.target().noise == Noise(
+    assert account.target().preferences == Preferences(
         changes_only=True,
         remind_hours=24,
         quiet_hours=QuietHours(time(22), time(6, 30), "Europe/Berlin"),
@@ -193,7 +193,7 @@ def test_less_noise_is_set_and_taken_back(account: Account, visit: Visit, receiv
     card.get_by_label("Quiet hours").uncheck()
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
-    assert account.target().noise == Noise()
+    assert account.target().preferences == Preferences()
 
 
 def test_targets_are_added_up_to_five_and_removed(account: Account, visit: Visit) -> None:
@@ -303,13 +303,13 @@ def test_a_delivery_that_was_never_attempted_is_shown_too(account: Account, visi
     now = datetime.now(UTC)
     delivery = Delivery(
         account=account.alias,
-        event=FAILURE,
+        event_type=FAILURE,
         target_id=target.target_id,
-        occurred_at=Moment.of(now - timedelta(minutes=1)),
+        occurred_at=Timestamp.of(now - timedelta(minutes=1)),
         subject_id="rp",
         body="{}",
     )
-    store.abandon(Redelivery.first(delivery, now), "not attempted: the target was removed", now)
+    store.abandon(AttemptDue.first(delivery, now), "not attempted: the target was removed", now)
     person = visit(account.alias)
 
     row = person.page.get_by_role("row").filter(has_text="not attempted: the target was removed")
@@ -348,7 +348,7 @@ def test_a_failed_delivery_is_seen_and_sent_again(account: Account, visit: Visit
 
 
 def test_deliveries_are_filtered(account: Account, visit: Visit, stack: Stack, receiver: Receiver) -> None:
-    for event in (WebhookEvent.SUCCESS, WebhookEvent.PARTIAL_SUCCESS):
+    for event in (EventType.SUCCESS, EventType.PARTIAL_SUCCESS):
         account.set_target(event, receiver.url)
     end = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
     for status in ("SUCCESS", "PARTIAL_SUCCESS"):

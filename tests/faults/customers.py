@@ -12,12 +12,12 @@ from backup_webhooks.events.messages import (
     BackupFinished,
     BackupStarted,
     BackupStatus,
+    EventType,
     Message,
     ServerPolicyChanged,
-    WebhookEvent,
 )
-from backup_webhooks.events.timestamps import Moment
-from backup_webhooks.targets.preferences import Noise
+from backup_webhooks.events.timestamps import Timestamp
+from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local.receiver import Receiver
@@ -30,18 +30,18 @@ TOLERANCE = HOUR
 
 def targets(receiver: Receiver) -> list[Target]:
     """One by one: what is retried, what is told once, what is gathered, and what is reminded of."""
-    changes = Noise(changes_only=True, remind_hours=1)
+    changes = Preferences(changes_only=True, remind_hours=1)
     return [
-        _target(receiver, WebhookEvent.FAILURE, 0, delivery=DeliveryMode.RETRY),
-        _target(receiver, WebhookEvent.FAILURE, 1, noise=changes),
-        _target(receiver, WebhookEvent.PARTIAL_SUCCESS, 0),
-        _target(receiver, WebhookEvent.MISSING, 0, delivery=DeliveryMode.RETRY),
-        _target(receiver, WebhookEvent.SUCCESS, 0, noise=Noise(gather=True)),
-        _target(receiver, WebhookEvent.RECOVERED, 0),
+        _target(receiver, EventType.FAILURE, 0, delivery=DeliveryMode.RETRY),
+        _target(receiver, EventType.FAILURE, 1, preferences=changes),
+        _target(receiver, EventType.PARTIAL_SUCCESS, 0),
+        _target(receiver, EventType.MISSING, 0, delivery=DeliveryMode.RETRY),
+        _target(receiver, EventType.SUCCESS, 0, preferences=Preferences(gather=True)),
+        _target(receiver, EventType.RECOVERED, 0),
     ]
 
 
-def _target(receiver: Receiver, event: WebhookEvent, place: int, **settings: object) -> Target:
+def _target(receiver: Receiver, event: EventType, place: int, **settings: object) -> Target:
     """An event's targets come in the order of their ids, which are hashes of their URLs: in this place, in any run."""
     for number in count():
         url = f"{receiver.url}/{event}/{place}/{number}"
@@ -82,22 +82,22 @@ class Server:
             storage_region="US WEST",
             account_policy_status="ACTIVE",
             server_policy_status="ACTIVE",
-            changed_date=Moment.of(BEGIN - HOUR),
+            changed_date=Timestamp.of(BEGIN - HOUR),
             backup_schedule=f"0 {self.expected_at.minute} {self.expected_at.hour} * * ?",
         )
 
     def says(self) -> Iterator[tuple[datetime, Message]]:
         """What the backup service sends of it, and when."""
         if self.started_at:
-            yield self.started_at, BackupStarted(backup_started_date=Moment.of(self.started_at), **self._fields)
+            yield self.started_at, BackupStarted(backup_started_date=Timestamp.of(self.started_at), **self._fields)
             if self.finished_at:
                 yield self.finished_at, self.finished(self.started_at, self.finished_at, self.status)
 
     def finished(self, started_at: datetime, finished_at: datetime, status: BackupStatus) -> BackupFinished:
         """The end of a backup of it."""
         return BackupFinished(
-            backup_started_date=Moment.of(started_at),
-            backup_finished_date=Moment.of(finished_at),
+            backup_started_date=Timestamp.of(started_at),
+            backup_finished_date=Timestamp.of(finished_at),
             restore_point_id=f"rp-{self.name}-{finished_at:%H%M}",
             restore_point_creation_status=status,
             **self._fields,

@@ -10,27 +10,27 @@ from typing import Any
 
 from backup_webhooks.deliveries.attempt import Deliverer
 from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
-from backup_webhooks.deliveries.grouping import Gatherer
-from backup_webhooks.deliveries.groups_store import GatheringsStore
+from backup_webhooks.deliveries.grouping import Grouper
+from backup_webhooks.deliveries.groups_store import GroupsStore
 from backup_webhooks.deliveries.health_recorder import HealthRecorder
 from backup_webhooks.deliveries.notifier import Notifier
 from backup_webhooks.deliveries.redeliverer import Redeliverer
 from backup_webhooks.deliveries.reminders import Reminders
 from backup_webhooks.deliveries.reminders_store import RemindersStore
-from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
 from backup_webhooks.deliveries.suppression import Wishes
 from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
 from backup_webhooks.events.queue import BackupEventsQueue
-from backup_webhooks.history.backup_output_store import BackupLogsStore
+from backup_webhooks.history.backup_output_store import BackupOutputStore
 from backup_webhooks.history.backups_store import BackupsStore
-from backup_webhooks.monitoring.detector import MissedBackups
+from backup_webhooks.monitoring.detector import Detector
 from backup_webhooks.monitoring.recorder import Recorder
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.streaks_store import StreaksStore
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
-from backup_webhooks.posting.sender import Attempt, Sender
-from backup_webhooks.targets.cache import WebhooksCache
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
+from backup_webhooks.posting.sender import AttemptResult, Sender
+from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.webhooks_store import WebhooksStore
 
 from tests.faults.aws import Aws
@@ -52,7 +52,7 @@ class WatchedSender(Sender):
         super().__init__(allow_private_targets=True)
         self._boundary, self._history = boundary, history
 
-    def post(self, url: str, body: bytes, headers: Any) -> Attempt:
+    def post(self, url: str, body: bytes, headers: Any) -> AttemptResult:
         fault = self._boundary.cross("endpoint", "POST", f"POST {len(self._history.happenings)}")
         self._history.on_post(headers["webhook-id"])
         attempt = super().post(url, body, headers)
@@ -67,7 +67,7 @@ class Functions:
 
     notifier: Notifier
     redeliverer: Redeliverer
-    missed_backups: MissedBackups
+    missed_backups: Detector
 
     @classmethod
     def of(
@@ -77,13 +77,13 @@ class Functions:
         webhooks = WebhooksStore(aws.dynamodb, "WebhooksTable")
         deliveries = DeliveriesStore(aws.dynamodb, "DeliveriesTable", RETENTION)
         policies = ServerPoliciesStore(aws.dynamodb, "ServerPoliciesTable")
-        heartbeats = HeartbeatsStore(aws.dynamodb, "ServerPoliciesTable")
-        retries = RedeliveryQueue(aws.sqs, "RetryQueue")
-        gatherer = Gatherer(GatheringsStore(deliveries), retries, clock)
+        heartbeats = WatermarkStore(aws.dynamodb, "ServerPoliciesTable")
+        retries = RetryQueue(aws.sqs, "RetryQueue")
+        gatherer = Grouper(GroupsStore(deliveries), retries, clock)
         wishes = Wishes(deliveries, gatherer, clock)
         reminders = Reminders(RemindersStore(aws.dynamodb, deliveries.table), retries, wishes, clock)
 
-        def deliverer(cache: WebhooksCache) -> Deliverer:
+        def deliverer(cache: TargetsCache) -> Deliverer:
             return Deliverer(
                 deliveries=deliveries,
                 sender=WatchedSender(boundary, history),
@@ -92,7 +92,7 @@ class Functions:
                 clock=clock,
             )
 
-        caches = [WebhooksCache(webhooks.of_account, lambda: clock().timestamp()) for _ in range(2)]
+        caches = [TargetsCache(webhooks.of_account, lambda: clock().timestamp()) for _ in range(2)]
         return cls(
             notifier=Notifier(
                 webhooks=caches[0],
@@ -103,7 +103,7 @@ class Functions:
                 reminders=reminders,
                 recorder=Recorder(policies, BackupEventsQueue(aws.sqs, "BackupEventsQueue")),
                 backups=BackupsStore(aws.dynamodb, "BackupsTable"),
-                backup_logs=BackupLogsStore(aws.dynamodb, "BackupsTable"),
+                backup_output=BackupOutputStore(aws.dynamodb, "BackupsTable"),
                 heartbeats=heartbeats,
                 email_notices=EmailNoticesQueue(aws.sqs, None),
                 clock=clock,
@@ -113,13 +113,13 @@ class Functions:
                 webhooks=caches[1],
                 deliverer=deliverer(caches[1]),
                 queue=retries,
-                dead_letters=RedeliveryQueue(aws.sqs, "RetryDeadLetterQueue"),
+                dead_letters=RetryQueue(aws.sqs, "RetryDeadLetterQueue"),
                 gatherer=gatherer,
                 reminders=reminders,
                 goes_on=StreaksStore(aws.dynamodb, "ServerPoliciesTable").goes_on,
                 clock=clock,
             ),
-            missed_backups=MissedBackups(
+            missed_backups=Detector(
                 policies=policies,
                 heartbeats=heartbeats,
                 sqs=aws.sqs,

@@ -11,8 +11,8 @@ from backup_webhooks.events.messages import (
     BackupMissed,
     BackupRecovered,
     BackupStarted,
+    Event,
     Heartbeat,
-    Notice,
     ServerPolicyChanged,
     parse_message,
 )
@@ -48,18 +48,18 @@ def every_notice_was_attempted_at_each_of_its_targets(world: World) -> None:
     """Once at least; unless its target did not want it, in the way that it was set."""
     log = {entry["webhookId"]: entry for entry in world.log()}
     posted = {claim.webhook_id for claim in world.history.posted}
-    for notice, target in _told(world):
-        webhook_id = Delivery.of(notice, target).webhook_id
+    for event, target in _told(world):
+        webhook_id = Delivery.of(event, target).webhook_id
         entry = log.get(webhook_id)
-        assert entry, f"{notice} was never judged for {target.event}"
+        assert entry, f"{event} was never judged for {target.event_type}"
         match entry["state"]:
             case "gathered":
-                assert target.noise.gather
-                assert _is_in_a_gathered_post(world, notice, target), f"{notice} was gathered and never posted"
+                assert target.preferences.gather
+                assert _is_in_a_gathered_post(world, event, target), f"{event} was gathered and never posted"
             case "heldBack":
-                assert target.noise.changes_only
+                assert target.preferences.changes_only
             case _:
-                assert webhook_id in posted, f"{notice} was never posted to {target.event}"
+                assert webhook_id in posted, f"{event} was never posted to {target.event_type}"
 
 
 def no_claim_was_posted_twice(world: World) -> None:
@@ -118,31 +118,31 @@ def no_miss_is_lost(world: World, servers: Sequence[Server]) -> None:
     assert len(posts) == len(missed)
 
 
-def _notices(world: World) -> Iterator[Notice]:
+def _notices(world: World) -> Iterator[Event]:
     """All that there was to tell, each once."""
     for body in dict.fromkeys(world.sqs.accepted[EVENTS]):
         match parse_message(body):
-            case BackupFinished() | BackupMissed() | BackupRecovered() as notice:
-                if notice.webhook_event:
-                    yield notice
+            case BackupFinished() | BackupMissed() | BackupRecovered() as event:
+                if event.event_type:
+                    yield event
             case BackupStarted() | ServerPolicyChanged() | Heartbeat():
                 pass
 
 
 def misses(world: World) -> Iterator[BackupMissed]:
     """What is told as missed, each once."""
-    return (notice for notice in _notices(world) if isinstance(notice, BackupMissed))
+    return (event for event in _notices(world) if isinstance(event, BackupMissed))
 
 
-def _told(world: World) -> Iterator[tuple[Notice, Target]]:
-    for notice in _notices(world):
-        yield from ((notice, target) for target in world.targets if target.event == notice.webhook_event)
+def _told(world: World) -> Iterator[tuple[Event, Target]]:
+    for event in _notices(world):
+        yield from ((event, target) for target in world.targets if target.event_type == event.event_type)
 
 
-def _is_in_a_gathered_post(world: World, notice: Notice, target: Target) -> bool:
-    assert isinstance(notice, BackupFinished)
+def _is_in_a_gathered_post(world: World, event: Event, target: Target) -> bool:
+    assert isinstance(event, BackupFinished)
     return any(
-        backup.get("restorePointId") == notice.restore_point_id
+        backup.get("restorePointId") == event.restore_point_id
         for post in world.received
         if target.url.endswith(post.path)
         for backup in post.body.get("backups", [post.body])

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from backup_webhooks.events.messages import BackupStatus, WebhookEvent
+from backup_webhooks.events.messages import BackupStatus, EventType
 
 from tests.faults.customers import HOUR, MINUTE, Server, targets
 from tests.faults.world import BEGIN, EXHAUSTED, World
@@ -28,8 +28,8 @@ class Scenario:
     servers: Sequence[Server] = ()
 
 
-def _set(world: World, event: WebhookEvent, place: int = 0) -> None:
-    (target,) = (one for one in targets(world.receiver) if one.event is event and f"/{event}/{place}/" in one.url)
+def _set(world: World, event: EventType, place: int = 0) -> None:
+    (target,) = (one for one in targets(world.receiver) if one.event_type is event and f"/{event}/{place}/" in one.url)
     world.set_target(target)
 
 
@@ -38,13 +38,13 @@ def _end(world: World, status: BackupStatus) -> None:
 
 
 def _refusing_once(world: World) -> None:
-    _set(world, WebhookEvent.FAILURE)
+    _set(world, EventType.FAILURE)
     statuses = iter([503])
     world.answer = lambda path: next(statuses, 200)
 
 
 def _refusing(world: World) -> None:
-    _set(world, WebhookEvent.FAILURE)
+    _set(world, EventType.FAILURE)
     world.answer = lambda path: 503
 
 
@@ -65,7 +65,7 @@ def _failing(world: World) -> None:
 
 
 def _gathering(world: World) -> None:
-    _set(world, WebhookEvent.SUCCESS)
+    _set(world, EventType.SUCCESS)
 
 
 def _succeeding(world: World) -> None:
@@ -74,7 +74,7 @@ def _succeeding(world: World) -> None:
 
 
 def _reminding(world: World) -> None:
-    _set(world, WebhookEvent.FAILURE, 1)
+    _set(world, EventType.FAILURE, 1)
 
 
 def _failing_for_an_hour(world: World) -> None:
@@ -91,12 +91,12 @@ def _recovering(world: World) -> None:
 
 
 def _telling_of_recoveries(world: World) -> None:
-    _set(world, WebhookEvent.RECOVERED)
+    _set(world, EventType.RECOVERED)
 
 
 def _unheard_of(world: World) -> None:
     """Until a tick finds the miss: its first heartbeat was seen long enough."""
-    _set(world, WebhookEvent.MISSING)
+    _set(world, EventType.MISSING)
     world.say(NEVER_STARTED.schedule)
     world.pause = lambda: 8 * MINUTE
     world.tick_at = BEGIN + 63 * MINUTE

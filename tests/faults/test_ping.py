@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent, parse_message
+from backup_webhooks.events.messages import EventType, parse_message
 from backup_webhooks.sources.pings.keys import BackupPlan, PingKeys
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.sources.pings.pings_store import PingsStore
@@ -63,7 +63,7 @@ class Script:
 def told(aws: Aws, endpoint: Receiver, choose: Callable[[Crossing], Fault | None]) -> tuple[list[int], World]:
     """What the script is answered, in a world in which all that is on the queue is told then."""
     world = World(aws, endpoint, random.Random(1))
-    world.set_target(Target(ACCOUNT, WebhookEvent.FAILURE, f"{endpoint.url}/failure", format="detailed"))
+    world.set_target(Target(ACCOUNT, EventType.FAILURE, f"{endpoint.url}/failure", format="detailed"))
     script = Script(world)
     world.boundary.choose = choose
     statuses = script.fail()

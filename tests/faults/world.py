@@ -17,7 +17,7 @@ from backup_webhooks.aws.batch import handle_batch
 from backup_webhooks.aws.items import from_item
 from backup_webhooks.events.messages import Message, encode_message
 from backup_webhooks.events.queue import BackupEventsQueue
-from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -95,7 +95,7 @@ class World:
 
     def set_target(self, target: Target) -> Target:
         """A target as the customer has set it."""
-        ConfigurationsStore(self.aws.dynamodb, "WebhooksTable").save(target)
+        TargetsStore(self.aws.dynamodb, "WebhooksTable").save(target)
         self.targets.append(target)
         return target
 
@@ -123,18 +123,18 @@ class World:
         """Let all happen that happens up to then."""
         while True:
             comes = [queue.next_visible_at for name, queue in self.queues.items() if name != EXHAUSTED]
-            comes += [self.tick_at, min((moment for moment, _ in self.to_say), default=None)]
-            moment = min((one for one in comes if one), default=until)
-            if max(moment, self.now) >= until:
+            comes += [self.tick_at, min((timestamp for timestamp, _ in self.to_say), default=None)]
+            timestamp = min((one for one in comes if one), default=until)
+            if max(timestamp, self.now) >= until:
                 self.now = max(self.now, until)
                 return
-            self.now = max(self.now, moment)
+            self.now = max(self.now, timestamp)
             self._go_on()
 
     def _go_on(self) -> None:
-        for message in [message for moment, message in self.to_say if moment <= self.now]:
+        for message in [message for timestamp, message in self.to_say if timestamp <= self.now]:
             self.say(message)
-        self.to_say = [(moment, message) for moment, message in self.to_say if moment > self.now]
+        self.to_say = [(timestamp, message) for timestamp, message in self.to_say if timestamp > self.now]
         if self.tick_at and self.tick_at <= self.now:
             due, self.tick_at = self.tick_at, self.now + self.pause()
             self._invoke("missed_backups", lambda: self.functions.missed_backups.tick(due, due + TICK_TIMEOUT))

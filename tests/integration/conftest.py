@@ -17,8 +17,8 @@ import pytest
 from backup_webhooks.api.services import services
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.items import from_item
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
 from backup_webhooks.targets.webhooks_store import WebhooksStore
 
@@ -106,7 +106,7 @@ class Account:
     alias: str
     stack: Stack
 
-    def set_target(self, event: WebhookEvent, url: str, **settings: Any) -> Target:
+    def set_target(self, event: EventType, url: str, **settings: Any) -> Target:
         target = Target(self.alias, event, url, **settings)
         self.configurations.save(target)
         return target
@@ -116,8 +116,8 @@ class Account:
         return WebhooksStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"])
 
     @property
-    def configurations(self) -> ConfigurationsStore:
-        return ConfigurationsStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"])
+    def configurations(self) -> TargetsStore:
+        return TargetsStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"])
 
     def target(self) -> Target:
         """The account's one target, as it is stored now."""

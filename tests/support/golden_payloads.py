@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, parse_message
+from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupRecovered, Event, parse_message
 from backup_webhooks.payloads import FORMATS, format_named, render, render_all
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "data" / "payloads"
@@ -41,7 +41,7 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
     "failure-invisible": ("backup-failed.json", INVISIBLE),
 }
 # Several notices in one message: one that is as usual, and those that are not.
-GATHERED: dict[str, list[tuple[str, dict[str, str]]]] = {
+GROUPED: dict[str, list[tuple[str, dict[str, str]]]] = {
     case: [(name, {}), (name, HOSTILE | {"serverPolicyId": "sp-2"}), (name, INVISIBLE | {"serverPolicyId": "sp-3"})]
     for case, name in (
         ("failures-gathered", "backup-failed.json"),
@@ -53,10 +53,10 @@ GATHERED: dict[str, list[tuple[str, dict[str, str]]]] = {
 
 def cases_of(format_name: str) -> list[str]:
     """The cases that a format has."""
-    return [*CASES, *(GATHERED if format_named(format_name).gathered else ())]
+    return [*CASES, *(GROUPED if format_named(format_name).grouped else ())]
 
 
-def notice(name: str, **changes: Any) -> Notice:
+def example(name: str, **changes: Any) -> Event:
     """The notice in one of the sample events, with fields changed."""
     record = json.loads((EVENTS / name).read_text(encoding="utf-8"))["Records"][0]
     message = parse_message(json.dumps(json.loads(record["body"]) | changes))
@@ -66,14 +66,14 @@ def notice(name: str, **changes: Any) -> Notice:
 
 def golden(format_name: str, case: str) -> str:
     """What the file of that format and case is to hold."""
-    if case in GATHERED:
+    if case in GROUPED:
         # All of them are of one account.
-        account = notice(GATHERED[case][0][0]).account_alias
-        notices = [notice(name, **changes | {"accountAlias": account}) for name, changes in GATHERED[case]]
-        body = render_all(format_name, notices)
+        account = example(GROUPED[case][0][0]).account_alias
+        events = [example(name, **changes | {"accountAlias": account}) for name, changes in GROUPED[case]]
+        body = render_all(format_name, events)
     else:
         name, changes = CASES[case]
-        body = render(format_name, notice(name, **changes))
+        body = render(format_name, example(name, **changes))
     return json.dumps(json.loads(body), indent=2) + "\n"
 
 

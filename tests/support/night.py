@@ -235,7 +235,7 @@ def expected(night: Sequence[Server]) -> Counter[Told]:
     return Counter(told for server in night for told in _expected_of(server))
 
 
-def held_back(night: Sequence[Server]) -> Counter[tuple[str, str]]:
+def suppressed(night: Sequence[Server]) -> Counter[tuple[str, str]]:
     """What is held back at the target for changes, of both nights: event and server."""
     tonight = [(event, server.server_id) for server in night for event in server.kind.told - server.kind.news]
     before = [(EVENT_OF[SUCCESS], server.server_id) for server in night if server.kind.before == SUCCESS]

@@ -20,9 +20,9 @@ type Said = tuple[datetime, str]
 type Event = tuple[datetime, dict[str, Any]]
 
 
-def quartz(moment: datetime) -> str:
+def quartz(timestamp: datetime) -> str:
     """Daily at that time."""
-    return f"0 {moment.minute} {moment.hour} * * ?"
+    return f"0 {timestamp.minute} {timestamp.hour} * * ?"
 
 
 def policy(server: Server, account: str, changed_at: datetime) -> str:
@@ -105,8 +105,8 @@ def job_events(server: Server, backup: Backup, chance: random.Random) -> Iterato
         yield backup.finished_at, ended
 
 
-def _iso(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+def _iso(timestamp: datetime) -> str:
+    return f"{timestamp:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def pings(backup: Backup, chance: random.Random) -> Iterator[Said]:

@@ -48,26 +48,26 @@ class Night:
     def plan(self, server: Server, backup: Backup, *, policy_since: datetime | None, url: str = "") -> None:
         """What is said of the server's backup, by its source; before it, since when there is a policy."""
         if server.source is Source.AWS_BACKUP:
-            for moment, event in job_events(server, backup, self.chance):
-                self.say(moment, event)
+            for timestamp, event in job_events(server, backup, self.chance):
+                self.say(timestamp, event)
         elif server.source is Source.MESSAGES:
             if policy_since:
                 self.say(policy_since, policy(server, self.account, policy_since))
-            for moment, message in messages(server, self.account, backup):
-                self.say(moment, message)
+            for timestamp, message in messages(server, self.account, backup):
+                self.say(timestamp, message)
         else:
-            self.to_ping += [(moment, url + step) for moment, step in pings(backup, self.chance)]
+            self.to_ping += [(timestamp, url + step) for timestamp, step in pings(backup, self.chance)]
 
-    def say(self, moment: datetime, said: str | dict[str, Any]) -> None:
+    def say(self, timestamp: datetime, said: str | dict[str, Any]) -> None:
         """Plan it for then, perhaps more than once."""
-        self.to_say.append((moment, said))
+        self.to_say.append((timestamp, said))
         if self.chance.random() < REPEATED:
-            self.to_say.append((moment + self.chance.random() * LATEST_REPETITION, said))
+            self.to_say.append((timestamp + self.chance.random() * LATEST_REPETITION, said))
 
     def go_on(self, until: datetime, scripts: Sequence[tuple[Server, str]] = ()) -> None:
         """Let all be said that is to be by then, and tick; as of then all of it is read."""
-        for moment, url in sorted(self._due(self.to_ping, until)):
-            self.clock.set(moment)
+        for timestamp, url in sorted(self._due(self.to_ping, until)):
+            self.clock.set(timestamp)
             for _ in range(1 + (self.chance.random() < REPEATED)):
                 answer = urllib3.request("POST", url, body=b"it said so", retries=False)
                 assert (answer.status, answer.data) == (200, b"OK\n")

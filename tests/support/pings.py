@@ -44,8 +44,8 @@ class Script:
         method: str = "POST",
     ) -> Answer:
         """A request for a path (and query), as the gateway got it at that time."""
-        moment = at(on) if isinstance(on, str) else on
-        event = request_event(ROUTE, method, path, {"host": "ping.example"}, body, None, moment)
+        timestamp = at(on) if isinstance(on, str) else on
+        event = request_event(ROUTE, method, path, {"host": "ping.example"}, body, None, timestamp)
         answer = self.handler(event, Context(function_name="PingFunction"))
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 

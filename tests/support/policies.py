@@ -12,7 +12,7 @@ from backup_webhooks.events.messages import (
     BackupStatus,
     ServerPolicyChanged,
 )
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.monitoring.server_policies import PolicyMessage, TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
@@ -22,11 +22,11 @@ POLICY_ID = "e6ac019b-c646-359a-83a4-b81b5cc1c512"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def at(text: str) -> Moment:
+def at(text: str) -> Timestamp:
     """`12-20 17:00` (of 2018, UTC), with seconds or a year and a zone where they matter."""
     if text[2] == "-":
         text = f"2018-{text}"
-    return Moment.parse(text if "+" in text[10:] or text.endswith("Z") else f"{text}Z")
+    return Timestamp.parse(text if "+" in text[10:] or text.endswith("Z") else f"{text}Z")
 
 
 def changed(on: str, **changes: Any) -> ServerPolicyChanged:

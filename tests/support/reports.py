@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.history.backup import Backup, BackupResult
-from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.state import ServerState
 from backup_webhooks.reports.report import STRIP_DAYS, Report, ReportKind, ServerLine, WebhookLine
 
@@ -19,18 +19,18 @@ PAGE = "https://backup.example/"
 UNSUBSCRIBE = "https://backup.example/unsubscribe?account=TEST&token=abc"
 BERLIN = ZoneInfo("Europe/Berlin")
 OK, PARTIAL, FAILED, MISSED, NONE = (
-    DayResults(success=1),
-    DayResults(partial_success=1),
-    DayResults(failed=1),
-    DayResults(missed=1),
-    DayResults(),
+    DayCounts(success=1),
+    DayCounts(partial_success=1),
+    DayCounts(failed=1),
+    DayCounts(missed=1),
+    DayCounts(),
 )
 OF_CHARACTER = {"v": OK, "!": PARTIAL, "x": FAILED, "m": MISSED, "-": NONE}
 
 
-def on(text: str) -> Moment:
+def on(text: str) -> Timestamp:
     """`11-25 03:12` of 2026, or with a year of its own."""
-    return Moment.parse(f"{text if text[4] == '-' else f'2026-{text}'}Z")
+    return Timestamp.parse(f"{text if text[4] == '-' else f'2026-{text}'}Z")
 
 
 def server(name: str = "IL1TESTWEB01", strip: str = "vvvvvvv", **changes: Any) -> ServerLine:
@@ -52,7 +52,7 @@ def server(name: str = "IL1TESTWEB01", strip: str = "vvvvvvv", **changes: Any) -
 def webhook(**changes: Any) -> WebhookLine:
     """One that fails since yesterday."""
     fields: dict[str, Any] = {
-        "event": WebhookEvent.FAILURE,
+        "event_type": EventType.FAILURE,
         "url": "https://hooks.example.com/services/T000/secret",
         "undelivered": 2,
         "consecutive_failures": 14,

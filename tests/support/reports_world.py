@@ -12,23 +12,23 @@ from typing import Any
 
 import boto3
 from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.history.backup import Backup, BackupResult
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.watermark import Watermark
-from backup_webhooks.posting.sender import Attempt
+from backup_webhooks.posting.sender import AttemptResult
 from backup_webhooks.reports.account_reports import AccountReports, Sent
 from backup_webhooks.reports.due_reports import DueReports, parse_account_report
 from backup_webhooks.reports.mailer import Mailer
-from backup_webhooks.reports.queries import ReportSources
+from backup_webhooks.reports.queries import ReportQueries
 from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
 from backup_webhooks.reports.schedule_store import ReportScheduleStore
 from backup_webhooks.reports.settings_store import ReportSettingsStore
-from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
 from backup_webhooks.targets.webhooks_store import WebhooksStore
 from botocore.config import Config
@@ -71,7 +71,7 @@ class ReportsWorld:
         self.webhooks = WebhooksStore(client, outputs["WebhooksTableName"])
         self.schedule = ReportScheduleStore(client, outputs["WebhooksTableName"])
         self.settings = ReportSettingsStore(client, outputs["WebhooksTableName"], lambda: self.now)
-        self.sources = ReportSources(
+        self.sources = ReportQueries(
             backups=self.backups,
             server_policies=self.policies,
             webhooks=self.webhooks,
@@ -108,7 +108,9 @@ class ReportsWorld:
         wanted = [Recipient(self.address(name), report) for name, report in recipients]
         self.settings.save(self.account, ReportSettings(wanted, hour, timezone))
 
-    def end(self, moment: datetime, result: str = "SUCCESS", recorded: datetime | None = None, **changes: Any) -> str:
+    def end(
+        self, timestamp: datetime, result: str = "SUCCESS", recorded: datetime | None = None, **changes: Any
+    ) -> str:
         """A backup that ends then; answers with its restore point."""
         restore_point = str(uuid.uuid4())
         fields = {
@@ -122,9 +124,9 @@ class ReportsWorld:
             Backup(
                 account=self.account,
                 result=BackupResult(result),
-                occurred_at=moment,
-                recorded_at=recorded or moment,
-                started_at=moment - timedelta(minutes=30),
+                occurred_at=timestamp,
+                recorded_at=recorded or timestamp,
+                started_at=timestamp - timedelta(minutes=30),
                 restore_point_id=restore_point,
                 **fields,
             )
@@ -133,8 +135,8 @@ class ReportsWorld:
 
     def target(self, url: str, **settings: Any) -> Target:
         """A target for failures."""
-        target = Target(self.account, WebhookEvent.FAILURE, url, **settings)
-        ConfigurationsStore(self.webhooks.client, self.webhooks.table).save(target)
+        target = Target(self.account, EventType.FAILURE, url, **settings)
+        TargetsStore(self.webhooks.client, self.webhooks.table).save(target)
         return target
 
     def deliver(self, target: Target, occurred_at: datetime, attempted_at: datetime) -> None:
@@ -142,16 +144,16 @@ class ReportsWorld:
         log = DeliveriesStore(self.webhooks.client, self.stack.outputs["DeliveriesTableName"], timedelta(days=30))
         delivery = Delivery(
             account=self.account,
-            event=target.event,
+            event_type=target.event_type,
             target_id=target.target_id,
-            occurred_at=Moment.of(occurred_at),
+            occurred_at=Timestamp.of(occurred_at),
             subject_id="rp-1",
             body="{}",
         )
-        order = Redelivery.first(delivery, attempted_at)
+        order = AttemptDue.first(delivery, attempted_at)
         claim = log.claim(order, target, now=attempted_at, until=attempted_at + timedelta(seconds=30))
         assert isinstance(claim, Claim)
-        log.record(claim, Attempt(503, "answered 503", b"", 10), DeliveryState.EXHAUSTED, None)
+        log.record(claim, AttemptResult(503, "answered 503", b"", 10), DeliveryState.EXHAUSTED, None)
 
     def tick(self) -> list[Sent]:
         """The schedule fires, and the function handles what is then on the queue for the account."""

@@ -16,27 +16,27 @@ from backup_webhooks.aws.errors import TryAgain
 from backup_webhooks.deliveries.attempt import Deliverer
 from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
-from backup_webhooks.deliveries.grouping import Gatherer
-from backup_webhooks.deliveries.groups_store import GatheringsStore
+from backup_webhooks.deliveries.grouping import Grouper
+from backup_webhooks.deliveries.groups_store import GroupsStore
 from backup_webhooks.deliveries.health_recorder import HealthRecorder
 from backup_webhooks.deliveries.notifier import Notifier
 from backup_webhooks.deliveries.redeliverer import Redeliverer
 from backup_webhooks.deliveries.reminders import Reminders
 from backup_webhooks.deliveries.reminders_store import RemindersStore
 from backup_webhooks.deliveries.replays import Replays
-from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
 from backup_webhooks.deliveries.suppression import Wishes
 from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
 from backup_webhooks.events.queue import BackupEventsQueue
-from backup_webhooks.history.backup_output_store import BackupLogsStore
+from backup_webhooks.history.backup_output_store import BackupOutputStore
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.recorder import Recorder
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.streaks_store import StreaksStore
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
-from backup_webhooks.posting.sender import Attempt, Sender
-from backup_webhooks.targets.cache import WebhooksCache
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
+from backup_webhooks.posting.sender import AttemptResult, Sender
+from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.webhooks_store import WebhooksStore
 from botocore.exceptions import BotoCoreError
 
@@ -79,7 +79,7 @@ class _SteppingSender(Sender):
         super().__init__(allow_private_targets=True)
         self._world = world
 
-    def post(self, *args: Any) -> Attempt:
+    def post(self, *args: Any) -> AttemptResult:
         self._world.kill_or_go_on()
         attempt = super().post(*args)
         self._world.posts_in_flight += 1
@@ -125,10 +125,10 @@ class RetryWorld:
 
         webhooks = WebhooksStore(dynamodb, outputs["WebhooksTableName"])
         self.deliveries = DeliveriesStore(dynamodb, outputs["DeliveriesTableName"], 30 * DAY)
-        retry_queue = RedeliveryQueue(self.retries, "RetryQueue")  # type: ignore[arg-type]
-        dead_letters = RedeliveryQueue(self.dead_letters, "RetryDeadLetterQueue")  # type: ignore[arg-type]
+        retry_queue = RetryQueue(self.retries, "RetryQueue")  # type: ignore[arg-type]
+        dead_letters = RetryQueue(self.dead_letters, "RetryDeadLetterQueue")  # type: ignore[arg-type]
 
-        def deliverer(cache: WebhooksCache) -> Deliverer:
+        def deliverer(cache: TargetsCache) -> Deliverer:
             return Deliverer(
                 deliveries=self.deliveries,
                 sender=self.make_sender(),
@@ -140,12 +140,12 @@ class RetryWorld:
         def seconds() -> float:
             return self.now.timestamp()
 
-        self.gatherer = Gatherer(GatheringsStore(self.deliveries), retry_queue, clock)
+        self.gatherer = Grouper(GroupsStore(self.deliveries), retry_queue, clock)
         store = RemindersStore(dynamodb, self.deliveries.table)
         wishes = Wishes(self.deliveries, self.gatherer, clock)
         reminders = Reminders(store, retry_queue, wishes, clock)
         goes_on = StreaksStore(dynamodb, outputs["ServerPoliciesTableName"]).goes_on
-        notifiers, redeliverers = (WebhooksCache(webhooks.of_account, seconds) for _ in range(2))
+        notifiers, redeliverers = (TargetsCache(webhooks.of_account, seconds) for _ in range(2))
         self.notifier = Notifier(
             webhooks=notifiers,
             deliverer=deliverer(notifiers),
@@ -158,8 +158,8 @@ class RetryWorld:
                 BackupEventsQueue(self.events, "BackupEventsQueue"),  # type: ignore[arg-type]
             ),
             backups=BackupsStore(dynamodb, outputs["BackupsTableName"]),
-            backup_logs=BackupLogsStore(dynamodb, outputs["BackupsTableName"]),
-            heartbeats=HeartbeatsStore(client, outputs["ServerPoliciesTableName"]),
+            backup_output=BackupOutputStore(dynamodb, outputs["BackupsTableName"]),
+            heartbeats=WatermarkStore(client, outputs["ServerPoliciesTableName"]),
             email_notices=EmailNoticesQueue(self.retries, None),  # type: ignore[arg-type]
             clock=clock,
         )

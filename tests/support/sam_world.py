@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from backup_webhooks.events.messages import WebhookEvent, parse_message
+from backup_webhooks.events.messages import EventType, parse_message
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.watermark import Seen, Watermark
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore
-from backup_webhooks.sources.aws_backup.store import Reconciliation, SourcesStore
+from backup_webhooks.sources.aws_backup.store import AwsBackupStore, Reconciliation
 from backup_webhooks.sources.pings.keys import BackupPlan, PingKeys
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.targets.target import Target
@@ -51,8 +51,8 @@ class World:
         return ServerPoliciesStore(self.stack.client("dynamodb"), self.stack.outputs["ServerPoliciesTableName"])
 
     @property
-    def heartbeats(self) -> HeartbeatsStore:
-        return HeartbeatsStore(self.stack.client("dynamodb"), self.stack.outputs["ServerPoliciesTableName"])
+    def heartbeats(self) -> WatermarkStore:
+        return WatermarkStore(self.stack.client("dynamodb"), self.stack.outputs["ServerPoliciesTableName"])
 
     @property
     def backups(self) -> BackupsStore:
@@ -84,7 +84,7 @@ def nothing(world: World) -> None:
 def targets(world: World) -> None:
     """One for each event, at the receiver."""
     store = configurations_store(world.stack)
-    for event in WebhookEvent:
+    for event in EventType:
         store.save(Target("TEST", event, f"{world.receiver.url}/{event}"))
 
 
@@ -111,8 +111,8 @@ def a_recipient(world: World) -> None:
 def a_recipient_and_the_failure(world: World) -> None:
     """The one that events/email-notice.json tells of."""
     a_recipient(world)
-    (notice,) = read(str(EVENTS / "email-notice.json"))
-    _keep(world, notice, datetime.now(UTC))
+    (event,) = read(str(EVENTS / "email-notice.json"))
+    _keep(world, event, datetime.now(UTC))
 
 
 def a_recipient_and_a_failure_to_report(world: World) -> None:
@@ -146,7 +146,7 @@ def a_job_without_an_event(world: World) -> None:
     """It completed between the last reconciliation and the one of events/aws-backup-reconcile.json."""
     an_aws_account(world)
     last = datetime(2026, 11, 25, 5, tzinfo=UTC)
-    sources = SourcesStore(world.stack.client("dynamodb"), world.stack.outputs["SourcesTableName"])
+    sources = AwsBackupStore(world.stack.client("dynamodb"), world.stack.outputs["SourcesTableName"])
     sources.save_reconciliation(Reconciliation(last, last))
     dates = {"creationDate": "2026-11-25T05:00:12.207Z", "completionDate": "2026-11-25T05:21:05.921Z"}
     world.backup.jobs = [api_job(job_event("COMPLETED", **dates))]

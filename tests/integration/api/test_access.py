@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore
@@ -22,7 +22,7 @@ from tests.support.messages import finished
 from tests.support.pings import NIGHTLY, made
 from tests.support.policies import changed, record
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 URL = "http://127.0.0.1:9/b"
 # That of `finished`.
 POLICY_ID = "b2b8ad1a-5d02-4f5b-9c3c-3d5f8d1f6a01"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from backup_webhooks.aws.paging import to_cursor
 from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment
-from backup_webhooks.posting.sender import Attempt
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp
+from backup_webhooks.posting.sender import AttemptResult
 from backup_webhooks.targets.target import Target
 
 from local.receiver import Receiver
@@ -24,7 +24,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import finished
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-STATUS_OF = {WebhookEvent.FAILURE: "FAILED", WebhookEvent.SUCCESS: "SUCCESS"}
+STATUS_OF = {EventType.FAILURE: "FAILED", EventType.SUCCESS: "SUCCESS"}
 
 
 def ago(**age: float) -> str:
@@ -38,23 +38,23 @@ def add(account: Account, stack: Stack) -> Callable[..., None]:
         stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], retention=timedelta(days=30)
     )
 
-    def make(event: WebhookEvent, occurred_at: str, subject_id: str) -> None:
+    def make(event: EventType, occurred_at: str, subject_id: str) -> None:
         target = Target(account.alias, event, f"https://hooks.example/{event}")
         text = f"Status: {STATUS_OF[event]}  -  Restore Point Id: {subject_id}"
         delivery = Delivery(
             account=account.alias,
-            event=event,
+            event_type=event,
             target_id=target.target_id,
-            occurred_at=Moment.parse(occurred_at),
+            occurred_at=Timestamp.parse(occurred_at),
             subject_id=subject_id,
             body=json.dumps({"text": text}),
         )
-        claim = store.claim(Redelivery.first(delivery, NOW), target, now=NOW, until=NOW + timedelta(seconds=30))
+        claim = store.claim(AttemptDue.first(delivery, NOW), target, now=NOW, until=NOW + timedelta(seconds=30))
         assert isinstance(claim, Claim)
-        if event is WebhookEvent.SUCCESS:
-            store.record(claim, Attempt(200, None, b"ok", 12), DeliveryState.DELIVERED, None)
+        if event is EventType.SUCCESS:
+            store.record(claim, AttemptResult(200, None, b"ok", 12), DeliveryState.DELIVERED, None)
         else:
-            store.record(claim, Attempt(None, "connection refused", b"", 3), DeliveryState.FAILED, None)
+            store.record(claim, AttemptResult(None, "connection refused", b"", 3), DeliveryState.FAILED, None)
 
     return make
 
@@ -135,7 +135,7 @@ def test_a_filter_that_finds_nothing_in_a_long_log_ends_in_time_and_goes_on(
     monkeypatch.setattr("backup_webhooks.deliveries.delivery_log._MOST_EXAMINED", 20)
     monkeypatch.setattr("backup_webhooks.deliveries.delivery_log._EXAMINED_A_QUERY", 7)
     for minute in range(50):
-        add(WebhookEvent.FAILURE, ago(minutes=minute), f"p{minute}")
+        add(EventType.FAILURE, ago(minutes=minute), f"p{minute}")
     path = of_account(account.alias, "deliveries")
 
     first = client.get(path, state="delivered").json
@@ -182,7 +182,7 @@ def test_a_failed_delivery_is_replayed_and_its_outcome_seen(
     statuses, queue = iter([503, 200]), new_queue()
     client = client_of(account.alias, RETRY_QUEUE_URL=queue)
     with Receiver(lambda _: next(statuses)) as receiver:
-        account.set_target(WebhookEvent.FAILURE, receiver.url)
+        account.set_target(EventType.FAILURE, receiver.url)
         notifier(finished(account.alias, backupFinishedDate=ago(minutes=1)))
         (failed,) = client.get(of_account(account.alias, "deliveries")).json["items"]
 
@@ -201,9 +201,9 @@ def test_a_failed_delivery_is_replayed_and_its_outcome_seen(
 def test_a_target_that_would_not_be_called_is_a_conflict(
     account: Account, add: Callable[..., None], client: Client, settings: dict[str, bool] | None, detail: str
 ) -> None:
-    add(WebhookEvent.FAILURE, ago(hours=1), "p")
+    add(EventType.FAILURE, ago(hours=1), "p")
     if settings:
-        account.set_target(WebhookEvent.FAILURE, f"https://hooks.example/{WebhookEvent.FAILURE}", **settings)
+        account.set_target(EventType.FAILURE, f"https://hooks.example/{EventType.FAILURE}", **settings)
     (failed,) = client.get(of_account(account.alias, "deliveries")).json["items"]
 
     answer = client.post(of_account(account.alias, "deliveries", failed["deliveryId"], "redelivery"))
@@ -228,7 +228,7 @@ def test_all_failed_since_are_replayed_at_once(
 def test_a_delivery_about_an_id_in_any_script_is_found(
     account: Account, add: Callable[..., None], client: Client
 ) -> None:
-    add(WebhookEvent.FAILURE, ago(hours=1), "a\u00a0b#\u3000\U0001f5c4")
+    add(EventType.FAILURE, ago(hours=1), "a\u00a0b#\u3000\U0001f5c4")
     path = of_account(account.alias, "deliveries")
 
     (listed,) = client.get(path).json["items"]
@@ -248,7 +248,7 @@ def test_what_an_endpoint_answered_is_told_as_text(
     account: Account, notifier: Invoke, client_of: Callable[..., Client]
 ) -> None:
     """Markup stays what it is; what can't be shown is replaced."""
-    account.set_target(WebhookEvent.FAILURE, "http://127.0.0.1:9/<script>alert(1)</script>".replace("<", "%3C"))
+    account.set_target(EventType.FAILURE, "http://127.0.0.1:9/<script>alert(1)</script>".replace("<", "%3C"))
     notifier(finished(account.alias, serverId="<img src=x onerror=alert(1)>", backupFinishedDate=ago(minutes=1)))
 
     answer = client_of(account.alias).get(of_account(account.alias, "deliveries"))
@@ -269,7 +269,7 @@ def test_all_failed_of_one_moment_are_replayed_though_they_are_more_than_a_page(
     """A schedule's misses all have its time."""
     monkeypatch.setattr("backup_webhooks.deliveries.replays._AT_ONCE", 4)
     for number in range(10):
-        add(WebhookEvent.FAILURE, ago(hours=1), f"p{number}")
+        add(EventType.FAILURE, ago(hours=1), f"p{number}")
     queue = new_queue()
     client = client_of(account.alias, RETRY_QUEUE_URL=queue)
     body: dict[str, str] = {"since": ago(hours=2)}

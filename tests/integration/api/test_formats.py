@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.payloads import FORMATS
 
 from local.receiver import Receiver
 from tests.integration.conftest import Account
 from tests.support.api import Client, of_account
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 SETTINGS = {
     "pagerduty": {"destinationKey": "R" * 32},
     "ntfy": {"destinationKey": "backups"},
@@ -28,10 +28,10 @@ def without_ids(value: object) -> object:
     return "…" if isinstance(value, str) and any(map(str.isdigit, value)) else value
 
 
-@pytest.mark.parametrize("event", list(WebhookEvent))
+@pytest.mark.parametrize("event", list(EventType))
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_a_preview_is_what_a_test_message_posts(
-    account: Account, client: Client, receiver: Receiver, format_name: str, event: WebhookEvent
+    account: Account, client: Client, receiver: Receiver, format_name: str, event: EventType
 ) -> None:
     shown = client.get(of_account(account.alias, event, "preview"), format=format_name)
 

@@ -9,11 +9,11 @@ import pytest
 import schemathesis
 from backup_webhooks.aws.paging import to_cursor
 from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.posting.sender import Attempt
+from backup_webhooks.posting.sender import AttemptResult
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.sources.pings.rules import PingKey, hash_of
 from hypothesis import HealthCheck, Phase, given, settings
@@ -64,26 +64,26 @@ def ids(stack: Stack) -> dict[str, str]:
     """An account with something of everything; called before each operation, as some of them remove it."""
     dynamodb, outputs = stack.client("dynamodb"), stack.outputs
     account, now = Account("FUZZ", stack), datetime.now(UTC)
-    target = account.set_target(WebhookEvent.FAILURE, URL)
+    target = account.set_target(EventType.FAILURE, URL)
     store = DeliveriesStore(dynamodb, outputs["DeliveriesTableName"], timedelta(days=30))
     delivery = Delivery(
         account=account.alias,
-        event=WebhookEvent.FAILURE,
+        event_type=EventType.FAILURE,
         target_id=target.target_id,
-        occurred_at=Moment.of(now),
+        occurred_at=Timestamp.of(now),
         subject_id="rp-1",
         body="{}",
     )
-    claim = store.claim(Redelivery.first(delivery, now), target, now=now, until=now + timedelta(seconds=30))
+    claim = store.claim(AttemptDue.first(delivery, now), target, now=now, until=now + timedelta(seconds=30))
     assert isinstance(claim, Claim)
-    store.record(claim, Attempt(503, "answered 503", b"", 3), DeliveryState.FAILED, None)
+    store.record(claim, AttemptResult(503, "answered 503", b"", 3), DeliveryState.FAILED, None)
     policies = ServerPoliciesStore(dynamodb, outputs["ServerPoliciesTableName"])
     policies.save(
         policies.load("fuzz").after(changed("12-20 00:00", server_policy_id="fuzz", clc_account_alias="FUZZ"))
     )
     return {
         "account": account.alias,
-        "event": str(WebhookEvent.FAILURE),
+        "event": str(EventType.FAILURE),
         "target_id": target.target_id,
         "delivery_id": to_cursor(delivery.sort_key),
         "server_policy_id": "fuzz",
@@ -110,7 +110,7 @@ def test_each_operation_answers_as_its_document_says(
         # What there is, where the request is to be a good one.
         known = ids if mode is GenerationMode.POSITIVE else {"account": ids["account"]}
         case.path_parameters |= {name: known[name] for name in case.path_parameters if name in known}
-        Account(ids["account"], stack).set_target(WebhookEvent.FAILURE, URL)
+        Account(ids["account"], stack).set_target(EventType.FAILURE, URL)
         keep(PING_KEY, stack)
         if mode is GenerationMode.POSITIVE and "pingKeys" in case.path and isinstance(case.body, dict):
             # Few texts are a schedule, and few schedules have a time to come.

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore, report_key
 
@@ -330,7 +330,7 @@ class TestLinks:
 class TestNextReport:
     def told(self, client: Client, path: str) -> datetime | None:
         text = client.get(path).json["nextReportAt"]
-        return Moment.parse(text) if text else None
+        return Timestamp.parse(text) if text else None
 
     def test_it_is_at_the_hour_of_the_accounts_zone(self, client: Client, path: str) -> None:
         client.put(path, {"recipients": [{"address": "a@b.example"}], "hour": 7, "timezone": "America/St_Johns"})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from backup_webhooks.events.messages import BackupFinished, BackupStarted, BackupStatus, ServerPolicyChanged
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.monitoring.server_policies import PolicyMessage, TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
@@ -21,8 +21,8 @@ from tests.support.policies import LONG_AGO, changed
 NOW = datetime.now(UTC)
 
 
-def ago(**age: float) -> Moment:
-    return Moment.of(NOW - timedelta(**age))
+def ago(**age: float) -> Timestamp:
+    return Timestamp.of(NOW - timedelta(**age))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def add(account: Account, stack: Stack) -> Callable[..., str]:
     return store
 
 
-def policy(facts: dict[str, Any], at: Moment, **changes: Any) -> ServerPolicyChanged:
+def policy(facts: dict[str, Any], at: Timestamp, **changes: Any) -> ServerPolicyChanged:
     """An interval policy of 24 hours since then."""
     fields: dict[str, Any] = {
         "changed_date": at,
@@ -65,7 +65,7 @@ def policy(facts: dict[str, Any], at: Moment, **changes: Any) -> ServerPolicyCha
     return changed("12-20 00:00", **(fields | changes))
 
 
-def ended(facts: dict[str, Any], at: Moment, status: str) -> BackupFinished:
+def ended(facts: dict[str, Any], at: Timestamp, status: str) -> BackupFinished:
     return BackupFinished(
         **facts,
         backup_started_date=at,

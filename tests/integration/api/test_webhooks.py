@@ -12,16 +12,16 @@ from typing import Any, ClassVar
 
 import pytest
 from backup_webhooks.api.services import services
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.posting.address_guard import Address
-from backup_webhooks.targets.preferences import Noise, QuietHours
+from backup_webhooks.targets.preferences import Preferences, QuietHours
 from standardwebhooks import Webhook
 
 from local.receiver import Post, Receiver
 from tests.integration.conftest import Account
 from tests.support.api import Answer, Client, of_account
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 REPRESENTATION = {"prefer": "return=representation"}
 
 
@@ -135,7 +135,7 @@ class TestNoise:
         )
 
         assert targets(patched)[url()]["noise"] == self.NOISE
-        assert account.target().noise == Noise(
+        assert account.target().preferences == Preferences(
             changes_only=True,
             remind_hours=24,
             quiet_hours=QuietHours(time(22), time(7), "Europe/Berlin"),
@@ -143,14 +143,14 @@ class TestNoise:
         )
 
     def test_it_is_replaced_as_a_whole(self, account: Account, client: Client) -> None:
-        account.set_target(FAILURE, url(), noise=Noise(changes_only=True, remind_hours=24))
+        account.set_target(FAILURE, url(), preferences=Preferences(changes_only=True, remind_hours=24))
 
         client.patch(configuration(account, "targetUris", account.target().target_id), {"noise": {}})
 
-        assert account.target().noise == Noise()
+        assert account.target().preferences == Preferences()
 
     @pytest.mark.parametrize(
-        ("noise", "field", "allowed"),
+        ("preferences", "field", "allowed"),
         [
             ({"remindHours": 24}, "noise.remindHours", "changesOnly"),
             ({"changesOnly": True, "remindHours": 0}, "noise.remindHours", "1"),
@@ -167,9 +167,9 @@ class TestNoise:
         ],
     )
     def test_what_can_not_be_meant_names_its_field(
-        self, account: Account, client: Client, noise: dict[str, Any], field: str, allowed: str
+        self, account: Account, client: Client, preferences: dict[str, Any], field: str, allowed: str
     ) -> None:
-        answer = client.put(configuration(account), {"targetUris": [{"targetUri": url(), "noise": noise}]})
+        answer = client.put(configuration(account), {"targetUris": [{"targetUri": url(), "noise": preferences}]})
 
         assert answer.status == 422
         assert list(answer.errors) == [f"targetUris[0].{field}"]
@@ -399,9 +399,9 @@ class TestRefusals:
 
 
 class TestTestSends:
-    @pytest.mark.parametrize("event", list(WebhookEvent))
+    @pytest.mark.parametrize("event", list(EventType))
     def test_the_target_gets_a_signed_sample_and_the_answer_comes_back(
-        self, account: Account, client: Client, event: WebhookEvent
+        self, account: Account, client: Client, event: EventType
     ) -> None:
         with Receiver() as receiver:
             added = client.put(
@@ -425,7 +425,7 @@ class TestTestSends:
         assert post.headers["x-team"] == "night"
         Webhook(target["secret"]).verify(post.body.decode(), dict(post.headers))
         assert "TEST-MESSAGE" in json.loads(post.body)["text"]
-        assert account.alias in outcome["body"] or event in (WebhookEvent.MISSING, WebhookEvent.RECOVERED)
+        assert account.alias in outcome["body"] or event in (EventType.MISSING, EventType.RECOVERED)
         assert account.deliveries(datetime.now(UTC).date().isoformat()) == []
 
     def test_a_target_that_fails_says_why_and_its_health_stays(self, account: Account, client: Client) -> None:

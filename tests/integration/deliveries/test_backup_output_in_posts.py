@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 
 from local.receiver import Receiver
 from local.stack import Stack
@@ -15,7 +15,7 @@ from tests.support.api import Client, of_account
 from tests.support.messages import finished
 from tests.support.pings import taken_off
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_who_asks_for_it_gets_it(
 
 
 def test_a_backup_without_a_log_has_no_such_field(account: Account, receiver: Receiver, notifier: Invoke) -> None:
-    account.set_target(FAILURE, receiver.url, format="detailed", include_log=True)
+    account.set_target(FAILURE, receiver.url, format="detailed", include_output=True)
 
     notifier(finished(account.alias))
 
@@ -72,12 +72,12 @@ def test_it_is_off_until_it_is_set_and_stays_as_it_was_set(account: Account, cli
     wanted = {"targetUri": "https://hooks.example/x", "format": "detailed"}
     client.put(path, {"targetUris": [wanted]})
     (shown,) = client.get(path).json["targetUris"]
-    assert shown["includeLog"] is account.target().include_log is False
+    assert shown["includeLog"] is account.target().include_output is False
 
     client.patch(f"{path}/targetUris/{shown['targetId']}", {"includeLog": True})
     client.put(path, {"targetUris": [wanted]})
 
-    assert client.get(path).json["targetUris"][0]["includeLog"] is account.target().include_log is True
+    assert client.get(path).json["targetUris"][0]["includeLog"] is account.target().include_output is True
     assert client.put(path, {"targetUris": [wanted | {"includeLog": "yes"}]}).errors.keys() == {
         "targetUris[0].includeLog"
     }

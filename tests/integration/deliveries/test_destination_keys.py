@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode
 from standardwebhooks import Webhook
 
@@ -17,7 +17,7 @@ from tests.support.api import Client, of_account
 from tests.support.messages import finished
 from tests.support.retry_world import RetryWorld, Times
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 URL = "https://events.pagerduty.com/v2/enqueue"
 KEY, OTHER = "R0utingKey" + "a" * 22, "An0therKey" + "b" * 22
 PAGERDUTY = {"format": "pagerduty", "destination_key": KEY}
@@ -219,7 +219,7 @@ class TestInATest:
     def test_the_test_of_a_success_closes_the_incident_that_a_failures_test_has_opened(
         self, account: Account, client: Client, receiver: Receiver
     ) -> None:
-        for event in (FAILURE, WebhookEvent.MISSING, WebhookEvent.SUCCESS):
+        for event in (FAILURE, EventType.MISSING, EventType.SUCCESS):
             target = account.set_target(event, receiver.url, **PAGERDUTY)
             client.post(of_account(account.alias, event, "configuration", "targetUris", target.target_id, "test"))
 

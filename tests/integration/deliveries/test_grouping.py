@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from backup_webhooks.deliveries.delivery import Delivery, GatherUp, encode_retry_message
+from backup_webhooks.deliveries.delivery import Delivery, GroupDue, encode_retry_message
 from backup_webhooks.deliveries.grouping import GATHERED_FOR
-from backup_webhooks.events.messages import BackupMissed, WebhookEvent, parse_message
-from backup_webhooks.events.timestamps import Moment, utc_now
+from backup_webhooks.events.messages import BackupMissed, EventType, parse_message
+from backup_webhooks.events.timestamps import Timestamp, utc_now
 from backup_webhooks.payloads import render_all
-from backup_webhooks.targets.preferences import Noise, QuietHours
+from backup_webhooks.targets.preferences import Preferences, QuietHours
 from backup_webhooks.targets.target import DeliveryMode, Target
 from botocore.exceptions import EndpointConnectionError
 
@@ -31,8 +31,8 @@ from tests.support.messages import failed_ids, finished, missed
 from tests.support.pings import taken_off
 from tests.support.retry_world import Endpoint, Injector, RetryWorld
 
-FAILURE, MISSING, SUCCESS = WebhookEvent.FAILURE, WebhookEvent.MISSING, WebhookEvent.SUCCESS
-GATHER = Noise(gather=True)
+FAILURE, MISSING, SUCCESS = EventType.FAILURE, EventType.MISSING, EventType.SUCCESS
+GATHER = Preferences(gather=True)
 DOWN = EndpointConnectionError(endpoint_url="https://aws.example")
 MINUTE = timedelta(minutes=1)
 
@@ -51,14 +51,16 @@ def today(world: RetryWorld) -> str:
     return f"{world.now:%Y-%m-%d}"
 
 
-def wake_up(target: Target, due_at: datetime) -> GatherUp:
-    return GatherUp(account=target.account, event=target.event, target_id=target.target_id, due_at=Moment.of(due_at))
+def wake_up(target: Target, due_at: datetime) -> GroupDue:
+    return GroupDue(
+        account=target.account, event_type=target.event_type, target_id=target.target_id, due_at=Timestamp.of(due_at)
+    )
 
 
 def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     servers = [f"sp-{number:03}" for number in range(100)]
 
     for server in servers:
@@ -81,7 +83,7 @@ def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
 def test_it_waits_for_a_minute_and_what_comes_later_is_another_message(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     world.send(missed(account.alias, "sp-1"))
     world.run(until=MINUTE / 2)
     assert told(receiver) == []
@@ -96,7 +98,7 @@ def test_it_waits_for_a_minute_and_what_comes_later_is_another_message(
 
 
 def test_one_by_itself_is_told_as_ever(account: Account, world: RetryWorld, receiver: Receiver) -> None:
-    account.set_target(MISSING, receiver.url, noise=GATHER)
+    account.set_target(MISSING, receiver.url, preferences=GATHER)
 
     world.send(missed(account.alias))
     world.run()
@@ -108,13 +110,13 @@ def test_one_by_itself_is_told_as_ever(account: Account, world: RetryWorld, rece
 def test_each_event_and_each_target_has_its_own_and_others_are_told_at_once(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    for event, path, noise in (
+    for event, path, preferences in (
         (MISSING, "a", GATHER),
         (MISSING, "b", GATHER),
-        (MISSING, "c", Noise()),
+        (MISSING, "c", Preferences()),
         (FAILURE, "a", GATHER),
     ):
-        account.set_target(event, f"{receiver.url}/{path}", format="detailed", noise=noise)
+        account.set_target(event, f"{receiver.url}/{path}", format="detailed", preferences=preferences)
 
     for number in range(3):
         world.send(missed(account.alias, f"sp-{number}"))
@@ -129,7 +131,7 @@ def test_each_event_and_each_target_has_its_own_and_others_are_told_at_once(
 def test_what_comes_twice_is_listed_once_and_gathered_once(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     for _ in range(2):
         for number in range(3):
             world.send(missed(account.alias, f"sp-{number}"))
@@ -139,7 +141,9 @@ def test_what_comes_twice_is_listed_once_and_gathered_once(
 
 
 def test_what_is_held_back_is_not_gathered(account: Account, world: RetryWorld, receiver: Receiver) -> None:
-    account.set_target(FAILURE, receiver.url, format="detailed", noise=Noise(changes_only=True, gather=True))
+    account.set_target(
+        FAILURE, receiver.url, format="detailed", preferences=Preferences(changes_only=True, gather=True)
+    )
     for number in range(2):
         for hour in (1, 2):
             ends = f"2018-12-20T0{hour}:39:38Z"
@@ -154,7 +158,7 @@ def test_what_is_held_back_is_not_gathered(account: Account, world: RetryWorld, 
 def test_what_fails_is_tried_again_as_one(account: Account, world: RetryWorld) -> None:
     endpoint = Endpoint(503, 503, 200)
     with Receiver(endpoint) as receiver:
-        account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER, delivery=DeliveryMode.RETRY)
+        account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER, delivery=DeliveryMode.RETRY)
         for number in range(3):
             world.send(missed(account.alias, f"sp-{number}"))
         world.run()
@@ -167,7 +171,7 @@ def test_what_fails_is_tried_again_as_one(account: Account, world: RetryWorld) -
 def test_a_target_that_is_gone_by_then_is_not_called_and_the_log_says_so(
     account: Account, world: RetryWorld, receiver: Receiver, fate: str
 ) -> None:
-    target = account.set_target(MISSING, receiver.url, noise=GATHER)
+    target = account.set_target(MISSING, receiver.url, preferences=GATHER)
     for number in range(2):
         world.send(missed(account.alias, f"sp-{number}"))
     world.run(until=timedelta(seconds=30))
@@ -187,7 +191,7 @@ def test_a_target_that_is_gone_by_then_is_not_called_and_the_log_says_so(
 def test_a_target_that_has_pagerdutys_format_by_then_is_told_of_each_by_itself(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, noise=GATHER)
+    account.set_target(MISSING, receiver.url, preferences=GATHER)
     for number in range(3):
         world.send(missed(account.alias, f"sp-{number}"))
     world.run(until=timedelta(seconds=30))
@@ -210,7 +214,7 @@ def test_a_target_that_has_pagerdutys_format_by_then_is_told_of_each_by_itself(
 def test_what_is_too_much_for_one_message_is_several_and_nothing_is_left_out(
     account: Account, world: RetryWorld, receiver: Receiver, format_name: str, name: str
 ) -> None:
-    account.set_target(MISSING, receiver.url, format=format_name, noise=GATHER)
+    account.set_target(MISSING, receiver.url, format=format_name, preferences=GATHER)
     servers = [f"sp-{number:03}" for number in range(130)]
     for server in servers:
         world.send(json.dumps(json.loads(missed(account.alias, server)) | {"accountPolicyName": name}))
@@ -228,7 +232,7 @@ def test_what_is_too_much_for_one_message_is_several_and_nothing_is_left_out(
 def test_what_can_not_be_gathered_up_in_time_is_left_to_another(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    target = account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    target = account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     world.send(missed(account.alias))
     world.run(until=MINUTE / 2)
     world.now += MINUTE
@@ -244,14 +248,14 @@ def test_what_can_not_be_gathered_up_in_time_is_left_to_another(
 def test_one_endless_name_leaves_room_for_the_others() -> None:
     braces = parse_message(json.dumps(json.loads(missed("TEST")) | {"accountPolicyName": "{" * 500}))
     others = [parse_message(missed("TEST", f"sp-{number}")) for number in range(30)]
-    notices = [notice for notice in (braces, *others) if isinstance(notice, BackupMissed)]
+    events = [event for event in (braces, *others) if isinstance(event, BackupMissed)]
 
     for format_name in ("slack", "teams", "google-chat", "ntfy"):
-        assert render_all(format_name, notices).decode().count(", Nightly") >= 25, format_name
+        assert render_all(format_name, events).decode().count(", Nightly") >= 25, format_name
 
 
 def test_cloudevents_are_a_batch(account: Account, world: RetryWorld, receiver: Receiver) -> None:
-    account.set_target(MISSING, receiver.url, format="cloudevents", noise=GATHER)
+    account.set_target(MISSING, receiver.url, format="cloudevents", preferences=GATHER)
     for number in range(2):
         world.send(missed(account.alias, f"sp-{number}"))
     world.run()
@@ -264,7 +268,7 @@ def test_cloudevents_are_a_batch(account: Account, world: RetryWorld, receiver: 
 def test_an_entry_that_was_gathered_can_be_sent_by_itself(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+    account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     for number in range(2):
         world.send(missed(account.alias, f"sp-{number}"))
     world.run()
@@ -280,7 +284,7 @@ def test_an_entry_that_was_gathered_can_be_sent_by_itself(
 def steps_of_a_run(stack: Stack) -> int:
     account, count = new_account(stack), Injector()
     with Receiver(Endpoint(200)) as receiver:
-        account.set_target(MISSING, receiver.url, noise=GATHER)
+        account.set_target(MISSING, receiver.url, preferences=GATHER)
         world = RetryWorld(stack)
         for number in range(2):
             world.send(missed(account.alias, f"sp-{number}"))
@@ -299,7 +303,7 @@ def test_at_whatever_step_it_happens_nothing_is_lost_and_nothing_is_told_twice(
         with subtests.test(step=at):
             account, injector = new_account(stack), Injector(at, error)
             with Receiver(Endpoint(200)) as receiver:
-                account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+                account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
                 world = RetryWorld(stack)
                 for number in range(2):
                     world.send(missed(account.alias, f"sp-{number}"))
@@ -315,21 +319,21 @@ def test_at_whatever_step_it_happens_nothing_is_lost_and_nothing_is_told_twice(
             assert not world.retries.dead_letters
 
 
-@pytest.mark.parametrize("change", [Noise(), Noise(quiet_hours=QuietHours(time(0), time(23, 59), "UTC"))])
+@pytest.mark.parametrize("change", [Preferences(), Preferences(quiet_hours=QuietHours(time(0), time(23, 59), "UTC"))])
 def test_a_target_that_wants_nothing_gathered_any_more_when_the_message_comes_again_gets_it_all_the_same(
-    stack: Stack, change: Noise, subtests: pytest.Subtests
+    stack: Stack, change: Preferences, subtests: pytest.Subtests
 ) -> None:
     """As of a function that is killed once the notice waits, and before there is anybody who comes for it."""
     for at in range(14):
         with subtests.test(step=at):
             account, injector = new_account(stack), Injector(at, Killed())
             with Receiver(Endpoint(200)) as receiver:
-                account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+                account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
                 world = RetryWorld(stack)
                 world.send(missed(account.alias))
                 world.step = injector
                 world.run(until=timedelta(minutes=2))
-                account.set_target(MISSING, receiver.url, format="detailed", noise=change)
+                account.set_target(MISSING, receiver.url, format="detailed", preferences=change)
                 world.start_functions()
                 world.run()
 
@@ -351,7 +355,7 @@ def test_random_hours_of_kills_faults_and_repeated_messages_lose_nothing(
         account = new_account(stack)
         servers = [f"sp-{number}" for number in range(12)]
         with Receiver(Endpoint(200)) as receiver:
-            account.set_target(MISSING, receiver.url, format="detailed", noise=GATHER)
+            account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
             world = RetryWorld(stack, chance=chance)
             for server in servers + chance.sample(servers, 4):
                 world.step = lambda: None
@@ -372,11 +376,11 @@ def test_random_hours_of_kills_faults_and_repeated_messages_lose_nothing(
 def test_two_that_gather_at_the_same_time_take_nothing_twice_and_leave_nothing(
     account: Account, world: RetryWorld
 ) -> None:
-    target = account.set_target(MISSING, "https://hooks.example/x", noise=GATHER)
+    target = account.set_target(MISSING, "https://hooks.example/x", preferences=GATHER)
     for number in range(40):
-        notice = parse_message(missed(account.alias, f"sp-{number:02}"))
-        assert isinstance(notice, BackupMissed)
-        world.gatherer.join(notice, Delivery.of(notice, target), target)
+        event = parse_message(missed(account.alias, f"sp-{number:02}"))
+        assert isinstance(event, BackupMissed)
+        world.gatherer.join(event, Delivery.of(event, target), target)
     world.now += GATHERED_FOR
     order = wake_up(target, world.now)
     gather_up = partial(world.gatherer.gather_up, order, lambda: target, world.now + MINUTE)
@@ -402,7 +406,7 @@ def test_a_batch_sends_one_message_for_its_gathering(
     receiver: Receiver,
 ) -> None:
     """And the real functions take it from there, by the real clock: a message that comes early goes round again."""
-    account.set_target(MISSING, receiver.url, noise=GATHER)
+    account.set_target(MISSING, receiver.url, preferences=GATHER)
     queue = new_queue()
     notifier = handler_at("notifier")
     monkeypatch.setenv("RETRY_QUEUE_URL", queue)
@@ -427,7 +431,7 @@ def test_it_can_be_set_but_not_for_pagerduty(account: Account, client: Client) -
     wanted: dict[str, Any] = {"targetUri": "https://hooks.example/x", "noise": {"gather": True}}
 
     assert client.put(path, {"targetUris": [wanted]}).status == 204
-    assert account.target().noise == GATHER
+    assert account.target().preferences == GATHER
     assert client.get(path).json["targetUris"][0]["noise"]["gather"] is True
 
     pagerduty = wanted | {"format": "pagerduty", "destinationKey": "0123456789abcdef0123456789ABCDEF"}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local.receiver import Receiver
@@ -15,7 +15,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import finished
 from tests.support.retry_world import Endpoint, RetryWorld
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 
 
 def entry(account: Account) -> dict[str, Any]:
@@ -151,11 +151,11 @@ class TestIsolation:
             for _ in range(3):
                 world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
             assert account.target().health.isolated
-            handed_over = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
+            deferred = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
             assert sum(endpoint.posts.values()) == 3
             world.run()
 
-        assert (handed_over.attempts, handed_over.handed_over) == ((), 1)
+        assert (deferred.attempts, deferred.deferred) == ((), 1)
         assert sum(endpoint.posts.values()) == 4
         assert [one["state"] for one in account.deliveries()] == ["failed"] * 4
         assert [int(one["attempts"]) for one in account.deliveries()] == [1] * 4
@@ -178,7 +178,7 @@ class TestIsolation:
         self, account: Account, world: RetryWorld, receiver: Receiver
     ) -> None:
         account.set_target(FAILURE, "http://127.0.0.1:9/")
-        account.set_target(WebhookEvent.SUCCESS, receiver.url)
+        account.set_target(EventType.SUCCESS, receiver.url)
         for _ in range(4):
             world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.posting.sender import Attempt, Sender
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.posting.sender import AttemptResult, Sender
 
 from local.stack import Stack
 from tests.integration.conftest import Account, new_account
@@ -26,7 +26,7 @@ from tests.support.memory import Killed, MemoryQueue
 from tests.support.messages import missed
 from tests.support.retry_world import TIMEOUT, RetryWorld
 
-MISSING = WebhookEvent.MISSING
+MISSING = EventType.MISSING
 # Lambda begins with five batches of a queue at once.
 NOTIFIERS, REDELIVERERS = 5, 5
 BATCH = 10
@@ -35,8 +35,8 @@ GOOD_URL, HANGING_URL = "https://good.example/", "https://hangs.example/"
 SECONDS_BETWEEN = 0.2
 # What a batch takes before its POSTs: receiving it, reading targets, claiming.
 OVERHEAD = timedelta(milliseconds=40)
-QUICK = Attempt(200, None, b"", 50)
-HUNG = Attempt(None, "no complete answer in time", b"", 10_000)
+QUICK = AttemptResult(200, None, b"", 50)
+HUNG = AttemptResult(None, "no complete answer in time", b"", 10_000)
 
 
 @dataclass
@@ -53,9 +53,9 @@ class Simulation:
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(200))
 
-    def at(self, moment: datetime, what: Callable[[], None]) -> None:
+    def at(self, timestamp: datetime, what: Callable[[], None]) -> None:
         self._entries += 1
-        heapq.heappush(self._agenda, (moment, self._entries, what))
+        heapq.heappush(self._agenda, (timestamp, self._entries, what))
 
     def start(self, work: Callable[[], None]) -> Future[None]:
         """Run it in a thread; time stands still until it ends or waits in `sleep`."""
@@ -94,10 +94,10 @@ class Simulation:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._running == 0)
-                moment, _, what = heapq.heappop(self._agenda)
-            if moment > until:
+                timestamp, _, what = heapq.heappop(self._agenda)
+            if timestamp > until:
                 return self._end()
-            self.world.now = max(self.world.now, moment)
+            self.world.now = max(self.world.now, timestamp)
             what()
 
     def _end(self) -> None:
@@ -114,7 +114,7 @@ class VirtualSender(Sender):
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
 
-    def post(self, url: str, body: bytes, headers: Any) -> Attempt:
+    def post(self, url: str, body: bytes, headers: Any) -> AttemptResult:
         simulation = self._simulation
         simulation.sleep(OVERHEAD)
         simulation.posted_at.setdefault(json.loads(body)["text"], []).append(simulation.world.now)
@@ -167,10 +167,10 @@ def latencies(stack: Stack, good: Account, hanging: Account, hanging_events: int
             simulation.at(begin, Environment(simulation, queue, getattr(world, name).handle).take)
     sent_at = {}
     for number in range(GOOD):
-        moment = begin + timedelta(seconds=number * SECONDS_BETWEEN)
+        timestamp = begin + timedelta(seconds=number * SECONDS_BETWEEN)
         body = missed(good.alias, f"sp-{number}")
-        sent_at[f"[sp-{number}]"] = moment
-        simulation.at(moment, lambda body=body: world.send(body))  # type: ignore[misc]
+        sent_at[f"[sp-{number}]"] = timestamp
+        simulation.at(timestamp, lambda body=body: world.send(body))  # type: ignore[misc]
     for number in range(hanging_events):
         body = missed(hanging.alias, f"hanging-{number}")
         simulation.at(begin + timedelta(seconds=10), lambda body=body: world.send(body))  # type: ignore[misc]

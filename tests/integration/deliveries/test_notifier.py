@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from backup_webhooks import __version__
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from cloudevents.core.bindings.http import HTTPMessage, from_http
 from cloudevents.core.formats.json import JSONFormat
 
@@ -21,7 +21,7 @@ from tests.integration.conftest import Account, Invoke
 from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import failed_ids, finished
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def texts(receiver: Receiver) -> list[str]:
 def test_each_sample_is_posted_to_the_target_of_its_event(
     name: str, account: Account, notifier: Invoke, receiver: Receiver
 ) -> None:
-    for event in WebhookEvent:
+    for event in EventType:
         account.set_target(event, f"{receiver.url}/{event}")
     (body,) = samples.read(str(samples.EVENTS / f"{name}.json"))
     message = json.loads(body) | {"accountAlias": account.alias}
@@ -111,7 +111,7 @@ def test_a_delivery_is_logged_with_its_outcome(account: Account, notifier: Invok
 
 
 def test_cancelled_and_started_backups_post_nothing(account: Account, notifier: Invoke, receiver: Receiver) -> None:
-    for event in WebhookEvent:
+    for event in EventType:
         account.set_target(event, receiver.url)
     started = json.loads(finished(account.alias)) | {"type": "BackupStarted"}
 
@@ -123,7 +123,7 @@ def test_cancelled_and_started_backups_post_nothing(account: Account, notifier: 
 
 
 def test_an_event_without_a_webhook_is_done(account: Account, notifier: Invoke, receiver: Receiver) -> None:
-    account.set_target(WebhookEvent.SUCCESS, receiver.url)
+    account.set_target(EventType.SUCCESS, receiver.url)
 
     assert failed_ids(notifier(finished(account.alias))) == []
 
@@ -165,10 +165,10 @@ def test_a_bad_message_a_refusing_and_a_hanging_endpoint_harm_none_of_the_other_
     account: Account, notifier: Invoke, receiver: Receiver, refusing_url: str
 ) -> None:
     account.set_target(FAILURE, receiver.url)
-    account.set_target(WebhookEvent.PARTIAL_SUCCESS, refusing_url)
+    account.set_target(EventType.PARTIAL_SUCCESS, refusing_url)
     bodies = [finished(account.alias) for _ in range(97)]
     with socket.create_server(("127.0.0.1", 0)) as hanging:
-        account.set_target(WebhookEvent.SUCCESS, f"http://127.0.0.1:{hanging.getsockname()[1]}/hangs")
+        account.set_target(EventType.SUCCESS, f"http://127.0.0.1:{hanging.getsockname()[1]}/hangs")
         bodies.insert(3, finished(account.alias, restorePointCreationStatus="SUCCESS"))
         bodies.insert(40, '{"type": "BackupFinished", "accountAlias": ')
         bodies.insert(70, finished(account.alias, restorePointCreationStatus="PARTIAL_SUCCESS"))

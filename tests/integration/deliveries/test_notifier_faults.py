@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from backup_webhooks.deliveries.attempt import Deliverer
 from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
 from backup_webhooks.deliveries.health_recorder import HealthRecorder
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
-from backup_webhooks.events.messages import BackupFinished, WebhookEvent, parse_message
+from backup_webhooks.events.messages import BackupFinished, EventType, parse_message
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.posting.sender import Sender
-from backup_webhooks.targets.cache import WebhooksCache
+from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.webhooks_store import WebhooksStore
 
 from local.receiver import Post, Receiver
@@ -73,7 +73,7 @@ def test_what_fails_before_the_attempt_is_repeated_by_the_queue(
     dynamodb_proxy: FaultProxy,
     receiver: Receiver,
 ) -> None:
-    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    account.set_target(EventType.FAILURE, receiver.url)
     notifier = notifier_at(dynamodb_proxy.url)
     body = finished(account.alias)
     fail(dynamodb_proxy, matches, lambda _: answer())
@@ -96,7 +96,7 @@ def test_a_fault_that_passes_is_not_noticed(
     dynamodb_proxy: FaultProxy,
     receiver: Receiver,
 ) -> None:
-    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    account.set_target(EventType.FAILURE, receiver.url)
     fail(dynamodb_proxy, matches, lambda _: answer(), times=2)
 
     assert failed_ids(notifier_at(dynamodb_proxy.url)(finished(account.alias))) == []
@@ -108,7 +108,7 @@ def test_a_fault_that_passes_is_not_noticed(
 def test_an_outcome_that_cannot_be_recorded_is_not_posted_again(
     account: Account, notifier_at: NotifierAt, dynamodb_proxy: FaultProxy, receiver: Receiver
 ) -> None:
-    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    account.set_target(EventType.FAILURE, receiver.url)
     fail(dynamodb_proxy, is_record, lambda _: internal_server_error())
 
     assert failed_ids(notifier_at(dynamodb_proxy.url)(finished(account.alias))) == []
@@ -124,7 +124,7 @@ def test_a_write_whose_answer_is_lost_is_known_again(
     dynamodb_proxy: FaultProxy,
     receiver: Receiver,
 ) -> None:
-    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    account.set_target(EventType.FAILURE, receiver.url)
     fail(dynamodb_proxy, matches, answer_is_lost, times=1)
 
     assert failed_ids(notifier_at(dynamodb_proxy.url)(finished(account.alias))) == []
@@ -153,7 +153,7 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    target = account.set_target(WebhookEvent.FAILURE, receiver.url)
+    target = account.set_target(EventType.FAILURE, receiver.url)
     body = finished(account.alias)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
     with function_process(stack, template, tmp_path / "log") as worker:
@@ -178,9 +178,9 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
 
     # … and when its time is over, the next receive posts.
     deliverer = deliverer_at(stack, timedelta(seconds=stack.functions()["NotifierFunction"].timeout + 1))
-    notice = parse_message(body)
-    assert isinstance(notice, BackupFinished)
-    order = Redelivery.first(Delivery.of(notice, target), deliverer.clock())
+    event = parse_message(body)
+    assert isinstance(event, BackupFinished)
+    order = AttemptDue.first(Delivery.of(event, target), deliverer.clock())
     outcome = deliverer.deliver(order, target, deliverer.clock() + timedelta(seconds=60))
 
     assert outcome.attempt is not None
@@ -199,7 +199,7 @@ def deliverer_at(stack: Stack, later: timedelta) -> Deliverer:
     return Deliverer(
         deliveries=DeliveriesStore(dynamodb, stack.outputs["DeliveriesTableName"], timedelta(days=30)),
         sender=Sender(allow_private_targets=True),
-        health=HealthRecorder(webhooks, WebhooksCache(webhooks.of_account)),
+        health=HealthRecorder(webhooks, TargetsCache(webhooks.of_account)),
         schedule=RetrySchedule([timedelta(seconds=5)]),
         clock=lambda: utc_now() + later,
     )
@@ -207,8 +207,8 @@ def deliverer_at(stack: Stack, later: timedelta) -> Deliverer:
 
 def test_who_lost_a_claim_does_not_write_over_the_outcome_of_who_took_it(account: Account, stack: Stack) -> None:
     """A function that was thought dead comes back after its claim has lapsed and the delivery was made."""
-    notice = parse_message(finished(account.alias))
-    assert isinstance(notice, BackupFinished)
+    event = parse_message(finished(account.alias))
+    assert isinstance(event, BackupFinished)
 
     def take_over(post: Post) -> None:
         if len(slow.posts) == 1:
@@ -218,9 +218,9 @@ def test_who_lost_a_claim_does_not_write_over_the_outcome_of_who_took_it(account
 
     outcomes: list[dict[str, object]] = []
     with Receiver(on_post=take_over) as slow:
-        target = account.set_target(WebhookEvent.FAILURE, slow.url)
+        target = account.set_target(EventType.FAILURE, slow.url)
         now = deliverer_at(stack, timedelta())
-        order = Redelivery.first(Delivery.of(notice, target), now.clock())
+        order = AttemptDue.first(Delivery.of(event, target), now.clock())
         now.deliver(order, target, now.clock() + timedelta(seconds=60))
 
     assert account.deliveries() == outcomes

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 
 from local import messages
 from local.poller import Poller
@@ -56,7 +56,7 @@ def metrics(log: Path) -> list[dict[str, Any]]:
 def test_a_bad_message_ends_whole_in_the_dead_letters_and_the_good_one_is_posted(
     account: Account, stack: Stack, worker: Worker, receiver: Receiver
 ) -> None:
-    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    account.set_target(EventType.FAILURE, receiver.url)
     sqs = stack.client("sqs")
     queue = stack.outputs["BackupEventsQueueUrl"]
     bad = '{"type": "BackupFinished", "accountAlias": "é'
@@ -80,7 +80,7 @@ def test_a_bad_message_ends_whole_in_the_dead_letters_and_the_good_one_is_posted
 def test_each_bad_message_has_a_line_that_names_its_field_and_its_id(
     account: Account, worker: Worker, log: Path, receiver: Receiver
 ) -> None:
-    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    account.set_target(EventType.FAILURE, receiver.url)
     bodies = [body for body, _ in MALFORMED.values()]
 
     response = worker.invoke(sqs_event(*bodies, finished(account.alias, accountPolicyName="☃ 😀")))
@@ -95,8 +95,8 @@ def test_each_bad_message_has_a_line_that_names_its_field_and_its_id(
 
 
 def test_the_metrics_count_what_happened(account: Account, worker: Worker, log: Path, receiver: Receiver) -> None:
-    account.set_target(WebhookEvent.FAILURE, receiver.url)
-    account.set_target(WebhookEvent.SUCCESS, "http://127.0.0.1:1/refuses")
+    account.set_target(EventType.FAILURE, receiver.url)
+    account.set_target(EventType.SUCCESS, "http://127.0.0.1:1/refuses")
 
     worker.invoke(
         sqs_event(
@@ -120,8 +120,8 @@ def test_the_metrics_count_what_happened(account: Account, worker: Worker, log: 
 
 def test_no_log_line_carries_a_targets_url(account: Account, worker: Worker, log: Path, receiver: Receiver) -> None:
     """For Slack and its like the URL is the secret."""
-    account.set_target(WebhookEvent.FAILURE, f"{receiver.url}/services/T0/B0/s3cret")
-    account.set_target(WebhookEvent.SUCCESS, "http://127.0.0.1:1/services/s3cret")
+    account.set_target(EventType.FAILURE, f"{receiver.url}/services/T0/B0/s3cret")
+    account.set_target(EventType.SUCCESS, "http://127.0.0.1:1/services/s3cret")
 
     worker.invoke(sqs_event(finished(account.alias), finished(account.alias, restorePointCreationStatus="SUCCESS")))
 

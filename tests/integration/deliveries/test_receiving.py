@@ -14,18 +14,18 @@ from urllib.parse import urlsplit
 import pytest
 from backup_webhooks.deliveries.delivery import Delivery
 from backup_webhooks.deliveries.post import post
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.posting.sender import Attempt, Sender
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.posting.sender import AttemptResult, Sender
 from backup_webhooks.targets.signing import OVERLAP, SigningSecret, new_secret, rotated
 from backup_webhooks.targets.target import Target
 
 from local.receiver import Post, Receiver
 from tests.integration.conftest import Account, Invoke
-from tests.support.golden_payloads import notice
+from tests.support.golden_payloads import example
 from tests.support.messages import finished
 from tests.support.receivers import NEEDS, Programs, is_there
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 
 
 def in_each(*languages: str) -> pytest.MarkDecorator:
@@ -50,10 +50,10 @@ def secret() -> SigningSecret:
     return new_secret()
 
 
-def posted(url: str, *secrets: SigningSecret, made: timedelta = timedelta(0), **changes: str) -> Attempt:
+def posted(url: str, *secrets: SigningSecret, made: timedelta = timedelta(0), **changes: str) -> AttemptResult:
     """A post of a failure as the functions make it, signed at that time from now."""
     target = Target("TEST", FAILURE, url, secrets=secrets)
-    delivery = Delivery.of(notice("backup-failed.json", **changes), target)
+    delivery = Delivery.of(example("backup-failed.json", **changes), target)
     return post(Sender(allow_private_targets=True), delivery, target, datetime.now(UTC) + made)
 
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.retry_schedule import JITTER
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode
 
 from local.receiver import Post, Receiver
@@ -21,7 +21,7 @@ from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import failed_ids, finished
 from tests.support.retry_world import DELAYS, Endpoint, RetryWorld, Times
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 
 
 def entry(account: Account) -> dict[str, Any]:
@@ -230,7 +230,7 @@ class TestReplay:
         endpoint = Endpoint(503)
         with Receiver(endpoint) as receiver, Receiver() as good:
             account.set_target(FAILURE, receiver.url)
-            account.set_target(WebhookEvent.SUCCESS, good.url)
+            account.set_target(EventType.SUCCESS, good.url)
             for date in dates:
                 world.send(finished(account.alias, backupFinishedDate=date))
                 world.send(finished(account.alias, backupFinishedDate=date, restorePointCreationStatus="SUCCESS"))
@@ -250,7 +250,7 @@ class TestReplay:
     ) -> None:
         """On real queues: what is there goes round once more, what can't be used stays."""
         sqs = stack.client("sqs")
-        retry_queue, dead_letters = RedeliveryQueue(sqs, new_queue()), RedeliveryQueue(sqs, new_queue())
+        retry_queue, dead_letters = RetryQueue(sqs, new_queue()), RetryQueue(sqs, new_queue())
         endpoint = Endpoint(503)
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
@@ -297,7 +297,7 @@ class TestReplay:
         sqs_proxy.behaviour = take_only_five
         with monkeypatch.context() as environment:
             environment.setenv("AWS_ENDPOINT_URL_SQS", sqs_proxy.url)
-            replays = replace(world.replays, retry_queue=RedeliveryQueue(stack.client("sqs"), queue))
+            replays = replace(world.replays, retry_queue=RetryQueue(stack.client("sqs"), queue))
         assert replays.undelivered_since(account.alias, datetime(2018, 12, 20, tzinfo=UTC)).count == 23
 
         arrived = set()

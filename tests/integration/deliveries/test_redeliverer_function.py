@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from backup_webhooks.deliveries.delivery import Remind, encode_retry_message
+from backup_webhooks.deliveries.delivery import ReminderDue, encode_retry_message
 from backup_webhooks.deliveries.reminders_store import RemindersStore
 from backup_webhooks.deliveries.target_partition import partition_of
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment, utc_now
-from backup_webhooks.targets.preferences import Noise
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp, utc_now
+from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local.receiver import Receiver
@@ -22,7 +22,7 @@ from tests.support.messages import failed_ids, finished
 from tests.support.pings import taken_off
 from tests.support.retry_world import Endpoint
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def ended(account: Account, status: str, **changes: Any) -> str:
     return finished(account.alias, serverPolicyId=account.alias, restorePointCreationStatus=status, **changes)
 
 
-def due_now(account: Account, stack: Stack, target: Target) -> tuple[RemindersStore, str, Remind]:
+def due_now(account: Account, stack: Stack, target: Target) -> tuple[RemindersStore, str, ReminderDue]:
     """Plans a reminder of the account's server policy for now, as the clock would have brought it."""
     store = RemindersStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
-    partition, due_at = partition_of(account.alias, FAILURE, target.target_id), Moment.of(utc_now())
+    partition, due_at = partition_of(account.alias, FAILURE, target.target_id), Timestamp.of(utc_now())
     store.plan(partition, account.alias, due_at)
-    message = Remind(
+    message = ReminderDue(
         account=account.alias,
-        event=FAILURE,
+        event_type=FAILURE,
         target_id=target.target_id,
         server_policy_id=account.alias,
         due_at=due_at,
@@ -97,7 +97,7 @@ def test_what_fails_at_its_last_attempt_stands_in_the_dead_letters(
 def test_a_reminder_of_what_is_over_is_forgotten(
     account: Account, stack: Stack, function: Callable[[str], Invoke], receiver: Receiver
 ) -> None:
-    target = account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True, remind_hours=1))
+    target = account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True, remind_hours=1))
     notifier = function("notifier")
     notifier(ended(account, "FAILED"))
     notifier(ended(account, "SUCCESS", backupFinishedDate="2018-12-20T02:39:38Z"))
@@ -112,8 +112,8 @@ def test_a_reminder_of_what_is_over_is_forgotten(
 def test_a_reminder_for_a_target_that_gathers_waits_for_others(
     account: Account, stack: Stack, function: Callable[[str], Invoke], receiver: Receiver
 ) -> None:
-    noise = Noise(changes_only=True, remind_hours=1, gather=True)
-    target = account.set_target(FAILURE, receiver.url, noise=noise)
+    preferences = Preferences(changes_only=True, remind_hours=1, gather=True)
+    target = account.set_target(FAILURE, receiver.url, preferences=preferences)
     function("notifier")(ended(account, "FAILED"))
     _, _, message = due_now(account, stack, target)
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery, encode_retry_message
-from backup_webhooks.events.messages import BackupMissed, WebhookEvent, parse_message
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, encode_retry_message
+from backup_webhooks.events.messages import BackupMissed, EventType, parse_message
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.targets.target import DeliveryMode, Target
 
@@ -22,14 +22,14 @@ from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_
 from tests.support.messages import failed_ids, missed, sqs_event
 from tests.support.retry_world import Endpoint, RetryWorld
 
-MISSING = WebhookEvent.MISSING
+MISSING = EventType.MISSING
 
 
 def order(account: Account, target: Target, attempt: int = 2) -> str:
     """The second attempt, due now."""
-    notice = parse_message(missed(account.alias))
-    assert isinstance(notice, BackupMissed)
-    first = Redelivery.first(Delivery.of(notice, target), utc_now())
+    event = parse_message(missed(account.alias))
+    assert isinstance(event, BackupMissed)
+    first = AttemptDue.first(Delivery.of(event, target), utc_now())
     return encode_retry_message(first.retry(utc_now()) if attempt == 2 else first)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode
 from botocore.exceptions import EndpointConnectionError
 
@@ -16,7 +16,7 @@ from tests.support.memory import Killed
 from tests.support.messages import missed
 from tests.support.retry_world import Endpoint, Injector, RetryWorld
 
-MISSING = WebhookEvent.MISSING
+MISSING = EventType.MISSING
 DELAYS = [timedelta(seconds=5), timedelta(minutes=5)]
 DOWN = EndpointConnectionError(endpoint_url="https://aws.example")
 EXPECTED_ON = "2018-12-20"

@@ -7,9 +7,9 @@ from collections import Counter
 from datetime import datetime, time, timedelta
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent, encode_message
+from backup_webhooks.events.messages import EventType, encode_message
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.targets.preferences import Noise, QuietHours
+from backup_webhooks.targets.preferences import Preferences, QuietHours
 from botocore.exceptions import EndpointConnectionError
 
 from local.receiver import Receiver
@@ -20,8 +20,8 @@ from tests.support.messages import finished
 from tests.support.policies import changed, record
 from tests.support.retry_world import Endpoint, Injector, RetryWorld
 
-FAILURE, MISSING, PARTIAL = WebhookEvent.FAILURE, WebhookEvent.MISSING, WebhookEvent.PARTIAL_SUCCESS
-REMIND = Noise(changes_only=True, remind_hours=24)
+FAILURE, MISSING, PARTIAL = EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS
+REMIND = Preferences(changes_only=True, remind_hours=24)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DOWN = EndpointConnectionError(endpoint_url="https://aws.example")
 
@@ -52,7 +52,7 @@ def wait(world: RetryWorld, duration: timedelta) -> None:
 def test_it_comes_each_so_many_hours_though_nothing_happens(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     began = world.now
     world.send(ended(account, began))
     wait(world, timedelta(days=3, hours=1))
@@ -67,7 +67,7 @@ def test_it_comes_each_so_many_hours_though_nothing_happens(
 
 
 def test_it_tells_the_newest_and_ends_with_a_success(account: Account, world: RetryWorld, receiver: Receiver) -> None:
-    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     monday = world.now
     for hours in (0, 10, 20):
         world.send(ended(account, world.now))
@@ -82,7 +82,7 @@ def test_it_tells_the_newest_and_ends_with_a_success(account: Account, world: Re
 def test_what_begins_anew_is_told_at_once_and_its_hours_begin_then(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     world.send(ended(account, world.now))
     wait(world, 20 * HOUR)
     world.send(ended(account, world.now, "SUCCESS"))
@@ -97,7 +97,7 @@ def test_what_begins_anew_is_told_at_once_and_its_hours_begin_then(
 
 
 def test_what_comes_twice_reminds_once(account: Account, world: RetryWorld, receiver: Receiver) -> None:
-    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     message = ended(account, world.now)
     for _ in range(3):
         world.send(message)
@@ -108,7 +108,7 @@ def test_what_comes_twice_reminds_once(account: Account, world: RetryWorld, rece
 
 
 def test_each_server_has_its_own(account: Account, world: RetryWorld, receiver: Receiver) -> None:
-    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     for server in ("a", "b"):
         world.send(ended(account, world.now, server=server))
     wait(world, HOUR)
@@ -121,7 +121,7 @@ def test_each_server_has_its_own(account: Account, world: RetryWorld, receiver: 
 def test_a_miss_is_reminded_of_too_and_no_more_once_the_policy_is_not_active(
     account: Account, world: RetryWorld, stack: Stack, receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, noise=REMIND)
+    account.set_target(MISSING, receiver.url, preferences=REMIND)
     policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
     policy_id = f"{account.alias}-server"
     message = changed("12-01 16:00", server_policy_id=policy_id, clc_account_alias=account.alias)
@@ -145,14 +145,14 @@ def test_a_miss_is_reminded_of_too_and_no_more_once_the_policy_is_not_active(
 def test_nobody_is_reminded_who_does_not_want_to_be_any_more(
     account: Account, world: RetryWorld, receiver: Receiver, change: str
 ) -> None:
-    account.set_target(FAILURE, receiver.url, noise=REMIND)
+    account.set_target(FAILURE, receiver.url, preferences=REMIND)
     world.send(ended(account, world.now))
     wait(world, HOUR)
     if change == "removed":
         account.configurations.change(account.alias, FAILURE, lambda _: [])
     else:
-        noise = Noise(changes_only=True) if change == "no reminders" else REMIND
-        account.set_target(FAILURE, receiver.url, noise=noise, enabled=change != "switched off")
+        preferences = Preferences(changes_only=True) if change == "no reminders" else REMIND
+        account.set_target(FAILURE, receiver.url, preferences=preferences, enabled=change != "switched off")
     wait(world, 3 * DAY)
 
     assert len(receiver.posts) == 1
@@ -161,11 +161,11 @@ def test_nobody_is_reminded_who_does_not_want_to_be_any_more(
 def test_who_asks_for_reminders_later_has_them_from_the_next_failure_on(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(FAILURE, receiver.url, format="detailed", noise=Noise(changes_only=True))
+    account.set_target(FAILURE, receiver.url, format="detailed", preferences=Preferences(changes_only=True))
     first = world.now
     world.send(ended(account, first))
     wait(world, HOUR)
-    account.set_target(FAILURE, receiver.url, format="detailed", noise=REMIND)
+    account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     wait(world, 3 * DAY)
     second = world.now
     world.send(ended(account, second))
@@ -178,7 +178,9 @@ def test_a_reminder_in_quiet_hours_is_held_back_as_the_notification_would_be(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
     quiet = QuietHours(time(7), time(8), "UTC")
-    account.set_target(PARTIAL, receiver.url, noise=Noise(changes_only=True, remind_hours=1, quiet_hours=quiet))
+    account.set_target(
+        PARTIAL, receiver.url, preferences=Preferences(changes_only=True, remind_hours=1, quiet_hours=quiet)
+    )
     assert f"{world.now:%H:%M}" == "06:00"
     world.now += timedelta(minutes=30)
     world.send(ended(account, world.now, "PARTIAL_SUCCESS"))
@@ -197,7 +199,9 @@ def test_quiet_hours_at_the_time_of_the_backup_do_not_silence_it_for_good(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
     quiet = QuietHours(time(5), time(8), "UTC")
-    account.set_target(PARTIAL, receiver.url, noise=Noise(changes_only=True, remind_hours=24, quiet_hours=quiet))
+    account.set_target(
+        PARTIAL, receiver.url, preferences=Preferences(changes_only=True, remind_hours=24, quiet_hours=quiet)
+    )
     for _ in range(4):
         world.send(ended(account, world.now, "PARTIAL_SUCCESS"))
         wait(world, DAY)
@@ -208,10 +212,10 @@ def test_quiet_hours_at_the_time_of_the_backup_do_not_silence_it_for_good(
 def test_other_hours_count_from_the_next_that_goes_wrong(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True, remind_hours=720))
+    account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True, remind_hours=720))
     world.send(ended(account, world.now))
     wait(world, HOUR)
-    account.set_target(FAILURE, receiver.url, noise=REMIND)
+    account.set_target(FAILURE, receiver.url, preferences=REMIND)
     world.send(ended(account, world.now))
     wait(world, 49 * HOUR)
 
@@ -221,7 +225,7 @@ def test_other_hours_count_from_the_next_that_goes_wrong(
 def test_what_goes_wrong_now_and_then_leaves_no_messages_behind(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True, remind_hours=720))
+    account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True, remind_hours=720))
     for _ in range(5):
         for status in ("FAILED", "SUCCESS"):
             world.send(ended(account, world.now, status))
@@ -234,7 +238,7 @@ def test_what_goes_wrong_now_and_then_leaves_no_messages_behind(
 def test_a_repetition_of_the_first_does_not_put_the_reminder_off(
     account: Account, world: RetryWorld, receiver: Receiver
 ) -> None:
-    account.set_target(FAILURE, receiver.url, noise=REMIND)
+    account.set_target(FAILURE, receiver.url, preferences=REMIND)
     first = ended(account, world.now)
     world.send(first)
     wait(world, 20 * HOUR)
@@ -246,7 +250,10 @@ def test_a_repetition_of_the_first_does_not_put_the_reminder_off(
 
 def test_reminders_of_a_minute_are_gathered(account: Account, world: RetryWorld, receiver: Receiver) -> None:
     account.set_target(
-        FAILURE, receiver.url, format="detailed", noise=Noise(changes_only=True, remind_hours=24, gather=True)
+        FAILURE,
+        receiver.url,
+        format="detailed",
+        preferences=Preferences(changes_only=True, remind_hours=24, gather=True),
     )
     for number in range(5):
         world.send(ended(account, world.now, server=f"s{number}"))
@@ -262,8 +269,8 @@ def test_at_whatever_step_it_happens_no_reminder_is_lost_and_none_is_given_twice
     def run(injector: Injector) -> tuple[list[str], RetryWorld]:
         account = new_account(stack)
         with Receiver(Endpoint(200)) as receiver:
-            noise = Noise(changes_only=True, remind_hours=1)
-            account.set_target(FAILURE, receiver.url, format="detailed", noise=noise)
+            preferences = Preferences(changes_only=True, remind_hours=1)
+            account.set_target(FAILURE, receiver.url, format="detailed", preferences=preferences)
             world = RetryWorld(stack)
             world.send(ended(account, world.now))
             world.step = injector

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from backup_webhooks.aws.errors import Conflict
 from backup_webhooks.aws.items import from_item
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.signing import LONGEST_OVERLAP, OVERLAP, SigningSecret
-from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import DeliveryMode, Target
 from backup_webhooks.targets.webhooks_store import WebhooksStore
 from standardwebhooks import Webhook
@@ -23,7 +23,7 @@ from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_
 from tests.support.messages import finished
 from tests.support.retry_world import RetryWorld, Times
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def proxied(stack: Stack, dynamodb_proxy: FaultProxy, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def proxied_configurations(proxied: WebhooksStore) -> ConfigurationsStore:
-    return ConfigurationsStore(proxied.client, proxied.table)
+def proxied_configurations(proxied: WebhooksStore) -> TargetsStore:
+    return TargetsStore(proxied.client, proxied.table)
 
 
 class TestSignatures:
@@ -145,7 +145,7 @@ class TestSignatures:
         account: Account,
         dynamodb_proxy: FaultProxy,
         proxied: WebhooksStore,
-        proxied_configurations: ConfigurationsStore,
+        proxied_configurations: TargetsStore,
         write: str,
     ) -> None:
         """Lost on its way back, the answer makes botocore write again."""

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent, encode_message
+from backup_webhooks.events.messages import EventType, encode_message
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.targets.preferences import Noise, QuietHours
+from backup_webhooks.targets.preferences import Preferences, QuietHours
 
 from local.receiver import Receiver
 from local.stack import Stack
@@ -21,12 +21,12 @@ from tests.support.messages import failed_ids, finished
 from tests.support.policies import LONG_AGO, changed, record
 
 FAILURE, MISSING, SUCCESS, RECOVERED = (
-    WebhookEvent.FAILURE,
-    WebhookEvent.MISSING,
-    WebhookEvent.SUCCESS,
-    WebhookEvent.RECOVERED,
+    EventType.FAILURE,
+    EventType.MISSING,
+    EventType.SUCCESS,
+    EventType.RECOVERED,
 )
-CHANGES = Noise(changes_only=True)
+CHANGES = Preferences(changes_only=True)
 
 
 def quiet_now() -> QuietHours:
@@ -154,8 +154,8 @@ def test_a_recovery_is_told_though_its_message_could_not_be_sent_at_first(
 def test_of_changes_alone_the_first_failure_and_the_success_after_it_are_posted(
     account: Account, notify: Callable[..., None], night: Callable[[int, str], str], receiver: Receiver
 ) -> None:
-    account.set_target(FAILURE, f"{receiver.url}/failure", noise=CHANGES)
-    account.set_target(SUCCESS, f"{receiver.url}/success", noise=CHANGES)
+    account.set_target(FAILURE, f"{receiver.url}/failure", preferences=CHANGES)
+    account.set_target(SUCCESS, f"{receiver.url}/success", preferences=CHANGES)
 
     for day, status in enumerate(["SUCCESS", "FAILED", "FAILED", "SUCCESS", "SUCCESS", "FAILED"], 1):
         notify(night(day, status))
@@ -177,7 +177,7 @@ def test_a_target_that_wants_all_hears_all_beside_one_that_does_not(
     account: Account, notify: Callable[..., None], night: Callable[[int, str], str], receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, f"{receiver.url}/all")
-    account.set_target(FAILURE, f"{receiver.url}/changes", noise=CHANGES)
+    account.set_target(FAILURE, f"{receiver.url}/changes", preferences=CHANGES)
 
     for day in (1, 2, 3):
         notify(night(day, "FAILED"))
@@ -188,7 +188,7 @@ def test_a_target_that_wants_all_hears_all_beside_one_that_does_not(
 def test_misses_in_a_row_are_told_once_where_changes_alone_are_wanted(
     account: Account, stack: Stack, notify: Callable[..., None], receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, noise=CHANGES)
+    account.set_target(MISSING, receiver.url, preferences=CHANGES)
     policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
     policy_id = str(uuid.uuid4())
     record(policies, changed("12-01 16:00", server_policy_id=policy_id, clc_account_alias=account.alias))
@@ -210,9 +210,9 @@ def test_in_quiet_hours_failures_are_posted_and_successes_held_back(
     receiver: Receiver,
 ) -> None:
     quiet = quiet_now()
-    account.set_target(FAILURE, receiver.url, noise=Noise(quiet_hours=quiet))
-    account.set_target(SUCCESS, receiver.url, noise=Noise(quiet_hours=quiet))
-    account.set_target(RECOVERED, receiver.url, noise=Noise(quiet_hours=quiet))
+    account.set_target(FAILURE, receiver.url, preferences=Preferences(quiet_hours=quiet))
+    account.set_target(SUCCESS, receiver.url, preferences=Preferences(quiet_hours=quiet))
+    account.set_target(RECOVERED, receiver.url, preferences=Preferences(quiet_hours=quiet))
 
     notify(night(1, "FAILED"))
     notify(night(2, "SUCCESS"))
@@ -226,7 +226,7 @@ def test_what_was_claimed_before_is_not_held_back_later(
 ) -> None:
     account.set_target(SUCCESS, receiver.url)
     notify(night(1, "SUCCESS"))
-    account.set_target(SUCCESS, receiver.url, noise=Noise(quiet_hours=quiet_now()))
+    account.set_target(SUCCESS, receiver.url, preferences=Preferences(quiet_hours=quiet_now()))
 
     notify(night(1, "SUCCESS"))
 
@@ -246,7 +246,7 @@ def test_where_the_books_fail_a_failure_is_told_and_a_success_waits_for_them(
 ) -> None:
     event = FAILURE if status == "FAILED" else SUCCESS
     account.set_target(event, f"{receiver.url}/all")
-    account.set_target(event, f"{receiver.url}/changes", noise=CHANGES)
+    account.set_target(event, f"{receiver.url}/changes", preferences=CHANGES)
     notifier = handler_at("notifier", dynamodb_url=dynamodb_proxy.url)
     table = stack.outputs["ServerPoliciesTableName"]
     dynamodb_proxy.behaviour = lambda call: (
@@ -266,7 +266,7 @@ def test_a_target_that_fails_is_told_of_each_as_the_first_may_not_have_arrived(
     account: Account, notify: Callable[..., None], night: Callable[[int, str], str]
 ) -> None:
     with Receiver(lambda post: 503 if len(receiver.posts) < 2 else None) as receiver:
-        account.set_target(FAILURE, receiver.url, noise=CHANGES)
+        account.set_target(FAILURE, receiver.url, preferences=CHANGES)
         for day in (1, 2, 3, 4):
             notify(night(day, "FAILED"))
 
@@ -276,8 +276,8 @@ def test_a_target_that_fails_is_told_of_each_as_the_first_may_not_have_arrived(
 def test_in_quiet_hours_good_news_closes_an_incident_all_the_same(
     account: Account, notify: Callable[..., None], night: Callable[[int, str], str], receiver: Receiver
 ) -> None:
-    quiet = Noise(quiet_hours=quiet_now())
-    account.set_target(SUCCESS, receiver.url, format="pagerduty", destination_key="k" * 32, noise=quiet)
+    quiet = Preferences(quiet_hours=quiet_now())
+    account.set_target(SUCCESS, receiver.url, format="pagerduty", destination_key="k" * 32, preferences=quiet)
 
     notify(night(1, "SUCCESS"))
 

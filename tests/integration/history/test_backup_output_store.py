@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from backup_webhooks.events.messages import BackupFinished, parse_message
-from backup_webhooks.history.backup_output_store import RETENTION, BackupLogsStore
+from backup_webhooks.history.backup_output_store import RETENTION, BackupOutputStore
 from backup_webhooks.history.backups_store import BackupsStore
 
 from local.stack import Stack
@@ -18,8 +18,8 @@ NOW = datetime(2018, 12, 20, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(stack: Stack) -> BackupLogsStore:
-    return BackupLogsStore(stack.client("dynamodb"), stack.outputs["BackupsTableName"])
+def store(stack: Stack) -> BackupOutputStore:
+    return BackupOutputStore(stack.client("dynamodb"), stack.outputs["BackupsTableName"])
 
 
 def ended(account: str, **changes: Any) -> BackupFinished:
@@ -29,15 +29,15 @@ def ended(account: str, **changes: Any) -> BackupFinished:
 
 
 def test_the_notifier_keeps_a_log_and_the_reports_do_not_read_it(
-    account: Account, stack: Stack, store: BackupLogsStore, notifier: Invoke
+    account: Account, stack: Stack, store: BackupOutputStore, notifier: Invoke
 ) -> None:
     said = finished(account.alias, serverPolicyId="sp", log="x" * 10_000 + " the error")
     for message in (said, said, finished(account.alias, serverPolicyId="sp"), finished(account.alias, log="other's")):
         assert notifier(message) == {"batchItemFailures": []}
 
     (logged,) = store.latest(account.alias, "sp", 10)
-    assert logged.log.endswith("x the error")
-    assert len(logged.log.encode()) == 4096
+    assert logged.output.endswith("x the error")
+    assert len(logged.output.encode()) == 4096
     assert (logged.status, logged.started_at, logged.finished_at) == (
         "FAILED",
         datetime(2018, 12, 20, 1, tzinfo=UTC),
@@ -62,24 +62,24 @@ def test_the_notifier_keeps_a_log_and_the_reports_do_not_read_it(
     assert all("log" not in item for item in read)
 
 
-def test_the_latest_come_first_as_many_as_are_asked_for(account: Account, store: BackupLogsStore) -> None:
+def test_the_latest_come_first_as_many_as_are_asked_for(account: Account, store: BackupOutputStore) -> None:
     for hour in (3, 1, 2):
         date = f"2018-12-20T0{hour}:00:00Z"
         store.keep(ended(account.alias, serverPolicyId="sp", backupFinishedDate=date, log=f"{hour}"), NOW)
 
-    assert [str(one.log) for one in store.latest(account.alias, "sp", 2)] == ["3", "2"]
+    assert [str(one.output) for one in store.latest(account.alias, "sp", 2)] == ["3", "2"]
 
 
-def test_names_with_separators_do_not_mix_accounts_up(account: Account, store: BackupLogsStore) -> None:
+def test_names_with_separators_do_not_mix_accounts_up(account: Account, store: BackupOutputStore) -> None:
     store.keep(ended(account.alias, serverPolicyId="b#c", restorePointId="r#1", log="mine"), NOW)
 
     (logged,) = store.latest(account.alias, "b#c", 10)
-    assert (logged.restore_point_id, logged.log) == ("r#1", "mine")
+    assert (logged.restore_point_id, logged.output) == ("r#1", "mine")
     assert store.latest(f"{account.alias}#b", "c", 10) == []
     assert store.latest(account.alias, "b", 10) == []
 
 
-def test_it_is_forgotten_after_a_month(account: Account, stack: Stack, store: BackupLogsStore) -> None:
+def test_it_is_forgotten_after_a_month(account: Account, stack: Stack, store: BackupOutputStore) -> None:
     store.keep(ended(account.alias, serverPolicyId="sp", log="s3cret"), NOW)
 
     (item,) = stack.client("dynamodb").query(

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.items import to_item
-from backup_webhooks.events.messages import WebhookEvent, encode_message
+from backup_webhooks.events.messages import EventType, encode_message
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore, _fields
 from backup_webhooks.monitoring.watermark import Seen, Watermark
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
 from local.receiver import Receiver
 from local.stack import Stack
@@ -44,7 +44,7 @@ def policies(stack: Stack) -> ServerPoliciesStore:
     no_policies(stack)
     queued(stack)
     vouches = Seen(at("12-20 18:05"), at("12-20 18:06"))
-    HeartbeatsStore(client, table).save_tick(Watermark(seen=(vouches,), ran_at=at("12-20 18:12"), resumed_at=LONG_AGO))
+    WatermarkStore(client, table).save_tick(Watermark(seen=(vouches,), ran_at=at("12-20 18:12"), resumed_at=LONG_AGO))
     return ServerPoliciesStore(client, table)
 
 
@@ -62,7 +62,7 @@ def missed(stack: Stack) -> list[dict[str, Any]]:
 def test_a_missed_backup_reaches_the_customer_with_the_faqs_words(
     account: Account, stack: Stack, policies: ServerPoliciesStore, tick: Tick, notifier: Invoke, receiver: Receiver
 ) -> None:
-    account.set_target(WebhookEvent.MISSING, receiver.url)
+    account.set_target(EventType.MISSING, receiver.url)
     mine = {"account_alias": account.alias}
     for message in (
         every(6, "12-20 10:00", clc_account_alias=account.alias),
@@ -108,13 +108,13 @@ def test_a_tick_sends_a_heartbeat_that_the_notifier_takes_note_of(
 
     notifier(json.dumps(heartbeat), json.dumps(heartbeat | {"sentDate": "2018-12-20T18:00:00Z"}))
 
-    heartbeats = HeartbeatsStore(policies.client, policies.table)
+    heartbeats = WatermarkStore(policies.client, policies.table)
     assert heartbeats.load().newest_read == at("12-20 18:13")
 
 
 def test_while_no_heartbeat_vouches_nothing_is_judged(stack: Stack, policies: ServerPoliciesStore, tick: Tick) -> None:
     record(policies, changed("12-20 09:00"))
-    HeartbeatsStore(policies.client, policies.table).save_tick(Watermark(ran_at=at("12-20 18:12")))
+    WatermarkStore(policies.client, policies.table).save_tick(Watermark(ran_at=at("12-20 18:12")))
 
     assert tick() == {"due": 0, "sent": 0}
 
@@ -122,7 +122,7 @@ def test_while_no_heartbeat_vouches_nothing_is_judged(stack: Stack, policies: Se
 def test_two_ticks_at_the_same_time_post_once(
     account: Account, stack: Stack, policies: ServerPoliciesStore, tick: Tick, notifier: Invoke, receiver: Receiver
 ) -> None:
-    account.set_target(WebhookEvent.MISSING, receiver.url)
+    account.set_target(EventType.MISSING, receiver.url)
     record(policies, changed("12-20 09:00", clc_account_alias=account.alias))
 
     with ThreadPoolExecutor() as threads:
@@ -161,7 +161,7 @@ def test_a_tick_killed_at_any_step_loses_no_miss_and_posts_none_twice(
     proxies: tuple[FaultProxy, FaultProxy],
     tmp_path: Path,
 ) -> None:
-    account.set_target(WebhookEvent.MISSING, receiver.url)
+    account.set_target(EventType.MISSING, receiver.url)
     record(policies, changed("12-20 09:00", clc_account_alias=account.alias))
     dynamodb, sqs = proxies
     function = stack.functions()["MissedBackupsFunction"]

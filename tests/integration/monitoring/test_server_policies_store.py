@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 from backup_webhooks.aws.paging import InvalidCursor, to_cursor
-from backup_webhooks.monitoring.daily_counts import DayResults, summed
+from backup_webhooks.monitoring.daily_counts import DayCounts, summed
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
 from local.stack import Stack
@@ -85,7 +85,7 @@ def test_results_and_misses_are_kept_by_day_and_add_up_for_the_account(
             store, finished("12-20 01:00", "12-20 01:10", "FAILED", server_policy_id=heard, account_alias=account.alias)
         )
 
-    assert summed(store.days_of_account(account.alias)) == {date(2018, 12, 20): DayResults(failed=1, missed=1)}
+    assert summed(store.days_of_account(account.alias)) == {date(2018, 12, 20): DayCounts(failed=1, missed=1)}
     (known,) = [tracked for tracked in store.of_account(account.alias) if tracked.server_policy_id == heard]
     assert known == store.load(heard)
     assert known.server_backup

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import trustme
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode
 
 from local.receiver import Receiver
@@ -228,7 +228,7 @@ def elsewhere() -> Iterator[Endpoint]:
 def at_first(worker: Worker, stack: Stack, healthy: Receiver) -> Process:
     """The process after a first, ordinary delivery."""
     account = an_account(stack)
-    account.set_target(WebhookEvent.FAILURE, healthy.url)
+    account.set_target(EventType.FAILURE, healthy.url)
     worker.invoke(sqs_event(finished(account.alias)))
     assert [entry["state"] for entry in account.deliveries()] == ["delivered"]
     return Process.of(worker)
@@ -244,8 +244,8 @@ def trials(
     with ExitStack() as running_endpoints:
         for name, hostile in endpoints.items():
             url = running_endpoints.enter_context(running(hostile))
-            accounts[name].set_target(WebhookEvent.FAILURE, url, delivery=hostile.delivery)
-            accounts[name].set_target(WebhookEvent.SUCCESS, f"{healthy.url}/{accounts[name].alias}")
+            accounts[name].set_target(EventType.FAILURE, url, delivery=hostile.delivery)
+            accounts[name].set_target(EventType.SUCCESS, f"{healthy.url}/{accounts[name].alias}")
         answer = worker.invoke(sqs_event(*[finished(account.alias) for account in accounts.values()]))
         undone = [list(endpoints)[int(failed.removeprefix("message-"))] for failed in failed_ids(answer)]
         yield {
@@ -284,7 +284,7 @@ def test_an_attempt_is_over_within_ten_seconds(name: str, trials: Mapping[str, T
 def test_the_customer_sees_nothing_of_our_network_or_our_code(name: str, trials: Mapping[str, Trial]) -> None:
     account, entry = trials[name].account, trials[name].entry
     (health,) = (
-        target.health for target in account.webhooks.of_account(account.alias) if target.event is WebhookEvent.FAILURE
+        target.health for target in account.webhooks.of_account(account.alias) if target.event_type is EventType.FAILURE
     )
 
     for text in (entry["error"], health.last_reason, health.switched_off_reason):
@@ -336,7 +336,7 @@ def test_the_function_needs_no_more_memory_for_them(
     # Each five times more, at the same time; of accounts of their own, for which these targets do not yet fail.
     again = [(name, an_account(stack)) for name in big() for _ in range(5)]
     for name, account in again:
-        account.set_target(WebhookEvent.FAILURE, trials[name].entry["url"])
+        account.set_target(EventType.FAILURE, trials[name].entry["url"])
     after_all = Process.of(worker)
 
     worker.invoke(sqs_event(*[finished(account.alias) for _, account in again]))

@@ -17,7 +17,7 @@ import trustme
 import urllib3
 from backup_webhooks import __version__
 from backup_webhooks.posting.address_guard import Address, Resolver, TargetRefused, check, resolve
-from backup_webhooks.posting.sender import MAX_RESPONSE_BYTES, Attempt, Sender
+from backup_webhooks.posting.sender import MAX_RESPONSE_BYTES, AttemptResult, Sender
 from pytest_socket import SocketConnectBlockedError
 
 from local.receiver import Receiver
@@ -81,7 +81,9 @@ def local_sender(
     return Sender(allow_private_targets=True, limits=limits, resolver=resolver, make_tls=lambda: tls or DEFAULT_TLS)
 
 
-def post(url: str, sender: Sender | None = None, body: bytes = BODY, headers: Mapping[str, str] = HEADERS) -> Attempt:
+def post(
+    url: str, sender: Sender | None = None, body: bytes = BODY, headers: Mapping[str, str] = HEADERS
+) -> AttemptResult:
     """One attempt, checked for what every attempt must keep to."""
     attempt = (sender or local_sender()).post(url, body, headers)
     assert attempt.reason is None or not INTERNALS.search(attempt.reason), attempt.reason
@@ -92,7 +94,7 @@ def post(url: str, sender: Sender | None = None, body: bytes = BODY, headers: Ma
     return attempt
 
 
-def attempt_at(behaviour: Behaviour, limits: urllib3.Timeout | None = None) -> Attempt:
+def attempt_at(behaviour: Behaviour, limits: urllib3.Timeout | None = None) -> AttemptResult:
     with Endpoint(behaviour) as endpoint:
         return post(endpoint.url, local_sender(limits=limits))
 
@@ -611,7 +613,7 @@ class TestTls:
     @staticmethod
     def attempt_at(
         behaviour: Behaviour, tls: ssl.SSLContext | None = None, limits: urllib3.Timeout | None = None
-    ) -> Attempt:
+    ) -> AttemptResult:
         with Endpoint(behaviour) as endpoint:
             sender = local_sender(tls=tls, limits=limits, resolver=Names(ipv4("127.0.0.1")))
             return post(f"https://hooks.example.com:{endpoint.port}/", sender)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_webhooks.events.example_events import sample_notice
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.example_events import example_event
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.payloads import FORMATS, render
 from backup_webhooks.targets.target import Target
 from moto.dynamodb.models.dynamo_type import Item
@@ -45,7 +45,7 @@ def test_on_a_fast_clock_a_backup_that_never_starts_is_told_of(
         arrived.set()
 
     with Receiver(on_post) as receiver:
-        account.set_target(WebhookEvent.MISSING, receiver.url)
+        account.set_target(EventType.MISSING, receiver.url)
         messages.send(stack, json.dumps(silent))
         with functions_running(template, stack, clock):
             assert arrived.wait(PATIENCE_SECONDS)
@@ -136,7 +136,7 @@ def test_a_transaction_whose_condition_fails_leaves_all_as_it_was(stack: Stack, 
 
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_the_demo_shows_what_arrives_in_any_format(format_name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    body = render(format_name, sample_notice("TEST", WebhookEvent.FAILURE, datetime.now(UTC)))
+    body = render(format_name, example_event("TEST", EventType.FAILURE, datetime.now(UTC)))
 
     assert Watch().on_post(Post("/", {}, body, 0.0)) == 200
     assert "TEST-MESSAGE" in capsys.readouterr().out
@@ -193,7 +193,7 @@ def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
         return captured.err if status else captured.out
 
     url, event = "http://127.0.0.1:9/dead", "Backup.Failure"
-    key = f"2018-12-20T01:39:38.000Z#{event}#rp-1#{Target(account.alias, WebhookEvent(event), url).target_id}"
+    key = f"2018-12-20T01:39:38.000Z#{event}#rp-1#{Target(account.alias, EventType(event), url).target_id}"
     with published(stack):
         shown = said("webhook", "set", account.alias, event, url, "--header", "X-Team: s3cret").split()[-1]
         again = said("webhook", "set", account.alias, event, url, "--delivery", "retry", "--off")

@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import pytest
-from backup_webhooks.deliveries.delivery import GatherUp, Remind, encode_retry_message
+from backup_webhooks.deliveries.delivery import GroupDue, ReminderDue, encode_retry_message
 from backup_webhooks.deliveries.reminders_store import RemindersStore
 from backup_webhooks.deliveries.target_partition import partition_of
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment, utc_now
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp, utc_now
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore, shard_of
-from backup_webhooks.targets.preferences import Noise
+from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.target import DeliveryMode
 
 from local.receiver import Receiver
@@ -37,7 +37,7 @@ from tests.support.messages import finished, missed
 from tests.support.pings import Script
 from tests.support.policies import changed
 
-SUCCESS, FAILURE, MISSING = WebhookEvent.SUCCESS, WebhookEvent.FAILURE, WebhookEvent.MISSING
+SUCCESS, FAILURE, MISSING = EventType.SUCCESS, EventType.FAILURE, EventType.MISSING
 # The tick, on a table and a queue with nothing in them.
 policies, tick = test_missed_backups.policies, test_missed_backups.tick
 
@@ -80,7 +80,7 @@ def beyond_none(calls: Mapping[str, int]) -> dict[str, int]:
     return {action: number for action, number in calls.items() if number}
 
 
-NOTIFICATIONS: dict[str, tuple[WebhookEvent | None, Callable[[Account], list[str]]]] = {
+NOTIFICATIONS: dict[str, tuple[EventType | None, Callable[[Account], list[str]]]] = {
     "a success, without a target": (None, lambda account: [success(account)]),
     "a success with a log, without a target": (
         None,
@@ -150,7 +150,7 @@ def test_a_recovery_is_a_message_and_a_notification_of_its_own(
     account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
 ) -> None:
     account.set_target(SUCCESS, receiver.url)
-    account.set_target(WebhookEvent.RECOVERED, receiver.url)
+    account.set_target(EventType.RECOVERED, receiver.url)
     failure, success_after = after_a_failure(account, "SUCCESS")
     small_world("notifier", email=False)(failure)
 
@@ -171,7 +171,7 @@ def test_a_recovery_is_a_message_and_a_notification_of_its_own(
 def test_what_is_held_back_costs_a_write(
     account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
 ) -> None:
-    account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True))
+    account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True))
     first, second = after_a_failure(account, "FAILED")
     small_world("notifier", email=False)(first)
 
@@ -186,7 +186,7 @@ def test_what_is_held_back_costs_a_write(
 def test_what_is_gathered_costs_a_transaction_and_a_look(
     account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
 ) -> None:
-    target = account.set_target(MISSING, receiver.url, noise=Noise(gather=True))
+    target = account.set_target(MISSING, receiver.url, preferences=Preferences(gather=True))
     for number, name in enumerate(
         (
             "the first miss of a gathering, where no e-mail is sent",
@@ -200,7 +200,9 @@ def test_what_is_gathered_costs_a_transaction_and_a_look(
         assert made.actions == CALLS[name], GROWN
     small_world("notifier", email=False)(*(missed(account.alias, f"sp-{number}") for number in range(2, 10)))
 
-    wake_up = GatherUp(account=account.alias, event=MISSING, target_id=target.target_id, due_at=Moment.of(utc_now()))
+    wake_up = GroupDue(
+        account=account.alias, event_type=MISSING, target_id=target.target_id, due_at=Timestamp.of(utc_now())
+    )
     redeliverer = small_world("redeliverer")
     made.actions.clear()
     with made.counted():
@@ -211,20 +213,20 @@ def test_what_is_gathered_costs_a_transaction_and_a_look(
 def test_a_reminder_calls_aws_no_more_than_it_did(
     account: Account, stack: Stack, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
 ) -> None:
-    target = account.set_target(FAILURE, receiver.url, noise=Noise(changes_only=True, remind_hours=1))
+    target = account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True, remind_hours=1))
     notifier = small_world("notifier", email=False)
     with made.counted():
         notifier(ended(account, "FAILED"))
     assert made.actions == CALLS["a failure that is posted and may be reminded of"], GROWN
 
     # As if the hour were over: the message for it is not to be had before.
-    due_at = Moment.of(utc_now())
+    due_at = Timestamp.of(utc_now())
     reminders = RemindersStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
-    for name, at in (("a reminder", due_at), ("a reminder that waits", Moment.of(due_at + timedelta(hours=1)))):
+    for name, at in (("a reminder", due_at), ("a reminder that waits", Timestamp.of(due_at + timedelta(hours=1)))):
         reminders.plan(partition_of(account.alias, FAILURE, target.target_id), account.alias, at)
-        message = Remind(
+        message = ReminderDue(
             account=account.alias,
-            event=FAILURE,
+            event_type=FAILURE,
             target_id=target.target_id,
             server_policy_id=account.alias,
             due_at=at,

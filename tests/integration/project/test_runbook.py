@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
 
 from local.stack import Stack
@@ -26,10 +26,10 @@ def test_what_is_gone_is_put_back_and_what_is_newer_stays(account: Account, stac
         AttributeDefinitions=[one for one in described["AttributeDefinitions"] if one["AttributeName"] in of_key],
         BillingMode="PAY_PER_REQUEST",
     )
-    restored = ConfigurationsStore(dynamodb, name)
+    restored = TargetsStore(dynamodb, name)
     for path in ("gone", "changed"):
-        restored.save(Target(account.alias, WebhookEvent.FAILURE, f"https://example.com/{path}"))
-    newer = account.set_target(WebhookEvent.FAILURE, "https://example.com/changed", headers={"x-team": "night"})
+        restored.save(Target(account.alias, EventType.FAILURE, f"https://example.com/{path}"))
+    newer = account.set_target(EventType.FAILURE, "https://example.com/changed", headers={"x-team": "night"})
     script = tmp_path / "restore.py"
     script.write_text(snippets("runbook.md")["restore.py"])
 

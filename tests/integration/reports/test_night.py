@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 from backup_webhooks.aws.items import from_item
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
-from backup_webhooks.targets.preferences import Noise
+from backup_webhooks.targets.preferences import Preferences
 
 from local.aws_backup import AwsBackup
 from local.aws_events import map_account
@@ -48,9 +48,9 @@ from tests.support.night import (
     Told,
     expected,
     expected_before,
-    held_back,
     planned_at,
     servers,
+    suppressed,
 )
 from tests.support.night_sources import plan, quartz
 from tests.support.night_world import Night
@@ -188,9 +188,9 @@ def test_of_a_night_each_is_told_what_a_person_would_expect(
 ) -> None:
     """Shuffled, repeated, late by less than an hour: nothing is lost, told twice, or told of what goes on."""
     targets = {
-        account.set_target(event, f"{receiver.url}/{target}/{event}", noise=noise).target_id: target
-        for target, noise in (("all", Noise()), ("changes", Noise(changes_only=True)))
-        for event in WebhookEvent
+        account.set_target(event, f"{receiver.url}/{target}/{event}", preferences=preferences).target_id: target
+        for target, preferences in (("all", Preferences()), ("changes", Preferences(changes_only=True)))
+        for event in EventType
     }
     # Ping keys and plans count from now on: tonight is the night that comes.
     dusk = utc_now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
@@ -231,7 +231,7 @@ def test_of_a_night_each_is_told_what_a_person_would_expect(
     assert ids["delivered"] == sorted(post.headers["webhook-id"] for post in receiver.posts)
     assert {targets[one["targetId"]] for one in log if one["state"] == "heldBack"} == {"changes"}
     unheard = (read(urlsplit(one["url"]).path, one["body"], account) for one in log if one["state"] == "heldBack")
-    assert_equal(Counter((told.event, told.server_id) for told in unheard), held_back(everybody))
+    assert_equal(Counter((told.event, told.server_id) for told in unheard), suppressed(everybody))
 
 
 def assert_equal[Key](found: Counter[Key], expected: Counter[Key]) -> None:

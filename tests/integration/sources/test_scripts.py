@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import urllib3
 import yaml
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 
 from local.clock import LocalClock
 from local.demo import functions_running
@@ -87,7 +87,7 @@ class Server(ScriptedServer):
 @pytest.fixture
 def server(running: None, stack: Stack, served: HttpApi, sign_in: SignIn, receiver: Receiver) -> Iterator[Server]:
     account = new_account(stack)
-    for event in WebhookEvent:
+    for event in EventType:
         account.set_target(event, f"{receiver.url}/{event}")
     headers = {"authorization": f"Bearer {sign_in.access_token(account.alias)}"}
     base = f"{served.url}/v2/webhooks/{account.alias}"

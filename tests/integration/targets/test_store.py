@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 import pytest
 from backup_webhooks.aws.errors import Changed, Conflict
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local.stack import Stack
 from tests.integration.conftest import Account
 from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
 
-FAILURE = WebhookEvent.FAILURE
+FAILURE = EventType.FAILURE
 
 
 def url(number: int) -> str:
@@ -26,22 +26,20 @@ def url(number: int) -> str:
 
 
 @pytest.fixture
-def store(account: Account) -> ConfigurationsStore:
+def store(account: Account) -> TargetsStore:
     return account.configurations
 
 
 @pytest.fixture
-def proxied(stack: Stack, dynamodb_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> ConfigurationsStore:
+def proxied(stack: Stack, dynamodb_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> TargetsStore:
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
-        return ConfigurationsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+        return TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
 
 
-def test_a_change_replaces_all_targets_of_its_event_and_of_no_other(
-    account: Account, store: ConfigurationsStore
-) -> None:
+def test_a_change_replaces_all_targets_of_its_event_and_of_no_other(account: Account, store: TargetsStore) -> None:
     gone, stays = account.set_target(FAILURE, url(1)), account.set_target(FAILURE, url(2))
-    account.set_target(WebhookEvent.SUCCESS, url(1))
+    account.set_target(EventType.SUCCESS, url(1))
     new = Target(account.alias, FAILURE, url(3), format="detailed", delivery=DeliveryMode.RETRY, headers={"x-a": "b"})
 
     store.change(account.alias, FAILURE, lambda _: [stays, new])
@@ -52,10 +50,10 @@ def test_a_change_replaces_all_targets_of_its_event_and_of_no_other(
     found = stored[FAILURE].find(new.target_id)
     assert found
     assert (found.format, found.delivery, found.headers) == ("detailed", DeliveryMode.RETRY, {"x-a": "b"})
-    assert [target.url for target in stored[WebhookEvent.SUCCESS].targets] == [url(1)]
+    assert [target.url for target in stored[EventType.SUCCESS].targets] == [url(1)]
 
 
-def test_who_has_seen_an_older_version_changes_nothing(account: Account, store: ConfigurationsStore) -> None:
+def test_who_has_seen_an_older_version_changes_nothing(account: Account, store: TargetsStore) -> None:
     seen = store.load(account.alias, FAILURE)
     others = account.set_target(FAILURE, url(1))
 
@@ -69,7 +67,7 @@ def test_who_has_seen_an_older_version_changes_nothing(account: Account, store: 
 
 
 def test_of_two_changes_at_once_each_is_made_on_top_of_the_other(
-    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+    account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     def add_in_between(call: Call) -> Answer:
         if call.operation == "TransactWriteItems" and len(dynamodb_proxy.calls) < 3:
@@ -83,7 +81,7 @@ def test_of_two_changes_at_once_each_is_made_on_top_of_the_other(
 
 
 def test_of_two_changes_at_once_of_the_same_version_one_is_refused(
-    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+    account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     def add_in_between(call: Call) -> Answer:
         if call.operation == "TransactWriteItems":
@@ -98,7 +96,7 @@ def test_of_two_changes_at_once_of_the_same_version_one_is_refused(
 
 
 def test_a_target_that_is_switched_off_in_the_same_moment_is_not_switched_on_by_it(
-    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+    account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     """The customer changes the format of a target that he has seen switched on."""
     target = account.set_target(FAILURE, url(1))
@@ -124,9 +122,7 @@ def test_a_target_that_is_switched_off_in_the_same_moment_is_not_switched_on_by_
     assert stored.health.switched_off_reason == "answered 410 Gone"
 
 
-def test_who_has_not_seen_that_a_target_was_switched_off_changes_nothing(
-    account: Account, store: ConfigurationsStore
-) -> None:
+def test_who_has_not_seen_that_a_target_was_switched_off_changes_nothing(account: Account, store: TargetsStore) -> None:
     target = account.set_target(FAILURE, url(1))
     seen = store.load(account.alias, FAILURE)
     failing = account.webhooks.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
@@ -140,7 +136,7 @@ def test_who_has_not_seen_that_a_target_was_switched_off_changes_nothing(
 
 
 def test_a_change_that_fails_leaves_all_as_it_was(
-    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+    account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     account.set_target(FAILURE, url(1))
     dynamodb_proxy.behaviour = lambda call: (
@@ -153,17 +149,17 @@ def test_a_change_that_fails_leaves_all_as_it_was(
     assert account.target().url == url(1)
 
 
-def test_five_targets_an_event_are_allowed_and_a_sixth_is_not(account: Account, store: ConfigurationsStore) -> None:
+def test_five_targets_an_event_are_allowed_and_a_sixth_is_not(account: Account, store: TargetsStore) -> None:
     for number in range(5):
         account.set_target(FAILURE, url(number))
         account.set_target(FAILURE, url(number), format="detailed")
-    account.set_target(WebhookEvent.SUCCESS, url(5))
+    account.set_target(EventType.SUCCESS, url(5))
 
     with pytest.raises(InvalidTarget, match="targetUris: at most 5"):
         store.save(Target(account.alias, FAILURE, url(5)))
 
 
-def test_the_same_url_twice_is_refused(account: Account, store: ConfigurationsStore) -> None:
+def test_the_same_url_twice_is_refused(account: Account, store: TargetsStore) -> None:
     target = Target(account.alias, FAILURE, url(1))
 
     with pytest.raises(InvalidTarget, match="targetUris: the same targetUri is given twice"):
@@ -171,7 +167,7 @@ def test_the_same_url_twice_is_refused(account: Account, store: ConfigurationsSt
 
 
 def test_the_answer_tells_of_this_change_and_not_of_one_that_came_right_after(
-    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+    account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     """Its version, sent with the next change, must not stand for what nobody here has seen."""
 
@@ -190,7 +186,7 @@ def test_the_answer_tells_of_this_change_and_not_of_one_that_came_right_after(
         proxied.change(account.alias, FAILURE, lambda _: [], written.version)
 
 
-def test_what_is_answered_is_what_is_stored(account: Account, store: ConfigurationsStore) -> None:
+def test_what_is_answered_is_what_is_stored(account: Account, store: TargetsStore) -> None:
     account.set_target(FAILURE, url(1), enabled=False)
     account.set_target(FAILURE, url(2), headers={"x-a": "b"})
     new = Target(account.alias, FAILURE, url(3))
@@ -203,7 +199,7 @@ def test_what_is_answered_is_what_is_stored(account: Account, store: Configurati
 
 
 def test_a_change_that_is_throttled_is_no_conflict(
-    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+    account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     reasons = [{"Code": "ThrottlingError"}, {"Code": "None"}]
     cancelled = {"__type": "TransactionCanceledException", "Message": "…", "CancellationReasons": reasons}
@@ -216,7 +212,7 @@ def test_a_change_that_is_throttled_is_no_conflict(
 
 
 def test_who_is_always_overtaken_is_told_and_has_changed_nothing(
-    account: Account, dynamodb_proxy: FaultProxy, proxied: ConfigurationsStore
+    account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     counter = itertools.count()
 
@@ -232,7 +228,7 @@ def test_who_is_always_overtaken_is_told_and_has_changed_nothing(
     assert account.target().url == url(1)
 
 
-def test_what_changes_nothing_is_no_change(account: Account, store: ConfigurationsStore) -> None:
+def test_what_changes_nothing_is_no_change(account: Account, store: TargetsStore) -> None:
     account.set_target(FAILURE, url(1))
     before = store.load(account.alias, FAILURE)
 

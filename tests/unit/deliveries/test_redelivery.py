@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.deliveries.delivery import (
+    AttemptDue,
     Delivery,
-    GatherUp,
-    Redelivery,
+    GroupDue,
     encode_retry_message,
     parse_retry_message,
 )
-from backup_webhooks.deliveries.retry_queue import LONGEST_DELAY, RedeliveryQueue
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.deliveries.retry_queue import LONGEST_DELAY, RetryQueue
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.payloads import FORMATS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,8 +35,8 @@ DELIVERY = {
 }
 MESSAGE = {"delivery": DELIVERY, "attempt": 2, "retries": 1, "dueAt": "2018-12-20T17:00:06.476Z"}
 
-moments = st.datetimes(datetime(1970, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC)).map(
-    lambda moment: Moment.of(moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+timestamps = st.datetimes(datetime(1970, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC)).map(
+    lambda timestamp: Timestamp.of(timestamp.replace(microsecond=timestamp.microsecond // 1000 * 1000))
 )
 identifiers = st.text(
     st.sampled_from("#aZ0/ éß中💾'\"\\")
@@ -49,9 +49,9 @@ counts = st.integers(0, 10**9)
 deliveries = st.builds(
     Delivery,
     account=identifiers,
-    event=st.sampled_from(WebhookEvent),
+    event_type=st.sampled_from(EventType),
     target_id=st.just("1b647dfa18d45e72"),
-    occurred_at=moments,
+    occurred_at=timestamps,
     subject_id=identifiers | st.just("#restore#point#"),
     body=st.text() | st.just('"\\\r\n\0💾\u2028'),
     format=st.sampled_from(FORMATS),
@@ -69,15 +69,15 @@ class Client:
         return {"MessageId": str(len(self.sent))}
 
 
-def redelivery(due_at: datetime = NOW) -> Redelivery:
-    return Redelivery(
-        delivery=parse_retry_message(json.dumps(MESSAGE)).delivery, attempt=2, retries=1, due_at=Moment.of(due_at)
+def redelivery(due_at: datetime = NOW) -> AttemptDue:
+    return AttemptDue(
+        delivery=parse_retry_message(json.dumps(MESSAGE)).delivery, attempt=2, retries=1, due_at=Timestamp.of(due_at)
     )
 
 
-def sent(redelivery: Redelivery, now: datetime = NOW) -> dict[str, Any]:
+def sent(redelivery: AttemptDue, now: datetime = NOW) -> dict[str, Any]:
     client = Client()
-    RedeliveryQueue(client, QUEUE_URL).send(redelivery, now)  # type: ignore[arg-type]
+    RetryQueue(client, QUEUE_URL).send(redelivery, now)  # type: ignore[arg-type]
     [parameters] = client.sent
     return parameters
 
@@ -93,8 +93,8 @@ def test_the_message_is_json_in_camel_case_with_all_that_an_attempt_takes() -> N
     assert json.loads(encode_retry_message(redelivery())) == MESSAGE
 
 
-@given(st.builds(Redelivery, delivery=deliveries, attempt=st.integers(1, 10**9), retries=counts, due_at=moments))
-def test_what_was_encoded_is_read_back_unchanged(before: Redelivery) -> None:
+@given(st.builds(AttemptDue, delivery=deliveries, attempt=st.integers(1, 10**9), retries=counts, due_at=timestamps))
+def test_what_was_encoded_is_read_back_unchanged(before: AttemptDue) -> None:
     after = parse_retry_message(encode_retry_message(before))
 
     assert after == before
@@ -105,14 +105,14 @@ def test_what_was_encoded_is_read_back_unchanged(before: Redelivery) -> None:
 
 @given(
     st.builds(
-        GatherUp,
+        GroupDue,
         account=identifiers,
-        event=st.sampled_from(WebhookEvent),
+        event_type=st.sampled_from(EventType),
         target_id=st.just("1b647dfa18d45e72"),
-        due_at=moments,
+        due_at=timestamps,
     )
 )
-def test_what_wakes_a_gathering_is_told_apart_and_read_back_unchanged(before: GatherUp) -> None:
+def test_what_wakes_a_gathering_is_told_apart_and_read_back_unchanged(before: GroupDue) -> None:
     assert parse_retry_message(encode_retry_message(before)) == before
 
 
@@ -196,13 +196,13 @@ def test_what_is_no_message_at_all_is_refused_as_a_whole(text: str) -> None:
 
 
 def test_the_first_attempt_is_number_1_and_due_at_once() -> None:
-    first = Redelivery.first(redelivery().delivery, NOW)
+    first = AttemptDue.first(redelivery().delivery, NOW)
 
     assert (first.delivery, first.attempt, first.retries, first.due_at) == (redelivery().delivery, 1, 0, NOW)
 
 
 def test_a_retry_is_one_attempt_more_and_one_step_further_in_the_schedule() -> None:
-    first = Redelivery.first(redelivery().delivery, NOW)
+    first = AttemptDue.first(redelivery().delivery, NOW)
     second = first.retry(NOW + timedelta(seconds=5))
     third = second.retry(NOW + timedelta(minutes=5))
 
@@ -212,7 +212,7 @@ def test_a_retry_is_one_attempt_more_and_one_step_further_in_the_schedule() -> N
 
 
 def test_a_replay_is_one_attempt_more_at_once_with_the_whole_schedule_before_it() -> None:
-    last = Redelivery(delivery=redelivery().delivery, attempt=10, retries=9, due_at=Moment.of(NOW))
+    last = AttemptDue(delivery=redelivery().delivery, attempt=10, retries=9, due_at=Timestamp.of(NOW))
     replay = last.replay(NOW + timedelta(days=3))
 
     assert (replay.delivery, replay.attempt, replay.retries) == (last.delivery, 11, 0)
@@ -250,10 +250,10 @@ def test_what_is_sent_is_the_message_in_its_targets_group() -> None:
 def test_it_is_held_back_until_it_is_due_in_whole_seconds_and_for_15_minutes_at_most(
     due_in: timedelta, delay: int
 ) -> None:
-    held_back = sent(redelivery(NOW + due_in))["DelaySeconds"]
+    suppressed = sent(redelivery(NOW + due_in))["DelaySeconds"]
 
-    assert held_back == delay
-    assert isinstance(held_back, int)
+    assert suppressed == delay
+    assert isinstance(suppressed, int)
 
 
 def test_what_goes_round_again_is_still_due_when_it_was() -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import time
 
 import pytest
-from backup_webhooks.deliveries.suppression import hold_back
+from backup_webhooks.deliveries.suppression import suppress
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.monitoring.streaks import Repetition
-from backup_webhooks.targets.preferences import Noise, QuietHours, check_noise
+from backup_webhooks.targets.preferences import Preferences, QuietHours, check_preferences
 
 from tests.support.policies import at
 
-FAILURE, SUCCESS = WebhookEvent.FAILURE, WebhookEvent.SUCCESS
+FAILURE, SUCCESS = EventType.FAILURE, EventType.SUCCESS
 NIGHT = QuietHours(time(22), time(7), "Europe/Berlin")  # an hour ahead of UTC in winter
 NOON, MIDNIGHT = at("12-20 12:00"), at("12-20 23:30")
-CHANGES = Noise(changes_only=True)
+CHANGES = Preferences(changes_only=True)
 
 
 def repeated(since: str) -> Repetition:
@@ -24,14 +24,14 @@ def repeated(since: str) -> Repetition:
 
 
 def test_by_default_nothing_is_held_back() -> None:
-    for event in WebhookEvent:
-        assert hold_back(Noise(), event, repeated("12-01 01:00"), MIDNIGHT) is None
+    for event in EventType:
+        assert suppress(Preferences(), event, repeated("12-01 01:00"), MIDNIGHT) is None
 
 
 def test_of_changes_alone_what_repeats_is_held_back_and_what_is_new_is_not() -> None:
-    assert hold_back(CHANGES, FAILURE, None, NOON) is None
-    assert hold_back(CHANGES, FAILURE, repeated("12-01 01:00"), NOON) == ("nothing new since 2018-12-01T01:00:00.000Z")
-    assert hold_back(CHANGES, SUCCESS, Repetition(), NOON) == "nothing new"
+    assert suppress(CHANGES, FAILURE, None, NOON) is None
+    assert suppress(CHANGES, FAILURE, repeated("12-01 01:00"), NOON) == ("nothing new since 2018-12-01T01:00:00.000Z")
+    assert suppress(CHANGES, SUCCESS, Repetition(), NOON) == "nothing new"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_quiet_hours_are_the_zones_own(now: str, quiet: bool) -> None:
 def test_hours_within_a_day_are_quiet_from_the_one_to_before_the_other() -> None:
     lunch = QuietHours(time(12), time(13), "UTC")
 
-    assert [at(f"12-20 {moment}") in lunch for moment in ("11:59", "12:00", "12:59", "13:00")] == [
+    assert [at(f"12-20 {timestamp}") in lunch for timestamp in ("11:59", "12:00", "12:59", "13:00")] == [
         False,
         True,
         True,
@@ -63,45 +63,45 @@ def test_hours_within_a_day_are_quiet_from_the_one_to_before_the_other() -> None
 
 
 def test_failures_and_misses_are_told_in_quiet_hours_and_nothing_else() -> None:
-    noise = Noise(quiet_hours=NIGHT)
+    preferences = Preferences(quiet_hours=NIGHT)
 
-    told = [event for event in WebhookEvent if hold_back(noise, event, None, MIDNIGHT) is None]
+    told = [event for event in EventType if suppress(preferences, event, None, MIDNIGHT) is None]
 
-    assert told == [WebhookEvent.FAILURE, WebhookEvent.MISSING]
-    assert hold_back(noise, SUCCESS, None, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
-    assert hold_back(noise, SUCCESS, None, NOON) is None
+    assert told == [EventType.FAILURE, EventType.MISSING]
+    assert suppress(preferences, SUCCESS, None, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
+    assert suppress(preferences, SUCCESS, None, NOON) is None
 
 
 @pytest.mark.parametrize(
-    ("noise", "field", "allowed"),
+    ("preferences", "field", "allowed"),
     [
-        (Noise(remind_hours=24), "noise.remindHours", "only with changesOnly"),
-        (Noise(changes_only=True, remind_hours=0), "noise.remindHours", "1 to 720"),
-        (Noise(changes_only=True, remind_hours=721), "noise.remindHours", "1 to 720"),
-        (Noise(quiet_hours=QuietHours(time(7), time(7), "UTC")), "noise.quietHours.until", "must differ"),
-        (Noise(quiet_hours=QuietHours(time(7), time(8), "Mars/Base")), "noise.quietHours.timezone", "IANA"),
-        (Noise(quiet_hours=QuietHours(time(7), time(8), "../etc/passwd")), "noise.quietHours.timezone", "IANA"),
+        (Preferences(remind_hours=24), "noise.remindHours", "only with changesOnly"),
+        (Preferences(changes_only=True, remind_hours=0), "noise.remindHours", "1 to 720"),
+        (Preferences(changes_only=True, remind_hours=721), "noise.remindHours", "1 to 720"),
+        (Preferences(quiet_hours=QuietHours(time(7), time(7), "UTC")), "noise.quietHours.until", "must differ"),
+        (Preferences(quiet_hours=QuietHours(time(7), time(8), "Mars/Base")), "noise.quietHours.timezone", "IANA"),
+        (Preferences(quiet_hours=QuietHours(time(7), time(8), "../etc/passwd")), "noise.quietHours.timezone", "IANA"),
     ],
 )
-def test_what_can_not_be_meant_is_refused_by_its_field(noise: Noise, field: str, allowed: str) -> None:
+def test_what_can_not_be_meant_is_refused_by_its_field(preferences: Preferences, field: str, allowed: str) -> None:
     with pytest.raises(InvalidTarget) as refused:
-        check_noise(noise, FAILURE)
+        check_preferences(preferences, FAILURE)
 
     assert refused.value.field == field
     assert allowed in refused.value.reason
 
 
-@pytest.mark.parametrize("event", [SUCCESS, WebhookEvent.RECOVERED])
-def test_nobody_is_reminded_of_what_does_not_last(event: WebhookEvent) -> None:
+@pytest.mark.parametrize("event", [SUCCESS, EventType.RECOVERED])
+def test_nobody_is_reminded_of_what_does_not_last(event: EventType) -> None:
     with pytest.raises(InvalidTarget, match=r"only with Backup\.Failure"):
-        check_noise(Noise(changes_only=True, remind_hours=24), event)
+        check_preferences(Preferences(changes_only=True, remind_hours=24), event)
 
 
 def test_what_can_be_meant_is_taken() -> None:
-    check_noise(Noise(changes_only=True, remind_hours=720, quiet_hours=NIGHT), FAILURE)
+    check_preferences(Preferences(changes_only=True, remind_hours=720, quiet_hours=NIGHT), FAILURE)
 
 
 def test_a_zone_that_is_no_more_holds_nothing_back() -> None:
-    gone = Noise(quiet_hours=QuietHours(time(0), time(23, 59), "Mars/Base"))
+    gone = Preferences(quiet_hours=QuietHours(time(0), time(23, 59), "Mars/Base"))
 
-    assert hold_back(gone, SUCCESS, None, NOON) is None
+    assert suppress(gone, SUCCESS, None, NOON) is None

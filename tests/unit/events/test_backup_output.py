@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from backup_webhooks.events.backup_output import KEPT_BYTES, Log
+from backup_webhooks.events.backup_output import KEPT_BYTES, BackupOutput
 from backup_webhooks.events.messages import BackupFinished, encode_message, parse_message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,11 +34,11 @@ from tests.support.messages import finished
     ],
 )
 def test_a_log_is_the_text_that_can_be_shown(content: object, kept: str) -> None:
-    assert Log.of(content) == kept
+    assert BackupOutput.of(content) == kept
 
 
 def test_of_a_long_log_the_end_is_kept_which_has_the_error() -> None:
-    log = Log.of(b"begin " + b"x" * 10_000 + b" the error")
+    log = BackupOutput.of(b"begin " + b"x" * 10_000 + b" the error")
 
     assert log.startswith("…x")
     assert log.endswith(" the error")
@@ -46,31 +46,31 @@ def test_of_a_long_log_the_end_is_kept_which_has_the_error() -> None:
 
 
 def test_a_log_that_just_fits_is_kept_whole() -> None:
-    assert Log.of(b"x" * KEPT_BYTES) == "x" * KEPT_BYTES
-    assert Log.of(b"x" * (KEPT_BYTES + 1)).startswith("…")
+    assert BackupOutput.of(b"x" * KEPT_BYTES) == "x" * KEPT_BYTES
+    assert BackupOutput.of(b"x" * (KEPT_BYTES + 1)).startswith("…")
 
 
 @pytest.mark.parametrize("shift", range(4))
 def test_it_is_never_cut_within_a_character(shift: int) -> None:
-    log = Log.of("🗄".encode() * 3000 + b"x" * shift)
+    log = BackupOutput.of("🗄".encode() * 3000 + b"x" * shift)
 
     assert set(log) <= set("…🗄x")
     assert KEPT_BYTES - 4 < len(log.encode()) <= KEPT_BYTES
 
 
 def test_much_of_nothing_is_cut_all_the_same() -> None:
-    assert Log.of(b"\xff" * 6_000_000).encode()[:3] == "…".encode()
-    assert Log.of(b"\x00" * 6_000_000) == "…"
-    assert Log.of(b"\x80" * 6_000_000) == "…"
+    assert BackupOutput.of(b"\xff" * 6_000_000).encode()[:3] == "…".encode()
+    assert BackupOutput.of(b"\x00" * 6_000_000) == "…"
+    assert BackupOutput.of(b"\x80" * 6_000_000) == "…"
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300))
 def test_whatever_comes_it_is_printable_bounded_and_stays_as_it_is(content: object) -> None:
-    log = Log.of(content)
+    log = BackupOutput.of(content)
 
     assert all(character in "\n\t" or character >= " " for character in log)
     assert len(log.encode()) <= KEPT_BYTES
-    assert Log.of(str(log)) == log
+    assert BackupOutput.of(str(log)) == log
 
 
 @pytest.mark.parametrize("log", [7, ["a"], {"a": [1]}, True, 1.5, None, ""])
@@ -78,16 +78,16 @@ def test_a_message_is_taken_whatever_stands_in_its_log(log: object) -> None:
     message = parse_message(finished("TEST", log=log))
 
     assert isinstance(message, BackupFinished)
-    assert not message.log
+    assert not message.output
 
 
 def test_a_foreign_senders_log_is_cut_and_the_message_taken() -> None:
     message = parse_message(finished("TEST", log="\u0000" + "x" * 200_000 + "\rthe error"))
 
     assert isinstance(message, BackupFinished)
-    assert message.log is not None
-    assert len(message.log.encode()) == KEPT_BYTES
-    assert message.log.endswith("x\nthe error")
+    assert message.output is not None
+    assert len(message.output.encode()) == KEPT_BYTES
+    assert message.output.endswith("x\nthe error")
 
 
 def test_a_message_with_a_log_can_be_sent_on() -> None:

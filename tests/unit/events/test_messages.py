@@ -13,11 +13,11 @@ from backup_webhooks.events.messages import (
     BackupMissed,
     BackupStarted,
     BackupStatus,
+    EventType,
     Message,
-    WebhookEvent,
     parse_message,
 )
-from backup_webhooks.events.timestamps import Moment, epoch_milliseconds, iso_milliseconds
+from backup_webhooks.events.timestamps import Timestamp, epoch_milliseconds, iso_milliseconds
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -124,7 +124,7 @@ class TestMessagesThatCanBeUsed:
         assert message.restore_point_creation_status is BackupStatus.SUCCESS
         assert message.backup_started_date == datetime(2018, 12, 20, 17, 0, 2, tzinfo=UTC)
         assert message.backup_finished_date == datetime(2018, 12, 20, 17, 1, 45, tzinfo=UTC)
-        assert type(message.backup_finished_date) is Moment
+        assert type(message.backup_finished_date) is Timestamp
 
     def test_a_result_is_about_its_restore_point_and_happened_at_its_end(self) -> None:
         message = parse_finished()
@@ -143,23 +143,23 @@ class TestMessagesThatCanBeUsed:
         message = parse(missed())
 
         assert isinstance(message, BackupMissed)
-        assert message.webhook_event is WebhookEvent.MISSING
+        assert message.event_type is EventType.MISSING
         assert message.occurred_at == message.expected_date
         assert message.subject_id == "d4c3b2a1-1f2e-4d3c-8b4a-5f6e7d8c9b03"
 
     @pytest.mark.parametrize(
         ("status", "event"),
         [
-            ("SUCCESS", WebhookEvent.SUCCESS),
-            ("PARTIAL_SUCCESS", WebhookEvent.PARTIAL_SUCCESS),
-            ("FAILED", WebhookEvent.FAILURE),
+            ("SUCCESS", EventType.SUCCESS),
+            ("PARTIAL_SUCCESS", EventType.PARTIAL_SUCCESS),
+            ("FAILED", EventType.FAILURE),
             ("CANCELLED", None),
         ],
     )
     def test_a_status_fires_its_event_and_a_cancelled_backup_fires_none(
-        self, status: str, event: WebhookEvent | None
+        self, status: str, event: EventType | None
     ) -> None:
-        assert parse_finished(restorePointCreationStatus=status).webhook_event is event
+        assert parse_finished(restorePointCreationStatus=status).event_type is event
 
     @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message["type"])
     def test_unknown_fields_are_ignored_whatever_they_hold(self, message: dict[str, Any]) -> None:
@@ -285,13 +285,13 @@ class TestDates:
 
         assert parsed == utc
         assert parsed.replace(tzinfo=None) == utc.replace(tzinfo=None)
-        assert Moment.parse(iso_milliseconds(parsed)) == parsed
+        assert Timestamp.parse(iso_milliseconds(parsed)) == parsed
 
     @example(datetime(2038, 2, 8, 17, 1, 33, 390_000, tzinfo=UTC))
     @example(datetime(2999, 2, 7, 14, 8, 22, 803_999, tzinfo=UTC))
     @given(st.datetimes(datetime(1970, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC)))
-    def test_epoch_milliseconds_are_cut_and_never_off_by_one(self, moment: datetime) -> None:
-        assert epoch_milliseconds(moment) == (moment - EPOCH) // timedelta(milliseconds=1)
+    def test_epoch_milliseconds_are_cut_and_never_off_by_one(self, timestamp: datetime) -> None:
+        assert epoch_milliseconds(timestamp) == (timestamp - EPOCH) // timedelta(milliseconds=1)
 
 
 class TestMessagesThatCannotBeUsed:

@@ -6,7 +6,7 @@ import random
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from backup_webhooks.monitoring.daily_counts import DAYS, DayResults, Days, counted, last_days, summed
+from backup_webhooks.monitoring.daily_counts import DAYS, DailyCounts, DayCounts, counted, last_days, summed
 
 from tests.support.policies import LONG_AGO, at, changed, finished, started, tracked
 
@@ -16,12 +16,12 @@ DAY = date(2018, 12, 20)
 @pytest.mark.parametrize(
     ("status", "results"),
     [
-        ("SUCCESS", DayResults(success=1)),
-        ("PARTIAL_SUCCESS", DayResults(partial_success=1)),
-        ("FAILED", DayResults(failed=1)),
+        ("SUCCESS", DayCounts(success=1)),
+        ("PARTIAL_SUCCESS", DayCounts(partial_success=1)),
+        ("FAILED", DayCounts(failed=1)),
     ],
 )
-def test_a_backup_counts_on_the_day_of_its_end(status: str, results: DayResults) -> None:
+def test_a_backup_counts_on_the_day_of_its_end(status: str, results: DayCounts) -> None:
     policy = tracked(started("12-19 23:50"), finished("12-19 23:50", "12-20 00:10", status))
 
     assert policy.days == {DAY: results}
@@ -34,7 +34,7 @@ def test_a_cancelled_backup_does_not_count() -> None:
 def test_an_end_that_is_told_twice_counts_once() -> None:
     end, next_end = finished("12-20 01:00", "12-20 01:10"), finished("12-20 02:00", "12-20 02:10", "FAILED")
 
-    assert tracked(end, end, next_end, end).days == {DAY: DayResults(success=1, failed=1)}
+    assert tracked(end, end, next_end, end).days == {DAY: DayCounts(success=1, failed=1)}
 
 
 def test_an_end_that_is_told_again_after_its_time_does_not_count_again() -> None:
@@ -42,7 +42,7 @@ def test_an_end_that_is_told_again_after_its_time_does_not_count_again() -> None
     first = finished("12-01 01:00", "12-01 01:10")
     later = [finished(f"12-{day} 01:00", f"12-{day} 01:10") for day in (10, 11, 12)]
 
-    assert tracked(first, *later, first).days[date(2018, 12, 1)] == DayResults(success=1)
+    assert tracked(first, *later, first).days[date(2018, 12, 1)] == DayCounts(success=1)
 
 
 def test_an_end_that_is_told_again_behind_an_old_policy_does_not_count_again() -> None:
@@ -76,50 +76,50 @@ def test_ends_that_come_in_order_all_count() -> None:
 def test_a_day_is_one_of_utc() -> None:
     west = datetime.fromisoformat("2018-12-20T23:30:00-01:00")
 
-    assert counted({}, west, DayResults(success=1)) == {date(2018, 12, 21): DayResults(success=1)}
+    assert counted({}, west, DayCounts(success=1)) == {date(2018, 12, 21): DayCounts(success=1)}
 
 
 def test_a_miss_counts_on_the_day_of_its_scheduled_start() -> None:
     policy = tracked(changed("12-20 16:00"))
 
-    assert policy.after_miss(LONG_AGO).days == {DAY: DayResults(missed=1)}
+    assert policy.after_miss(LONG_AGO).days == {DAY: DayCounts(missed=1)}
 
 
 def test_a_change_of_the_policy_keeps_the_days() -> None:
     policy = tracked(changed("12-20 00:30"), finished("12-20 01:00", "12-20 01:10"), changed("12-20 02:00"))
 
-    assert policy.days == {DAY: DayResults(success=1)}
+    assert policy.days == {DAY: DayCounts(success=1)}
 
 
 def test_days_long_ago_are_let_go_and_a_wrong_clock_pushes_out_no_day_that_is_shown() -> None:
-    days: Days = {}
+    days: DailyCounts = {}
     for day in range(60):
-        days = counted(days, at("10-01 12:00") + timedelta(days=day), DayResults(success=1))
-    days = counted(days, datetime(2999, 1, 1, tzinfo=UTC), DayResults(failed=1))
+        days = counted(days, at("10-01 12:00") + timedelta(days=day), DayCounts(success=1))
+    days = counted(days, datetime(2999, 1, 1, tzinfo=UTC), DayCounts(failed=1))
 
     shown = last_days(days, at("10-01 12:00") + timedelta(days=59))
 
     assert len(days) < 40
-    assert [results for _, results in shown] == [DayResults(success=1)] * DAYS
+    assert [results for _, results in shown] == [DayCounts(success=1)] * DAYS
 
 
 def test_the_last_days_end_today_and_have_no_gaps() -> None:
-    shown = last_days({date(2018, 12, 18): DayResults(failed=2)}, at("12-20 00:00"))
+    shown = last_days({date(2018, 12, 18): DayCounts(failed=2)}, at("12-20 00:00"))
 
     assert len(shown) == DAYS
     assert shown[-3:] == [
-        (date(2018, 12, 18), DayResults(failed=2)),
-        (date(2018, 12, 19), DayResults()),
-        (DAY, DayResults()),
+        (date(2018, 12, 18), DayCounts(failed=2)),
+        (date(2018, 12, 19), DayCounts()),
+        (DAY, DayCounts()),
     ]
 
 
 def test_the_days_of_many_server_policies_add_up() -> None:
     other = date(2018, 12, 21)
 
-    assert summed([{DAY: DayResults(1, 2, 3, 4)}, {}, {DAY: DayResults(1, 1, 1, 1), other: DayResults(missed=1)}]) == {
-        DAY: DayResults(2, 3, 4, 5),
-        other: DayResults(missed=1),
+    assert summed([{DAY: DayCounts(1, 2, 3, 4)}, {}, {DAY: DayCounts(1, 1, 1, 1), other: DayCounts(missed=1)}]) == {
+        DAY: DayCounts(2, 3, 4, 5),
+        other: DayCounts(missed=1),
     }
 
 

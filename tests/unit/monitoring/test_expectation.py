@@ -241,11 +241,11 @@ def test_the_order_of_arrival_does_not_matter() -> None:
 def backups(chance: random.Random) -> list[PolicyMessage]:
     """A week of backups, each with its end, at odd times."""
     said: list[PolicyMessage] = []
-    moment = datetime(2018, 12, 19, 10, tzinfo=UTC)
-    while moment < datetime(2018, 12, 26, tzinfo=UTC):
-        start = moment + timedelta(minutes=chance.randint(1, 600))
-        moment = start + timedelta(minutes=chance.randint(1, 300))
-        said += [started(f"{start:%m-%d %H:%M}"), finished(f"{start:%m-%d %H:%M}", f"{moment:%m-%d %H:%M}")]
+    timestamp = datetime(2018, 12, 19, 10, tzinfo=UTC)
+    while timestamp < datetime(2018, 12, 26, tzinfo=UTC):
+        start = timestamp + timedelta(minutes=chance.randint(1, 600))
+        timestamp = start + timedelta(minutes=chance.randint(1, 300))
+        said += [started(f"{start:%m-%d %H:%M}"), finished(f"{start:%m-%d %H:%M}", f"{timestamp:%m-%d %H:%M}")]
     return said
 
 

@@ -21,8 +21,8 @@ from backup_webhooks.events.messages import (
     parse_message,
 )
 from backup_webhooks.events.queue import BackupEventsQueue
-from backup_webhooks.events.timestamps import Moment
-from backup_webhooks.monitoring.detector import MissedBackups
+from backup_webhooks.events.timestamps import Timestamp
+from backup_webhooks.monitoring.detector import Detector
 from backup_webhooks.monitoring.recorder import Recorder
 from backup_webhooks.schedules.quartz import QuartzCron
 
@@ -42,8 +42,8 @@ KILL_RATE_A_BATCH = 0.02
 KILL_RATE_A_STEP = 0.002
 
 
-def z(moment: datetime) -> str:
-    return Moment.of(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def z(timestamp: datetime) -> str:
+    return Timestamp.of(timestamp).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class World:
@@ -65,7 +65,7 @@ class World:
             self.policies,  # type: ignore[arg-type]
             BackupEventsQueue(self.queue, ""),  # type: ignore[arg-type]
         )
-        self.missed_backups = MissedBackups(
+        self.missed_backups = Detector(
             policies=self.policies,  # type: ignore[arg-type]
             heartbeats=self.heartbeats,  # type: ignore[arg-type]
             sqs=self.queue,  # type: ignore[arg-type]
@@ -103,9 +103,9 @@ class World:
         expression = f"0 {self.chance.randrange(60)} {hours} * * ?"
         yield BEGIN, changed(z(BEGIN), server_policy_id=policy_id, backup_schedule=expression)
         cron = QuartzCron(expression)
-        moment = BEGIN
-        while (moment := cron.next_after(moment) or END) < END:
-            yield from self.backup(policy_id, moment)
+        timestamp = BEGIN
+        while (timestamp := cron.next_after(timestamp) or END) < END:
+            yield from self.backup(policy_id, timestamp)
 
     def interval_server(self, policy_id: str) -> Iterator[tuple[datetime, Message]]:
         hours = self.chance.choice([6, 12, 24])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 
 import pytest
-from backup_webhooks.events.messages import BackupFinished, BackupRecovered, WebhookEvent
+from backup_webhooks.events.messages import BackupFinished, BackupRecovered, EventType
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.streaks import Repetition
 
 from tests.support.policies import LONG_AGO, at, changed, finished, tracked
 
-FAILURE, MISSING, PARTIAL = WebhookEvent.FAILURE, WebhookEvent.MISSING, WebhookEvent.PARTIAL_SUCCESS
+FAILURE, MISSING, PARTIAL = EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS
 
 # Nights of a policy that backs up at 01:00.
 FAILED_1 = finished("12-01 01:00", "12-01 01:30", "FAILED")
@@ -33,7 +33,7 @@ def test_the_first_success_after_failures_tells_since_when_and_how_many() -> Non
     assert told is not None
     assert (told.failing_since_date, told.failed, told.missed) == (at("12-01 01:30"), 2, 0)
     assert (told.backup_finished_date, told.restore_point_id) == (at("12-04 01:30"), SUCCESS_4.restore_point_id)
-    assert told.webhook_event is WebhookEvent.RECOVERED
+    assert told.event_type is EventType.RECOVERED
 
 
 def test_the_second_success_tells_nothing() -> None:

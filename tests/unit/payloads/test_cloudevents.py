@@ -14,7 +14,7 @@ from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.golden_payloads import CASES, notice
+from tests.support.golden_payloads import CASES, example
 
 # RFC 3986, as far as a path has to keep to it.
 URI_REFERENCE = re.compile(r"/[A-Za-z0-9/._~%-]*")
@@ -23,7 +23,7 @@ FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\ufff
 
 
 def read(name: str, **changes: str) -> BaseCloudEvent:
-    body = render("cloudevents", notice(name, **changes))
+    body = render("cloudevents", example(name, **changes))
     content_type = format_named("cloudevents").content_type
     return from_http(HTTPMessage({"content-type": content_type}, body), JSONFormat())
 
@@ -31,12 +31,12 @@ def read(name: str, **changes: str) -> BaseCloudEvent:
 @pytest.mark.parametrize("case", CASES)
 def test_the_sdk_reads_each_case_as_an_event_of_version_1_with_the_facts_of_detailed(case: str) -> None:
     name, changes = CASES[case]
-    told = notice(name, **changes)
+    told = example(name, **changes)
 
     event = read(name, **changes)
 
     assert event.get_specversion() == "1.0"
-    assert event.get_type() == f"io.ctl.simplebackup.{told.webhook_event}"
+    assert event.get_type() == f"io.ctl.simplebackup.{told.event_type}"
     assert event.get_time() == told.occurred_at
     assert event.get_data() == detailed(told)
     assert URI_REFERENCE.fullmatch(event.get_source())
@@ -70,6 +70,6 @@ def test_whatever_the_names_no_attribute_holds_what_it_may_not(name: str) -> Non
 
 
 def test_the_time_is_rfc_3339() -> None:
-    told = notice("backup-missed.json")
+    told = example("backup-missed.json")
 
     assert f'"time":"{iso_milliseconds(told.occurred_at)}"'.encode() in render("cloudevents", told)

@@ -10,7 +10,7 @@ from backup_webhooks.payloads.lengths import json_bytes, utf8_bytes
 from backup_webhooks.payloads.ntfy import message
 
 from tests.support.cards import card, card_of_many
-from tests.support.golden_payloads import notice
+from tests.support.golden_payloads import example
 
 LINE = len("Server: ")
 
@@ -25,7 +25,7 @@ LINE = len("Server: ")
     ],
 )
 def test_what_went_wrong_is_more_urgent(name: str, priority: int, tag: str) -> None:
-    told = json.loads(render("ntfy", notice(name)))
+    told = json.loads(render("ntfy", example(name)))
 
     assert (told["priority"], told["tags"]) == (priority, [tag])
 

@@ -11,14 +11,14 @@ from backup_webhooks.payloads.lengths import json_bytes
 from backup_webhooks.payloads.pagerduty import MOST_BYTES, triggered
 
 from tests.support.cards import card, card_of_many
-from tests.support.golden_payloads import notice
+from tests.support.golden_payloads import example
 
 NAMES = {"backup-failed.json", "backup-partial-success.json", "backup-missed.json", "backup-success.json"}
 SAME = {"accountAlias": "TEST", "serverPolicyId": "sp-1"}
 
 
 def event(name: str, **changes: Any) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(render("pagerduty", notice(name, **changes)))
+    read: dict[str, Any] = json.loads(render("pagerduty", example(name, **changes)))
     return read
 
 
@@ -83,7 +83,7 @@ def test_facts_with_one_label_are_all_there() -> None:
 def test_the_routing_key_takes_the_place_of_what_hides_it_and_nothing_else_changes() -> None:
     key = format_named("pagerduty").key
     assert key
-    body = render("pagerduty", notice("backup-failed.json", serverId='*** "routing_key":"***" 💾')).decode()
+    body = render("pagerduty", example("backup-failed.json", serverId='*** "routing_key":"***" 💾')).decode()
 
     posted = key.put_into(body, "R" * 32)
 

@@ -10,7 +10,7 @@ from backup_webhooks.payloads import FORMATS, render
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.golden_payloads import GOLDEN, cases_of, golden, notice, path_of
+from tests.support.golden_payloads import GOLDEN, cases_of, example, golden, path_of
 
 # From the FAQ, "What data is sent in the Webhook event notification?".
 FAQ_PAYLOADS = {
@@ -22,7 +22,7 @@ FAQ_PAYLOADS = {
 
 
 def rendered(format_name: str, name: str, **changes: Any) -> dict[str, str]:
-    payload: dict[str, str] = json.loads(render(format_name, notice(name, **changes)).decode("utf-8"))
+    payload: dict[str, str] = json.loads(render(format_name, example(name, **changes)).decode("utf-8"))
     return payload
 
 
@@ -54,7 +54,7 @@ def test_nothing_is_written_down_that_is_no_more() -> None:
 
 def test_an_unknown_format_is_an_error() -> None:
     with pytest.raises(KeyError):
-        render("xml", notice("backup-success.json"))
+        render("xml", example("backup-success.json"))
 
 
 def test_a_detailed_result_has_its_facts_in_fields_of_their_own() -> None:
@@ -89,7 +89,7 @@ def test_both_formats_carry_the_same_text(name: str) -> None:
 
 
 def test_emoji_are_kept_and_sent_as_utf_8() -> None:
-    body = render("text", notice("backup-success.json", accountPolicyName="💾 nightly"))
+    body = render("text", example("backup-success.json", accountPolicyName="💾 nightly"))
 
     assert "Account Policy Name: 💾 nightly  -  ".encode() in body
 

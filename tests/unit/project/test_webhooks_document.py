@@ -11,8 +11,8 @@ from backup_webhooks.deliveries.deliveries_store import KEPT_RESPONSE_BYTES
 from backup_webhooks.deliveries.delivery import Delivery
 from backup_webhooks.deliveries.retry_schedule import JITTER, LONGEST_RETRY_AFTER
 from backup_webhooks.events.backup_output import KEPT_BYTES
-from backup_webhooks.events.example_events import sample_notice
-from backup_webhooks.events.messages import BackupFinished, Notice, WebhookEvent
+from backup_webhooks.events.example_events import example_event
+from backup_webhooks.events.messages import BackupFinished, Event, EventType
 from backup_webhooks.posting.sender import CONNECT_SECONDS, EXCHANGE_SECONDS, MAX_RESPONSE_BYTES
 from backup_webhooks.posting.target_url import MAX_URL_LENGTH
 from backup_webhooks.posting.transport import MAX_IDLE_SECONDS, MAX_RECEIVED_BYTES
@@ -24,28 +24,28 @@ from backup_webhooks.targets.target import MOST_TARGETS, Target
 from samtranslator.yaml_helper import yaml_parse
 
 from local.template import PROJECT
-from tests.support.golden_payloads import golden, notice
+from tests.support.golden_payloads import example, golden
 from tests.support.markdown import names, sections, tables
 from tests.support.snippets import snippets
 
 PAGE = sections(PROJECT / "docs" / "webhooks.md")
 CASES = {
-    WebhookEvent.FAILURE: "failure",
-    WebhookEvent.PARTIAL_SUCCESS: "partial-success",
-    WebhookEvent.SUCCESS: "success",
-    WebhookEvent.MISSING: "missing",
-    WebhookEvent.RECOVERED: "recovered",
+    EventType.FAILURE: "failure",
+    EventType.PARTIAL_SUCCESS: "partial-success",
+    EventType.SUCCESS: "success",
+    EventType.MISSING: "missing",
+    EventType.RECOVERED: "recovered",
 }
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
-def short(event: WebhookEvent) -> str:
+def short(event: EventType) -> str:
     return event.removeprefix("Backup.")
 
 
 def said_of(fields: str) -> set[str]:
     """The events of a row: `all`, `all but Missing`, or their names."""
-    every = {short(event) for event in WebhookEvent}
+    every = {short(event) for event in EventType}
     if fields.startswith("all"):
         return every - {fields.removeprefix("all").removeprefix(" but ")}
     return set(fields.split(", "))
@@ -65,8 +65,8 @@ def test_the_default_bodies_are_those_that_are_posted() -> None:
     }
 
 
-@pytest.mark.parametrize("event", WebhookEvent)
-def test_each_field_for_programs_is_named_with_its_type_and_an_example(event: WebhookEvent) -> None:
+@pytest.mark.parametrize("event", EventType)
+def test_each_field_for_programs_is_named_with_its_type_and_an_example(event: EventType) -> None:
     body = json.loads(golden("detailed", CASES[event]))
     (rows,) = tables(PAGE["The body for programs"])
     of_event = {
@@ -75,7 +75,7 @@ def test_each_field_for_programs_is_named_with_its_type_and_an_example(event: We
         if short(event) in said_of(row["events"])
         for name, example in zip(names(row["field"]), names(row["example"]) or [None], strict=True)
     }
-    if isinstance(sample_notice("TEST", event, datetime.now(UTC)), BackupFinished):
+    if isinstance(example_event("TEST", event, datetime.now(UTC)), BackupFinished):
         del of_event["log"]
 
     assert of_event.keys() == body.keys()
@@ -95,8 +95,8 @@ def test_examples_of_fields_are_of_one_of_the_bodies() -> None:
 
 
 def test_each_header_of_ours_is_told() -> None:
-    target = Target("TEST", WebhookEvent.FAILURE, "https://hooks.example/", secrets=(new_secret(), new_secret()))
-    sent = Delivery.of(notice("backup-failed.json"), target).headers(target, datetime.now(UTC))
+    target = Target("TEST", EventType.FAILURE, "https://hooks.example/", secrets=(new_secret(), new_secret()))
+    sent = Delivery.of(example("backup-failed.json"), target).headers(target, datetime.now(UTC))
     (rows,) = tables(PAGE["Headers"])
 
     assert [name for row in rows for name in names(row["header"])] == ["content-type", "content-length", *[*sent][1:]]
@@ -106,7 +106,7 @@ def test_each_header_of_ours_is_told() -> None:
 
 def test_a_test_message_can_be_told_by_these_names() -> None:
     (rows,) = tables(PAGE["How each looks to you"])
-    sample: Notice = sample_notice("TEST", WebhookEvent.FAILURE, datetime.now(UTC))
+    sample: Event = example_event("TEST", EventType.FAILURE, datetime.now(UTC))
 
     assert names(rows[0]["body"]) == [sample.server_id, sample.account_policy_name]
 

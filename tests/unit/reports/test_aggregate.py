@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from backup_webhooks.history.backup import Backup, BackupResult
-from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.state import ServerState
-from backup_webhooks.reports.aggregate import KnownServer, Period, ReportMaker
+from backup_webhooks.reports.aggregate import KnownServer, Period, ReportAggregate
 from backup_webhooks.reports.periods import ReportDays
 from backup_webhooks.reports.report import Report, ReportKind
 
@@ -38,11 +38,11 @@ def backup(ended: str, result: str = "SUCCESS", recorded: str | None = None, **c
     return dataclasses.replace(one, **changes)
 
 
-def maker(kind: ReportKind = ReportKind.DAILY, **changes: Any) -> ReportMaker:
+def maker(kind: ReportKind = ReportKind.DAILY, **changes: Any) -> ReportAggregate:
     """Of the day that ends on 20 December at 07:00; the report before it had its cut a minute after its end."""
     start = DAYS.start(kind, END)
     period = Period(kind, DAYS.start(kind, start), start, END, END + timedelta(minutes=1), start + timedelta(minutes=1))
-    return ReportMaker(dataclasses.replace(period, **changes), DAYS.before(END, 7), DAYS.ends(END, 7))
+    return ReportAggregate(dataclasses.replace(period, **changes), DAYS.before(END, 7), DAYS.ends(END, 7))
 
 
 def report(*backups: Backup, known: tuple[KnownServer, ...] = (SERVER,), **changes: Any) -> Report:
@@ -64,16 +64,16 @@ def test_the_backups_of_the_time_are_counted_by_result() -> None:
         backup("12-19 06:59:59.999"),
     )
 
-    assert made.totals == DayResults(success=2, partial_success=1, failed=1, missed=1)
+    assert made.totals == DayCounts(success=2, partial_success=1, failed=1, missed=1)
     assert made.cancelled == 1
-    assert made.before == DayResults(success=1)
+    assert made.before == DayCounts(success=1)
     assert (made.ended, made.missed) == (5, 1)
 
 
 def test_what_was_recorded_after_the_cut_is_left_to_the_next_report() -> None:
     late = backup("12-20 06:00", "FAILED", recorded="12-20 07:01:00.001")
 
-    assert report(late).totals == DayResults()
+    assert report(late).totals == DayCounts()
     following = Period(ReportKind.DAILY, at("12-19 07:00"), END, END + DAY, END + DAY, END + timedelta(minutes=1))
     assert following.tells(late)
     assert following.is_late(late)
@@ -85,16 +85,16 @@ def test_a_late_backup_is_counted_and_said_to_be_late() -> None:
         backup("12-18 22:00", "FAILED", recorded="12-19 07:01"),
     )
 
-    assert made.totals == DayResults(failed=1)
-    assert made.late == DayResults(failed=1)
-    assert made.before == DayResults(failed=1)
+    assert made.totals == DayCounts(failed=1)
+    assert made.late == DayCounts(failed=1)
+    assert made.before == DayCounts(failed=1)
     assert (made.ended, made.missed) == (0, 0)
 
 
 def test_the_first_report_of_all_has_nothing_late() -> None:
     made = report(backup("12-18 23:00", "FAILED", recorded="12-19 12:00"), cut_before=None)
 
-    assert made.totals == DayResults()
+    assert made.totals == DayCounts()
 
 
 def test_a_strip_shows_the_last_seven_report_days() -> None:
@@ -108,12 +108,12 @@ def test_a_strip_shows_the_last_seven_report_days() -> None:
 
     (line,) = made.servers
     assert line.strip == [
-        DayResults(missed=1),
-        *[DayResults()] * 4,
-        DayResults(partial_success=1),
-        DayResults(success=1, failed=1),
+        DayCounts(missed=1),
+        *[DayCounts()] * 4,
+        DayCounts(partial_success=1),
+        DayCounts(success=1, failed=1),
     ]
-    assert line.period == DayResults(success=1, failed=1)
+    assert line.period == DayCounts(success=1, failed=1)
     assert line.last_at == at("12-20 06:00")
 
 
@@ -126,8 +126,8 @@ def test_a_weekly_report_counts_seven_days_and_compares_them_with_those_before()
         kind=ReportKind.WEEKLY,
     )
 
-    assert made.totals == DayResults(success=2)
-    assert made.before == DayResults(failed=1)
+    assert made.totals == DayCounts(success=2)
+    assert made.before == DayCounts(failed=1)
 
 
 def server(name: str, state: ServerState = ServerState.OK, active: bool | None = True) -> KnownServer:
@@ -184,7 +184,7 @@ def test_a_backup_of_a_server_policy_that_is_gone_is_told_all_the_same() -> None
     made = report(of("gone", "12-20 01:00", "FAILED"), known=())
 
     (line,) = made.servers
-    assert (line.server_id, line.state, line.period) == ("gone", ServerState.UNKNOWN, DayResults(failed=1))
+    assert (line.server_id, line.state, line.period) == ("gone", ServerState.UNKNOWN, DayCounts(failed=1))
     assert made.attention == [line]
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from backup_webhooks.events.messages import BackupMissed, Notice
+from backup_webhooks.events.messages import BackupMissed, Event
 from backup_webhooks.reports.email import Email
 from backup_webhooks.reports.notice_email import notice_email
 from hypothesis import given
@@ -20,14 +20,12 @@ from tests.support.reports import PAGE, UNSUBSCRIBE
 INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
-def failed(
-    start: str = "12-20 01:00", end: str = "12-20 01:39:38", name: str = "IL1TESTWEB01", **fields: str
-) -> Notice:
+def failed(start: str = "12-20 01:00", end: str = "12-20 01:39:38", name: str = "IL1TESTWEB01", **fields: str) -> Event:
     made = finished(start, end, "FAILED", server_id=name)
     return msgspec.structs.replace(made, **({"account_policy_name": "Nightly"} | fields))
 
 
-def missed(expected: str = "12-20 17:00", name: str = "IL1TESTWEB01", policy: str = "Nightly") -> Notice:
+def missed(expected: str = "12-20 17:00", name: str = "IL1TESTWEB01", policy: str = "Nightly") -> Event:
     return BackupMissed(
         account_alias="TEST",
         server_id=name,
@@ -39,8 +37,8 @@ def missed(expected: str = "12-20 17:00", name: str = "IL1TESTWEB01", policy: st
     )
 
 
-def email(*notices: Notice, account: str = "TEST") -> Email:
-    return notice_email(account, notices, ZoneInfo("Europe/Berlin"), PAGE, UNSUBSCRIBE)
+def email(*events: Event, account: str = "TEST") -> Email:
+    return notice_email(account, events, ZoneInfo("Europe/Berlin"), PAGE, UNSUBSCRIBE)
 
 
 def both(made: Email) -> tuple[str, str]:
@@ -49,7 +47,7 @@ def both(made: Email) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("notices", "expected"),
+    ("events", "expected"),
     [
         ([failed()], "Backup failed: IL1TESTWEB01 (TEST)"),
         ([missed()], "Backup missed: IL1TESTWEB01 (TEST)"),
@@ -59,8 +57,8 @@ def both(made: Email) -> tuple[str, str]:
         ([missed()] * 1200, "1,200 backups missed (TEST)"),
     ],
 )
-def test_its_subject_says_what_happened(notices: list[Notice], expected: str) -> None:
-    assert email(*notices).subject == expected
+def test_its_subject_says_what_happened(events: list[Event], expected: str) -> None:
+    assert email(*events).subject == expected
 
 
 def test_a_failed_backup_is_told_with_all_that_is_known() -> None:

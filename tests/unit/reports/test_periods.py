@@ -68,11 +68,11 @@ def test_the_ends_of_a_week_are_those_of_its_days() -> None:
     now=st.datetimes(datetime(1990, 1, 1), datetime(2037, 1, 1)),
 )
 def test_in_every_zone_the_days_lie_side_by_side(zone: str, hour: int, now: datetime) -> None:
-    days, moment = ReportDays(hour, ZoneInfo(zone)), at(now.isoformat(sep=" ", timespec="milliseconds"))
+    days, timestamp = ReportDays(hour, ZoneInfo(zone)), at(now.isoformat(sep=" ", timespec="milliseconds"))
 
-    last, following = days.last_end(moment), days.next_end(moment)
+    last, following = days.last_end(timestamp), days.next_end(timestamp)
 
-    assert last <= moment < following
+    assert last <= timestamp < following
     assert days.last_end(following - timedelta(milliseconds=1)) == last
     assert days.next_end(last) == following
     # A zone that crosses the date line leaves out a day, or has one twice.

@@ -7,10 +7,10 @@ import unicodedata
 from typing import Any
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.state import ServerState
-from backup_webhooks.payloads.sanitize import isolated, legible
+from backup_webhooks.payloads.sanitize import isolated, sanitize
 from backup_webhooks.reports.html import render_html
 from backup_webhooks.reports.report import Report, ReportKind, ServerLine
 from backup_webhooks.reports.report_email import report_email
@@ -69,20 +69,20 @@ class TestSubject:
     @pytest.mark.parametrize(
         ("changes", "expected"),
         [
-            ({"totals": DayResults(214, 2, 3, 1)}, "3 failed, 1 missed, 2 partial, 214 succeeded"),
-            ({"totals": DayResults(success=1214)}, "all 1,214 succeeded"),
-            ({"totals": DayResults(success=1)}, "1 succeeded"),
-            ({"totals": DayResults(success=5), "cancelled": 2}, "5 succeeded, 2 cancelled"),
-            ({"totals": DayResults(failed=2)}, "2 failed, none succeeded"),
-            ({"totals": DayResults(missed=4)}, "4 missed, no backups"),
+            ({"totals": DayCounts(214, 2, 3, 1)}, "3 failed, 1 missed, 2 partial, 214 succeeded"),
+            ({"totals": DayCounts(success=1214)}, "all 1,214 succeeded"),
+            ({"totals": DayCounts(success=1)}, "1 succeeded"),
+            ({"totals": DayCounts(success=5), "cancelled": 2}, "5 succeeded, 2 cancelled"),
+            ({"totals": DayCounts(failed=2)}, "2 failed, none succeeded"),
+            ({"totals": DayCounts(missed=4)}, "4 missed, no backups"),
             ({}, "no backups"),
             ({"cancelled": 1}, "none succeeded, 1 cancelled"),
             (
-                {"totals": DayResults(5), "webhooks": [webhook(switched_off_at=on("11-25 01:00"))]},
+                {"totals": DayCounts(5), "webhooks": [webhook(switched_off_at=on("11-25 01:00"))]},
                 "all 5 succeeded, 1 webhook off",
             ),
-            ({"totals": DayResults(5), "webhooks": [webhook(), webhook()]}, "all 5 succeeded, 2 webhooks failing"),
-            ({"totals": DayResults(5), "read_until": on("11-25 05:00")}, "all 5 succeeded, may be incomplete"),
+            ({"totals": DayCounts(5), "webhooks": [webhook(), webhook()]}, "all 5 succeeded, 2 webhooks failing"),
+            ({"totals": DayCounts(5), "read_until": on("11-25 05:00")}, "all 5 succeeded, may be incomplete"),
         ],
     )
     def test_it_counts_the_worst_first_and_leaves_out_what_is_zero(
@@ -96,7 +96,7 @@ class TestSubject:
         assert subject(report(lines)).startswith("Backups of TEST: 1 succeeded, 1 server still wrong \u2013")
 
     def test_a_weekly_one_says_so(self) -> None:
-        made = report(end="11-23 06:00", days=7, kind=ReportKind.WEEKLY, totals=DayResults(7))
+        made = report(end="11-23 06:00", days=7, kind=ReportKind.WEEKLY, totals=DayCounts(7))
 
         assert subject(made) == "Backups of TEST: all 7 succeeded \u2013 week to Mon 23 Nov 2026"
 
@@ -108,7 +108,7 @@ class TestSubject:
         line = subject(
             report(
                 account=name,
-                totals=DayResults(10**6, 10**6, 10**6, 10**6),
+                totals=DayCounts(10**6, 10**6, 10**6, 10**6),
                 cancelled=10**6,
                 kind=ReportKind.WEEKLY,
                 read_until=on("11-25 05:00"),
@@ -153,7 +153,7 @@ class TestPeriod:
 
 class TestTotals:
     def test_each_result_is_counted_with_its_change(self) -> None:
-        made = report(totals=DayResults(1214, 2, 3, 1), before=DayResults(1209, 3, 1, 1))
+        made = report(totals=DayCounts(1214, 2, 3, 1), before=DayCounts(1209, 3, 1, 1))
 
         assert ["3 +2", "1 no change", "2 \u22121", "1,214 +5"] in html(made).rows
         assert re.search(r"Succeeded +1,214  \(\+5\)\n", text(made))
@@ -161,19 +161,19 @@ class TestTotals:
 
     @pytest.mark.parametrize("days", [3, 0.25])
     def test_they_are_not_compared_where_the_period_before_is_not_as_long(self, days: float) -> None:
-        made = report(days=days, totals=DayResults(30), before=DayResults(10))
+        made = report(days=days, totals=DayCounts(30), before=DayCounts(10))
 
         assert all("compare" not in said and "+20" not in said for said in words(made))
 
     def test_a_day_of_25_hours_is_compared(self) -> None:
-        made = report(end="10-25 06:00", start=on("10-24 05:00"), totals=DayResults(30), before=DayResults(10))
+        made = report(end="10-25 06:00", start=on("10-24 05:00"), totals=DayCounts(30), before=DayCounts(10))
 
         assert all("+20" in said for said in words(made))
 
     def test_what_is_cancelled_or_late_is_told_only_where_there_is_any(self) -> None:
         none, some = (
-            words(report(totals=DayResults(9))),
-            words(report(totals=DayResults(9), cancelled=3, late=DayResults(failed=1, missed=1))),
+            words(report(totals=DayCounts(9))),
+            words(report(totals=DayCounts(9), cancelled=3, late=DayCounts(failed=1, missed=1))),
         )
 
         assert all("cancelled" not in said and "heard of too late" not in said for said in none)
@@ -181,7 +181,7 @@ class TestTotals:
         assert all("2 of these were due before this period, and were heard of too late" in said for said in some)
 
     def test_that_our_own_reading_is_behind_is_said_before_them(self) -> None:
-        made = report(totals=DayResults(9), read_until=on("11-25 05:12"))
+        made = report(totals=DayCounts(9), read_until=on("11-25 05:12"))
 
         for said in words(made):
             assert said.index("had come to Wed 25 Nov, 06:12") < said.index("Failed")
@@ -198,7 +198,7 @@ def test_that_the_table_has_only_what_did_not_succeed_is_said() -> None:
 
 class TestSilence:
     def test_it_is_told_though_late_backups_are_told_too(self) -> None:
-        late = DayResults(failed=1, missed=1)
+        late = DayCounts(failed=1, missed=1)
         made = report([server()], totals=late, late=late)
 
         assert "1 failed, 1 missed, no backups since" in subject(made)
@@ -230,7 +230,7 @@ class TestSilence:
 
 class TestAttention:
     def test_a_server_is_told_with_what_happened_and_how_it_stands(self) -> None:
-        line = server("DB", period=DayResults(failed=2, success=4), state=ServerState.FAILED, last_at=on("11-25 04:09"))
+        line = server("DB", period=DayCounts(failed=2, success=4), state=ServerState.FAILED, last_at=on("11-25 04:09"))
 
         assert ["DB Nightly", "2 failed, 4 succeeded Wed 25 Nov, 05:09", "Failed Thu 26 Nov, 03:00"] in html(
             report([line])
@@ -240,9 +240,7 @@ class TestAttention:
         ) in text(report([line]))
 
     def test_a_server_that_is_well_again_is_said_to_have_recovered(self) -> None:
-        assert all(
-            "Recovered" in said for said in words(report([server("DB", period=DayResults(failed=1, success=1))]))
-        )
+        assert all("Recovered" in said for said in words(report([server("DB", period=DayCounts(failed=1, success=1))])))
 
     def test_a_server_that_is_wrong_since_long_ago_is_told_too(self) -> None:
         line = server("DB", "-------", state=ServerState.FAILED, last_at=None, next_expected_at=None)
@@ -295,7 +293,7 @@ class TestWebhooks:
 
     def test_one_that_is_off_is_told_with_when_and_why(self) -> None:
         off = webhook(
-            event=WebhookEvent.MISSING, switched_off_at=on("11-25 01:00"), reason="answered 410 Gone", undelivered=0
+            event_type=EventType.MISSING, switched_off_at=on("11-25 01:00"), reason="answered 410 Gone", undelivered=0
         )
 
         for said in words(report(webhooks=[off])):
@@ -341,7 +339,7 @@ class TestAllServers:
 
     def test_a_mark_is_the_worst_of_its_day(self) -> None:
         line = server("DB", strip="vvvvvvv")
-        days = [FAILED + MISSED, DayResults(5, 1, 1), DayResults(5, 1), DayResults(5), NONE, NONE, NONE]
+        days = [FAILED + MISSED, DayCounts(5, 1, 1), DayCounts(5, 1), DayCounts(5), NONE, NONE, NONE]
         made = report([ServerLine("p", "DB", "Nightly", line.state, NONE, days)])
 
         assert [*"M\u2715!\u2713\u2013\u2013\u2013"] in [row[2:] for row in html(made).rows]
@@ -451,11 +449,11 @@ class TestHtml:
 class TestText:
     def test_its_lines_fit_a_terminal(self) -> None:
         made = report(
-            [server(), server("DB", "v!xm-vx", period=DayResults(1, 2, 3, 4), state=ServerState.FAILED)],
+            [server(), server("DB", "v!xm-vx", period=DayCounts(1, 2, 3, 4), state=ServerState.FAILED)],
             webhooks=[webhook(reason="answered 503, and much is to be said of that " * 4)],
             read_until=on("11-25 05:12"),
             cancelled=1,
-            late=DayResults(success=1),
+            late=DayCounts(success=1),
         )
 
         assert max(map(len, text(made).splitlines())) <= 78
@@ -477,7 +475,7 @@ class TestText:
             [server(state=ServerState.LATE), server("DB", "vvvvvvx")],
             webhooks=[webhook()],
             cancelled=1,
-            late=DayResults(success=1),
+            late=DayCounts(success=1),
             read_until=on("11-25 05:00"),
         )
         first, *said, last = [paragraph.text for paragraph in html(made).of("p")]
@@ -490,32 +488,32 @@ class TestText:
 class TestLegible:
     @given(st.text(max_size=300), st.integers(5, 100))
     def test_nothing_is_left_that_is_invisible_and_it_is_short(self, name: str, most: int) -> None:
-        shown = legible(name, most)
+        shown = sanitize(name, most)
 
         assert len(shown) <= most
         assert not {unicodedata.category(character) for character in shown} & INVISIBLE
         assert "\ufffd\ufffd" not in shown
-        assert legible(shown, most) == shown
+        assert sanitize(shown, most) == shown
 
     def test_no_control_format_or_separator_of_unicode_is_left(self) -> None:
         harmful = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in INVISIBLE]
 
         assert len(harmful) > 2000
-        assert {legible(character) for character in harmful} == {"\ufffd"}
+        assert {sanitize(character) for character in harmful} == {"\ufffd"}
 
     @pytest.mark.parametrize(
         "name",
         ["IL1TESTWEB01", "Caf\u00e9 \u00d8l", "\u05e9\u05e8\u05ea", "\u670d\u52a1\u5668", "\U0001f4be", "a\u00a0b", ""],
     )
     def test_an_honest_name_stays_as_it_is(self, name: str) -> None:
-        assert legible(name) == name
+        assert sanitize(name) == name
 
     def test_a_long_name_is_cut_with_an_ellipsis(self) -> None:
-        assert legible("x" * 81) == "x" * 79 + "\u2026"
-        assert legible("x" * 80) == "x" * 80
+        assert sanitize("x" * 81) == "x" * 79 + "\u2026"
+        assert sanitize("x" * 80) == "x" * 80
 
     def test_it_is_not_cut_between_a_letter_and_its_accent(self) -> None:
-        assert legible("ab" + "e\u0301" * 10, 6) == "abe\u0301\u2026"
+        assert sanitize("ab" + "e\u0301" * 10, 6) == "abe\u0301\u2026"
 
     def test_a_name_from_right_to_left_leaves_the_order_of_its_line(self) -> None:
         assert isolated("\u05e9\u05e8\u05ea 12") == "\u2068\u05e9\u05e8\u05ea 12\u2069"

@@ -20,16 +20,16 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def fire_times(cron: QuartzCron, moment: datetime, count: int) -> list[datetime]:
+def fire_times(cron: QuartzCron, timestamp: datetime, count: int) -> list[datetime]:
     """The next fire times, each asked for with the one before."""
     found: list[datetime] = []
-    while len(found) < count and (later := cron.next_after(found[-1] if found else moment)):
+    while len(found) < count and (later := cron.next_after(found[-1] if found else timestamp)):
         found.append(later)
     return found
 
 
-def stamps(moments: list[datetime]) -> str:
-    return ",".join(f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments)
+def stamps(timestamps: list[datetime]) -> str:
+    return ",".join(f"{timestamp:%Y-%m-%dT%H:%M:%SZ}" for timestamp in timestamps)
 
 
 def table() -> Iterator[tuple[str, str, str]]:
@@ -304,7 +304,7 @@ def test_what_only_ever_falls_into_a_gap_has_no_next() -> None:
 
 def test_a_leap_day_on_a_fifth_sunday_comes_every_28_years() -> None:
     found = fire_times(QuartzCron("0 0 0 ? 2 1#5"), utc("2024-01-01T00:00:00"), 3)
-    assert [moment.year for moment in found] == [2032, 2060, 2088]
+    assert [timestamp.year for timestamp in found] == [2032, 2060, 2088]
 
 
 # --- Daylight saving: wall times are shown with their offset
@@ -437,17 +437,17 @@ def times_of_day(expression: str) -> tuple[set[int], set[int], set[int]]:
     return members(seconds, 0, 59, []), members(minutes, 0, 59, []), members(hours, 0, 23, [])
 
 
-def first_by_walking(expression: str, moment: datetime, days: int) -> datetime | None:
+def first_by_walking(expression: str, timestamp: datetime, days: int) -> datetime | None:
     seconds, minutes, hours = times_of_day(expression)
     for ahead in range(days):
-        day = moment.date() + timedelta(days=ahead)
+        day = timestamp.date() + timedelta(days=ahead)
         if not day_fires(expression, day):
             continue
         for hour in sorted(hours):
             for minute in sorted(minutes):
                 for second in sorted(seconds):
                     fired = datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=UTC)
-                    if fired > moment:
+                    if fired > timestamp:
                         return fired
     return None
 
@@ -510,11 +510,11 @@ WALKED_DAYS = 40
 
 @given(expressions(), MOMENTS)
 @settings(max_examples=300, deadline=None, print_blob=True)
-def test_next_after_agrees_with_walking_the_days(expression: str, moment: datetime) -> None:
-    found = QuartzCron(expression).next_after(moment)
-    walked = first_by_walking(expression, moment, WALKED_DAYS)
+def test_next_after_agrees_with_walking_the_days(expression: str, timestamp: datetime) -> None:
+    found = QuartzCron(expression).next_after(timestamp)
+    walked = first_by_walking(expression, timestamp, WALKED_DAYS)
     if walked is None:
-        assert found is None or found.date() >= moment.date() + timedelta(days=WALKED_DAYS)
+        assert found is None or found.date() >= timestamp.date() + timedelta(days=WALKED_DAYS)
     else:
         assert found == walked
 
@@ -532,9 +532,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 @given(expressions(), ZONES, MOMENTS)
 @settings(max_examples=300, deadline=None, print_blob=True)
-def test_fire_times_rise_and_match_the_fields_in_their_zone(expression: str, zone: ZoneInfo, moment: datetime) -> None:
-    found = fire_times(QuartzCron(expression, zone), moment, 5)
-    assert [moment, *found] == sorted({moment, *found})
+def test_fire_times_rise_and_match_the_fields_in_their_zone(
+    expression: str, zone: ZoneInfo, timestamp: datetime
+) -> None:
+    found = fire_times(QuartzCron(expression, zone), timestamp, 5)
+    assert [timestamp, *found] == sorted({timestamp, *found})
     for fired in found:
         wall = fired.astimezone(zone)
         seconds, minutes, hours = times_of_day(expression)
@@ -547,9 +549,9 @@ def test_fire_times_rise_and_match_the_fields_in_their_zone(expression: str, zon
 
 @given(expressions(), MOMENTS, st.floats(0, 1, exclude_max=True))
 @settings(max_examples=300, deadline=None, print_blob=True)
-def test_the_next_is_the_same_from_anywhere_before_it(expression: str, moment: datetime, part: float) -> None:
+def test_the_next_is_the_same_from_anywhere_before_it(expression: str, timestamp: datetime, part: float) -> None:
     cron = QuartzCron(expression)
-    found = cron.next_after(moment)
+    found = cron.next_after(timestamp)
     if found is not None:
-        between = moment + (found - moment) * part
+        between = timestamp + (found - timestamp) * part
         assert between >= found or cron.next_after(between) == found

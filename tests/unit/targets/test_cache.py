@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.targets.cache import MAX_ACCOUNTS, WebhooksCache
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.targets.cache import MAX_ACCOUNTS, TargetsCache
 from backup_webhooks.targets.target import Target
 
 PATIENCE_SECONDS = 30
@@ -41,23 +41,23 @@ class Store:
 def target(
     url: str = "https://hooks.example.com/",
     account: str = "TEST",
-    event: WebhookEvent = WebhookEvent.FAILURE,
+    event: EventType = EventType.FAILURE,
     enabled: bool = True,
 ) -> Target:
     return Target(account, event, url, enabled=enabled)
 
 
-def failures(cache: WebhooksCache, account: str = "TEST") -> Sequence[Target]:
-    return cache.targets(account, WebhookEvent.FAILURE)
+def failures(cache: TargetsCache, account: str = "TEST") -> Sequence[Target]:
+    return cache.targets(account, EventType.FAILURE)
 
 
-def found(cache: WebhooksCache, wanted: Target, not_before: float = 0.0) -> Target | None:
-    return cache.find(wanted.account, wanted.event, wanted.target_id, not_before)
+def found(cache: TargetsCache, wanted: Target, not_before: float = 0.0) -> Target | None:
+    return cache.find(wanted.account, wanted.event_type, wanted.target_id, not_before)
 
 
 def test_an_account_is_asked_for_once_within_30_seconds() -> None:
     store, clock = Store(target()), Clock()
-    cache = WebhooksCache(store.of_account, clock)
+    cache = TargetsCache(store.of_account, clock)
 
     for _ in range(30):
         assert failures(cache) == [target()]
@@ -68,7 +68,7 @@ def test_an_account_is_asked_for_once_within_30_seconds() -> None:
 
 def test_an_account_is_asked_for_again_after_30_seconds() -> None:
     store, clock = Store(), Clock()
-    cache = WebhooksCache(store.of_account, clock)
+    cache = TargetsCache(store.of_account, clock)
     assert failures(cache) == []
 
     store.targets.append(target())
@@ -82,7 +82,7 @@ def test_an_account_is_asked_for_again_after_30_seconds() -> None:
 
 def test_the_30_seconds_are_counted_from_the_question_and_not_from_the_last_use() -> None:
     store, clock = Store(target()), Clock()
-    cache = WebhooksCache(store.of_account, clock)
+    cache = TargetsCache(store.of_account, clock)
 
     for _ in range(4):
         failures(cache)
@@ -93,7 +93,7 @@ def test_the_30_seconds_are_counted_from_the_question_and_not_from_the_last_use(
 
 def test_a_clock_that_was_set_back_keeps_no_answer_longer() -> None:
     store, clock = Store(target()), Clock()
-    cache = WebhooksCache(store.of_account, clock)
+    cache = TargetsCache(store.of_account, clock)
 
     failures(cache)
     clock.seconds -= 3600
@@ -104,17 +104,17 @@ def test_a_clock_that_was_set_back_keeps_no_answer_longer() -> None:
 
 def test_an_account_without_targets_is_remembered_too() -> None:
     store = Store()
-    cache = WebhooksCache(store.of_account, Clock())
+    cache = TargetsCache(store.of_account, Clock())
 
     assert failures(cache) == failures(cache) == []
     assert store.questions == ["TEST"]
 
 
 def test_the_events_of_an_account_share_one_question() -> None:
-    store = Store(*(target(f"https://{event}.example/", event=event) for event in WebhookEvent))
-    cache = WebhooksCache(store.of_account, Clock())
+    store = Store(*(target(f"https://{event}.example/", event=event) for event in EventType))
+    cache = TargetsCache(store.of_account, Clock())
 
-    for event in WebhookEvent:
+    for event in EventType:
         assert cache.targets("TEST", event) == [target(f"https://{event}.example/", event=event)]
 
     assert store.questions == ["TEST"]
@@ -122,7 +122,7 @@ def test_the_events_of_an_account_share_one_question() -> None:
 
 def test_each_account_has_a_question_and_targets_of_its_own() -> None:
     store = Store(target(account="A"), target(account="B"))
-    cache = WebhooksCache(store.of_account, Clock())
+    cache = TargetsCache(store.of_account, Clock())
 
     assert failures(cache, "A") == [target(account="A")]
     assert failures(cache, "B") == [target(account="B")]
@@ -132,36 +132,36 @@ def test_each_account_has_a_question_and_targets_of_its_own() -> None:
 def test_targets_that_are_switched_off_are_left_out() -> None:
     store = Store(target("https://on.example/"), target("https://off.example/", enabled=False))
 
-    assert failures(WebhooksCache(store.of_account, Clock())) == [target("https://on.example/")]
+    assert failures(TargetsCache(store.of_account, Clock())) == [target("https://on.example/")]
 
 
 def test_targets_of_other_events_are_left_out() -> None:
-    store = Store(target(event=WebhookEvent.SUCCESS), target(event=WebhookEvent.PARTIAL_SUCCESS))
+    store = Store(target(event=EventType.SUCCESS), target(event=EventType.PARTIAL_SUCCESS))
 
-    assert failures(WebhooksCache(store.of_account, Clock())) == []
+    assert failures(TargetsCache(store.of_account, Clock())) == []
 
 
 def test_a_target_is_found_whether_it_is_on_or_off() -> None:
     on, off = target("https://on.example/"), target("https://off.example/", enabled=False)
-    cache = WebhooksCache(Store(on, off).of_account, Clock())
+    cache = TargetsCache(Store(on, off).of_account, Clock())
 
     assert found(cache, on) == on
     assert found(cache, off) == off
 
 
 def test_a_target_is_found_by_account_event_and_id_together() -> None:
-    known = target(), target(event=WebhookEvent.SUCCESS), target(account="OTHER")
-    cache = WebhooksCache(Store(*known).of_account, Clock())
+    known = target(), target(event=EventType.SUCCESS), target(account="OTHER")
+    cache = TargetsCache(Store(*known).of_account, Clock())
 
     assert [found(cache, one) for one in known] == list(known)
     assert found(cache, target("https://other.example/")) is None
-    assert found(cache, target(event=WebhookEvent.MISSING)) is None
+    assert found(cache, target(event=EventType.MISSING)) is None
     assert found(cache, target("https://other.example/", account="OTHER")) is None
 
 
 def test_a_target_is_looked_for_in_what_was_read_when_it_counted_or_later() -> None:
     store, clock = Store(target()), Clock()
-    cache = WebhooksCache(store.of_account, clock)
+    cache = TargetsCache(store.of_account, clock)
     read_at = clock.seconds
     failures(cache)
     clock.seconds += 29.9
@@ -173,7 +173,7 @@ def test_a_target_is_looked_for_in_what_was_read_when_it_counted_or_later() -> N
 
 def test_what_was_read_before_it_counted_is_read_again() -> None:
     store, clock = Store(target()), Clock()
-    cache = WebhooksCache(store.of_account, clock)
+    cache = TargetsCache(store.of_account, clock)
     failures(cache)
     store.targets = [target(enabled=False)]
     clock.seconds += 1
@@ -188,7 +188,7 @@ def test_what_was_read_before_it_counted_is_read_again() -> None:
 
 def test_what_is_older_than_30_seconds_is_read_again_however_old_it_may_be() -> None:
     store, clock = Store(target()), Clock()
-    cache = WebhooksCache(store.of_account, clock)
+    cache = TargetsCache(store.of_account, clock)
     failures(cache)
     clock.seconds += 30
 
@@ -197,9 +197,9 @@ def test_what_is_older_than_30_seconds_is_read_again_however_old_it_may_be() -> 
 
 
 def test_a_renewed_target_takes_the_place_of_what_was_read_and_no_other_does() -> None:
-    others = target("https://other.example/"), target(event=WebhookEvent.SUCCESS), target(account="OTHER")
+    others = target("https://other.example/"), target(event=EventType.SUCCESS), target(account="OTHER")
     store = Store(others[0], target(), *others[1:])
-    cache = WebhooksCache(store.of_account, Clock())
+    cache = TargetsCache(store.of_account, Clock())
     failures(cache), failures(cache, "OTHER")
 
     cache.renew(target(enabled=False), cache.clock())
@@ -212,7 +212,7 @@ def test_a_renewed_target_takes_the_place_of_what_was_read_and_no_other_does() -
 
 def test_renewing_leaves_the_place_of_each_target() -> None:
     urls = ["https://a.example/", "https://b.example/", "https://c.example/"]
-    cache = WebhooksCache(Store(*map(target, urls)).of_account, Clock())
+    cache = TargetsCache(Store(*map(target, urls)).of_account, Clock())
     failures(cache)
 
     cache.renew(target(urls[1]), cache.clock())
@@ -221,7 +221,7 @@ def test_renewing_leaves_the_place_of_each_target() -> None:
 
 
 def test_renewing_adds_no_target_to_what_was_read() -> None:
-    cache = WebhooksCache(Store(target()).of_account, Clock())
+    cache = TargetsCache(Store(target()).of_account, Clock())
     failures(cache)
 
     cache.renew(target("https://new.example/"), cache.clock())
@@ -231,7 +231,7 @@ def test_renewing_adds_no_target_to_what_was_read() -> None:
 
 def test_an_account_that_was_not_read_is_not_known_by_one_renewed_target() -> None:
     store = Store(target(), target("https://other.example/"))
-    cache = WebhooksCache(store.of_account, Clock())
+    cache = TargetsCache(store.of_account, Clock())
 
     cache.renew(target(enabled=False), cache.clock())
 
@@ -241,7 +241,7 @@ def test_an_account_that_was_not_read_is_not_known_by_one_renewed_target() -> No
 
 def test_what_was_read_grows_no_younger_when_a_target_of_it_is_renewed() -> None:
     store, clock = Store(target()), Clock()
-    cache = WebhooksCache(store.of_account, clock)
+    cache = TargetsCache(store.of_account, clock)
     failures(cache)
 
     clock.seconds += 20
@@ -264,7 +264,7 @@ def test_renewing_waits_for_no_question_that_is_open() -> None:
         asked.set()
         _wait(release)
 
-    cache = WebhooksCache(Store(target(), before=hang).of_account, Clock())
+    cache = TargetsCache(Store(target(), before=hang).of_account, Clock())
 
     with ThreadPoolExecutor(1) as executor:
         waiting = executor.submit(failures, cache)
@@ -282,7 +282,7 @@ def test_threads_that_need_the_same_account_ask_once() -> None:
     threads = 16
     barrier, release = threading.Barrier(threads), threading.Event()
     store = Store(target(), before=lambda account: _wait(release))
-    cache = WebhooksCache(store.of_account, Clock())
+    cache = TargetsCache(store.of_account, Clock())
 
     def need() -> Sequence[Target]:
         barrier.wait(PATIENCE_SECONDS)
@@ -306,7 +306,7 @@ def test_a_slow_question_holds_up_no_other_account() -> None:
             asked.set()
             _wait(release)
 
-    cache = WebhooksCache(Store(target(account="FAST"), target(account="SLOW"), before=slow).of_account, Clock())
+    cache = TargetsCache(Store(target(account="FAST"), target(account="SLOW"), before=slow).of_account, Clock())
 
     with ThreadPoolExecutor(1) as executor:
         waiting = executor.submit(failures, cache, "SLOW")
@@ -326,7 +326,7 @@ def test_a_failed_question_is_not_kept() -> None:
             raise failing.pop()
 
     store = Store(target(), before=fail_at_first)
-    cache = WebhooksCache(store.of_account, Clock())
+    cache = TargetsCache(store.of_account, Clock())
 
     with pytest.raises(OSError, match="throttled"):
         failures(cache)
@@ -344,7 +344,7 @@ def test_threads_that_wait_for_a_question_that_fails_are_told_of_its_failure() -
         raise OSError("throttled")
 
     store = Store(before=fail_later)
-    cache = WebhooksCache(store.of_account, Clock())
+    cache = TargetsCache(store.of_account, Clock())
 
     with ThreadPoolExecutor(4) as executor:
         answers = [executor.submit(failures, cache) for _ in range(4)]
@@ -365,7 +365,7 @@ def test_a_question_that_fails_after_a_newer_one_was_answered_does_not_take_that
             raise OSError("throttled")
 
     store, clock = Store(target(), before=hang_at_first), Clock()
-    cache = WebhooksCache(store.of_account, clock)
+    cache = TargetsCache(store.of_account, clock)
 
     with ThreadPoolExecutor(1) as executor:
         first = executor.submit(failures, cache)
@@ -381,7 +381,7 @@ def test_a_question_that_fails_after_a_newer_one_was_answered_does_not_take_that
 
 def test_the_accounts_that_are_kept_are_bounded() -> None:
     store = Store()
-    cache = WebhooksCache(store.of_account, Clock())
+    cache = TargetsCache(store.of_account, Clock())
 
     for number in range(MAX_ACCOUNTS + 1):
         failures(cache, f"A{number}")

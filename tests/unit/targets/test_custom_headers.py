@@ -10,8 +10,8 @@ from http.client import parse_headers
 import pytest
 from backup_webhooks.deliveries.delivery import Delivery
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.targets.custom_headers import LONGEST_NAME, LONGEST_VALUE, MOST_HEADERS, check_headers
 from backup_webhooks.targets.signing import new_secret
 from backup_webhooks.targets.target import Target, check_target
@@ -45,16 +45,16 @@ ALLOWED = [
 
 
 def target(headers: Mapping[str, str]) -> Target:
-    return Target("TEST", WebhookEvent.FAILURE, "https://hooks.example.com/", headers=headers, secrets=[new_secret()])
+    return Target("TEST", EventType.FAILURE, "https://hooks.example.com/", headers=headers, secrets=[new_secret()])
 
 
 def posted(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of a post to a target with these."""
     delivery = Delivery(
         account="TEST",
-        event=WebhookEvent.FAILURE,
+        event_type=EventType.FAILURE,
         target_id=target(headers).target_id,
-        occurred_at=Moment.parse("2018-12-20T01:39:38Z"),
+        occurred_at=Timestamp.parse("2018-12-20T01:39:38Z"),
         subject_id="3f68fa31-731e-4c77-bbc1-8892ec8667e4",
         body="{}",
     )

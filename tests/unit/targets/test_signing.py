@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from backup_webhooks.deliveries.delivery import Delivery
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.targets.signing import (
     LONGEST_OVERLAP,
     MOST_SECRETS,
@@ -32,15 +32,15 @@ OVERLAPS = [timedelta(0), INSTANT, HOUR, OVERLAP, LONGEST_OVERLAP]
 
 
 def target(*secrets: SigningSecret) -> Target:
-    return Target("TEST", WebhookEvent.FAILURE, "https://hooks.example.com/backups", secrets=secrets)
+    return Target("TEST", EventType.FAILURE, "https://hooks.example.com/backups", secrets=secrets)
 
 
 def delivery(body: str = '{"text": "Status: FAILED"}') -> Delivery:
     return Delivery(
         account="TEST",
-        event=WebhookEvent.FAILURE,
+        event_type=EventType.FAILURE,
         target_id=target().target_id,
-        occurred_at=Moment.parse("2018-12-20T01:39:38Z"),
+        occurred_at=Timestamp.parse("2018-12-20T01:39:38Z"),
         subject_id="3f68fa31-731e-4c77-bbc1-8892ec8667e4",
         body=body,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.posting.target_url import MAX_URL_LENGTH, parse_target_url
 from backup_webhooks.targets.target import DeliveryMode, Target
 from hypothesis import given
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 HOOK = "https://hooks.example.com/backups"
 
 
-def target(url: str = HOOK, account: str = "TEST", event: WebhookEvent = WebhookEvent.FAILURE) -> Target:
+def target(url: str = HOOK, account: str = "TEST", event: EventType = EventType.FAILURE) -> Target:
     return Target(account, event, url)
 
 
@@ -142,8 +142,8 @@ def test_a_target_id_never_changes_because_stored_keys_and_claims_hold_it() -> N
 
 
 def test_a_target_id_depends_on_the_url_alone() -> None:
-    first = target(account="A", event=WebhookEvent.FAILURE)
-    second = Target("B", WebhookEvent.MISSING, HOOK, format="detailed", delivery=DeliveryMode.RETRY, enabled=False)
+    first = target(account="A", event=EventType.FAILURE)
+    second = Target("B", EventType.MISSING, HOOK, format="detailed", delivery=DeliveryMode.RETRY, enabled=False)
 
     assert first.target_id == second.target_id
 

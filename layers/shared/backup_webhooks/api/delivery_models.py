@@ -6,10 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from backup_webhooks.api.models import Input, Model, MomentIn, Time
+from backup_webhooks.api.models import Input, Model, Time, TimestampIn
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
-from backup_webhooks.deliveries.delivery_log import Logged
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.deliveries.delivery_log import DeliveryRecord
+from backup_webhooks.events.messages import EventType
 
 
 class DeliveryOut(Model):
@@ -17,7 +17,7 @@ class DeliveryOut(Model):
 
     delivery_id: str
     webhook_id: str
-    event: WebhookEvent
+    event: EventType
     occurred_at: Time
     subject_id: str
     target_id: str
@@ -34,13 +34,13 @@ class DeliveryOut(Model):
     body: str
 
     @classmethod
-    def of(cls, logged: Logged, delivery_id: str) -> Self:
+    def of(cls, logged: DeliveryRecord, delivery_id: str) -> Self:
         """The entry under an id that can stand in a path."""
         delivery, standing = logged.delivery, logged.standing
         return cls(
             delivery_id=delivery_id,
             webhook_id=delivery.webhook_id,
-            event=delivery.event,
+            event=delivery.event_type,
             occurred_at=delivery.occurred_at,
             subject_id=delivery.subject_id,
             target_id=delivery.target_id,
@@ -72,7 +72,7 @@ class DeliveriesOut(Model):
 class RedeliveriesIn(Input):
     """From which event's time on; and the `next` of the answer before, where there was one."""
 
-    since: Annotated[MomentIn, Field(examples=["2026-11-24T00:00:00Z"])]
+    since: Annotated[TimestampIn, Field(examples=["2026-11-24T00:00:00Z"])]
     cursor: Annotated[str, Field(max_length=4000)] | None = None
 
 

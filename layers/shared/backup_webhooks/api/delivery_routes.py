@@ -14,13 +14,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import ACTS, READS
 from backup_webhooks.api.delivery_models import DeliveriesOut, DeliveryOut, RedeliveriesIn, RedeliveriesOut
-from backup_webhooks.api.models import MomentIn
+from backup_webhooks.api.models import TimestampIn
 from backup_webhooks.api.problems import problem
 from backup_webhooks.api.services import services
 from backup_webhooks.aws.paging import InvalidCursor, from_cursor, to_cursor
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
-from backup_webhooks.deliveries.delivery_log import Logged
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.deliveries.delivery_log import DeliveryRecord
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 
 _SHOWN = timedelta(days=30)
@@ -33,10 +33,10 @@ router = Router()
 @router.get("/v2/webhooks/<account>/deliveries", summary="The delivery log", responses=READS, compress=True)
 def deliveries(  # noqa: PLR0913, PLR0917 - what a list is filtered by
     account: Account,
-    event: Annotated[WebhookEvent | None, Query()] = None,
+    event: Annotated[EventType | None, Query()] = None,
     state: Annotated[DeliveryState | None, Query()] = None,
-    since: Annotated[MomentIn | None, Query(description="Of events from then on; default: 30 days ago")] = None,
-    until: Annotated[MomentIn | None, Query(description="Of events up to then")] = None,
+    since: Annotated[TimestampIn | None, Query(description="Of events from then on; default: 30 days ago")] = None,
+    until: Annotated[TimestampIn | None, Query(description="Of events up to then")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 25,
     cursor: Annotated[str | None, Query(max_length=4000)] = None,
 ) -> DeliveriesOut:
@@ -48,7 +48,7 @@ def deliveries(  # noqa: PLR0913, PLR0917 - what a list is filtered by
         until=min(until or now + _AHEAD, now + _AHEAD),
         limit=limit,
         cursor=cursor,
-        event=event,
+        event_type=event,
         states=[state] if state else [],
     )
     return DeliveriesOut(
@@ -73,7 +73,7 @@ def redeliver(account: Account, delivery_id: str) -> Response[Any]:
     409 where its target was removed, is switched off, or has no key for the body any more: it would not be called.
     """
     delivery = _found(account, delivery_id).delivery
-    target = services().configurations.load(account, delivery.event).find(delivery.target_id)
+    target = services().configurations.load(account, delivery.event_type).find(delivery.target_id)
     if obstacle := delivery.obstacle(target):
         return problem(HTTPStatus.CONFLICT, f"The target {obstacle}: it is not called.")
     services().replays.one(account, delivery.sort_key)
@@ -98,11 +98,11 @@ def _kept(since: datetime, now: datetime) -> datetime:
     return max(since, now - services().log_kept)
 
 
-def _out(logged: Logged) -> DeliveryOut:
+def _out(logged: DeliveryRecord) -> DeliveryOut:
     return DeliveryOut.of(logged, to_cursor(logged.delivery.sort_key))
 
 
-def _found(account: str, delivery_id: str) -> Logged:
+def _found(account: str, delivery_id: str) -> DeliveryRecord:
     try:
         (sort_key,) = from_cursor(delivery_id, 1)
     except InvalidCursor:

@@ -11,8 +11,8 @@ from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import READS
 from backup_webhooks.api.models import Model
 from backup_webhooks.events.errors import InvalidField
-from backup_webhooks.events.example_events import sample_notice
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.example_events import example_event
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.payloads import FORMATS, format_named, render
 
@@ -32,10 +32,10 @@ class Preview(Model):
 
 @router.get("/v2/webhooks/<account>/<event>/preview", summary="What a format posts", responses=READS)
 def preview(
-    account: Account, event: WebhookEvent, format: Annotated[str, Query(json_schema_extra={"enum": list(FORMATS)})]
+    account: Account, event: EventType, format: Annotated[str, Query(json_schema_extra={"enum": list(FORMATS)})]
 ) -> Preview:
     """A sample of the event in that format. Nothing is posted."""
     if format not in FORMATS:
         raise InvalidField("format", f"allowed: {', '.join(FORMATS)}")
-    body = render(format, sample_notice(account, event, utc_now())).decode()
+    body = render(format, example_event(account, event, utc_now())).decode()
     return Preview(format=format, content_type=format_named(format).content_type, body=body)

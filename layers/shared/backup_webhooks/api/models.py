@@ -9,12 +9,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 
 Time = Annotated[datetime, PlainSerializer(iso_milliseconds, return_type=str, when_used="json-unless-none")]
 
 
-MomentIn = Annotated[datetime, BeforeValidator(Moment.parse)]
+TimestampIn = Annotated[datetime, BeforeValidator(Timestamp.parse)]
 """A time that a request names: ISO 8601 with a zone."""
 
 IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of what was seen: 412 if it is gone")]

@@ -11,7 +11,7 @@ from backup_webhooks.api.models import Input, Model, Time
 from backup_webhooks.api.report_models import Zone
 from backup_webhooks.events.errors import InvalidField
 from backup_webhooks.events.messages import BackupStatus
-from backup_webhooks.history.backup_output_store import LoggedBackup
+from backup_webhooks.history.backup_output_store import BackupWithOutput
 from backup_webhooks.sources.pings.keys import OWN_STORAGE, BackupPlan
 from backup_webhooks.sources.pings.keys_store import MOST_PING_KEYS
 from backup_webhooks.sources.pings.rules import PingKey, Signal
@@ -96,7 +96,7 @@ class PingKeysOut(Model):
     most_ping_keys: int = MOST_PING_KEYS
 
 
-class LogOut(Model):
+class OutputOut(Model):
     """The end of what a backup has said of itself, 4 KiB at most, behind a `…` where there was more."""
 
     status: BackupStatus
@@ -106,18 +106,18 @@ class LogOut(Model):
     log: str
 
     @classmethod
-    def of(cls, logged: LoggedBackup) -> Self:
+    def of(cls, logged: BackupWithOutput) -> Self:
         """The log as it is kept."""
         return cls(
             status=logged.status,
             started_at=logged.started_at,
             finished_at=logged.finished_at,
             restore_point_id=logged.restore_point_id,
-            log=str(logged.log),
+            log=str(logged.output),
         )
 
 
-class LogsOut(Model):
+class OutputsOut(Model):
     """The latest logs of a server policy's backups, the newest first."""
 
-    items: list[LogOut]
+    items: list[OutputOut]

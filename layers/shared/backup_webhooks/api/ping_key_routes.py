@@ -11,7 +11,15 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import ACTS, READS, WRITES
-from backup_webhooks.api.ping_key_models import LogOut, LogsOut, NewPingKey, PingKeyIn, PingKeyOut, PingKeysOut, PlanIn
+from backup_webhooks.api.ping_key_models import (
+    NewPingKey,
+    OutputOut,
+    OutputsOut,
+    PingKeyIn,
+    PingKeyOut,
+    PingKeysOut,
+    PlanIn,
+)
 from backup_webhooks.api.services import services
 from backup_webhooks.events.timestamps import utc_now
 
@@ -60,9 +68,11 @@ def revoke_ping_key(account: Account, ping_key_id: str) -> Response[Any]:
     responses=READS,
     compress=True,
 )
-def logs(account: Account, server_policy_id: str, limit: Annotated[int, Query(ge=1, le=50)] = 10) -> LogsOut:
+def logs(account: Account, server_policy_id: str, limit: Annotated[int, Query(ge=1, le=50)] = 10) -> OutputsOut:
     """The latest of the last 30 days, of those backups that sent one. None of a server policy that is not known."""
-    return LogsOut(items=[LogOut.of(one) for one in services().backup_logs.latest(account, server_policy_id, limit)])
+    return OutputsOut(
+        items=[OutputOut.of(one) for one in services().backup_output.latest(account, server_policy_id, limit)]
+    )
 
 
 def _origin() -> str:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Self
 
 from backup_webhooks.api.models import Model, Time
-from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.state import ServerState
 
@@ -21,7 +21,7 @@ class DayOut(Model):
     missed: int
 
     @classmethod
-    def of(cls, day: date, results: DayResults) -> Self:
+    def of(cls, day: date, results: DayCounts) -> Self:
         """The day's."""
         return cls(
             day=day,

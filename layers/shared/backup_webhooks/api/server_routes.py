@@ -12,7 +12,7 @@ from backup_webhooks.api.answers import READS
 from backup_webhooks.api.server_models import DayOut, DaysOut, ServerPoliciesOut, ServerPolicyOut
 from backup_webhooks.api.services import services
 from backup_webhooks.events.timestamps import utc_now
-from backup_webhooks.monitoring.daily_counts import Days, last_days, summed
+from backup_webhooks.monitoring.daily_counts import DailyCounts, last_days, summed
 from backup_webhooks.monitoring.state import server_state
 
 router = Router()
@@ -38,5 +38,5 @@ def daily_results(account: Account) -> DaysOut:
     return DaysOut(items=_last_days(summed(services().server_policies.days_of_account(account))))
 
 
-def _last_days(days: Days) -> list[DayOut]:
+def _last_days(days: DailyCounts) -> list[DayOut]:
     return [DayOut.of(day, results) for day, results in last_days(days, utc_now())]

@@ -12,9 +12,9 @@ from backup_webhooks.aws import clients
 from backup_webhooks.aws.settings import WebhooksApiSettings
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.deliveries.replays import Replays
-from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.events.queue import BackupEventsQueue
-from backup_webhooks.history.backup_output_store import BackupLogsStore
+from backup_webhooks.history.backup_output_store import BackupOutputStore
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.posting.sender import Sender
 from backup_webhooks.reports.schedule_store import ReportScheduleStore
@@ -22,7 +22,7 @@ from backup_webhooks.reports.settings_store import ReportSettingsStore
 from backup_webhooks.sources.pings.keys import PingKeys
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.targets.hosts import TargetHosts
-from backup_webhooks.targets.store import ConfigurationsStore
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.webhooks_store import WebhooksStore
 
 
@@ -31,12 +31,12 @@ class Services:
     """The stores, and what posts, replays, handles ping keys, judges hosts and signs in. `log_kept`: how far back the
     log goes; `sends_email`: whether this installation has a sender."""
 
-    configurations: ConfigurationsStore
+    configurations: TargetsStore
     webhooks: WebhooksStore
     deliveries: DeliveryLog
     log_kept: timedelta
     server_policies: ServerPoliciesStore
-    backup_logs: BackupLogsStore
+    backup_output: BackupOutputStore
     ping_keys: PingKeys
     report_settings: ReportSettingsStore
     report_schedule: ReportScheduleStore
@@ -52,12 +52,12 @@ class Services:
         dynamodb = clients.dynamodb()
         log = DeliveryLog(dynamodb, settings.deliveries_table)
         return cls(
-            configurations=ConfigurationsStore(dynamodb, settings.webhooks_table),
+            configurations=TargetsStore(dynamodb, settings.webhooks_table),
             webhooks=WebhooksStore(dynamodb, settings.webhooks_table),
             deliveries=log,
             log_kept=settings.delivery_retention,
             server_policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
-            backup_logs=BackupLogsStore(dynamodb, settings.backups_table),
+            backup_output=BackupOutputStore(dynamodb, settings.backups_table),
             ping_keys=PingKeys(
                 PingKeysStore(dynamodb, settings.ping_keys_table),
                 BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
@@ -65,7 +65,7 @@ class Services:
             report_settings=ReportSettingsStore(dynamodb, settings.webhooks_table),
             report_schedule=ReportScheduleStore(dynamodb, settings.webhooks_table),
             sends_email=settings.sends_email,
-            replays=Replays(log, RedeliveryQueue(clients.sqs(), settings.retry_queue_url)),
+            replays=Replays(log, RetryQueue(clients.sqs(), settings.retry_queue_url)),
             sender=Sender(allow_private_targets=settings.allow_private_targets),
             hosts=TargetHosts(settings.allow_private_targets),
             sign_in=SignIn(settings.sign_in),

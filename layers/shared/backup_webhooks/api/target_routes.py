@@ -14,8 +14,8 @@ from backup_webhooks.api.webhook_models import NewSecret, Overlap, Secret, TestO
 from backup_webhooks.deliveries.deliveries_store import KEPT_RESPONSE_BYTES
 from backup_webhooks.deliveries.delivery import Delivery
 from backup_webhooks.deliveries.post import post
-from backup_webhooks.events.example_events import sample_notice
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.example_events import example_event
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.targets.signing import current
 
@@ -25,7 +25,7 @@ _TARGET = "/v2/webhooks/<account>/<event>/configuration/targetUris/<target_id>"
 
 
 @router.post(f"{_TARGET}/test", summary="Send a test message", responses=ACTS)
-def send_test(account: Account, event: WebhookEvent, target_id: str) -> TestOutcome:
+def send_test(account: Account, event: EventType, target_id: str) -> TestOutcome:
     """Post a sample of the event, signed and in the target's format, and answer with what came of it.
 
     Takes up to 10 s. It is neither logged nor repeated, and says nothing about the target's health; a target that is
@@ -33,7 +33,7 @@ def send_test(account: Account, event: WebhookEvent, target_id: str) -> TestOutc
     """
     target = known_target(services().configurations.load(account, event), target_id)
     now = utc_now()
-    delivery = Delivery.of(sample_notice(account, event, now), target)
+    delivery = Delivery.of(example_event(account, event, now), target)
     attempt = post(services().sender, delivery, target, now)
     return TestOutcome(
         delivered=attempt.delivered,
@@ -46,7 +46,7 @@ def send_test(account: Account, event: WebhookEvent, target_id: str) -> TestOutc
 
 
 @router.post(f"{_TARGET}/secret", summary="Rotate the signing secret", responses=ACTS)
-def rotate_secret(account: Account, event: WebhookEvent, target_id: str, overlap: Overlap) -> NewSecret:
+def rotate_secret(account: Account, event: EventType, target_id: str, overlap: Overlap) -> NewSecret:
     """Give the target a new secret, told this once. For the overlap the old ones sign too."""
     target = known_target(services().configurations.load(account, event), target_id)
     now = utc_now()

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StrictBool, model_validator
 
 from backup_webhooks.api.models import Input, Link, Model, Time
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.posting.target_url import MAX_URL_LENGTH
 from backup_webhooks.targets.custom_headers import MOST_HEADERS
 from backup_webhooks.targets.health import Health
-from backup_webhooks.targets.preferences import MOST_REMIND_HOURS, Noise, QuietHours
+from backup_webhooks.targets.preferences import MOST_REMIND_HOURS, Preferences, QuietHours
 from backup_webhooks.targets.signing import SigningSecret, current
 from backup_webhooks.targets.target import MOST_TARGETS, DeliveryMode, Target
 
@@ -77,7 +77,7 @@ class QuietHoursModel(Input):
         return QuietHours(time.fromisoformat(self.start), time.fromisoformat(self.end), self.timezone)
 
 
-class NoiseModel(Input):
+class PreferencesModel(Input):
     """What is not to be sent to a target. What is left out is sent.
 
     `changesOnly`: of each kind of event only the first since the server policy's last success, and of successes only
@@ -92,23 +92,23 @@ class NoiseModel(Input):
     gather: StrictBool = False
 
     @classmethod
-    def of(cls, noise: Noise) -> Self:
+    def of(cls, preferences: Preferences) -> Self:
         """What is stored."""
-        quiet = noise.quiet_hours
+        quiet = preferences.quiet_hours
         return cls.model_validate(
             {
-                "gather": noise.gather,
-                "changesOnly": noise.changes_only,
-                "remindHours": noise.remind_hours,
+                "gather": preferences.gather,
+                "changesOnly": preferences.changes_only,
+                "remindHours": preferences.remind_hours,
                 "quietHours": quiet
                 and {"from": f"{quiet.start:%H:%M}", "until": f"{quiet.end:%H:%M}", "timezone": quiet.timezone},
             }
         )
 
-    def noise(self) -> Noise:
+    def preferences(self) -> Preferences:
         """What is to be stored."""
         quiet = self.quiet_hours.quiet_hours() if self.quiet_hours else None
-        return Noise(self.changes_only, self.remind_hours, quiet, self.gather)
+        return Preferences(self.changes_only, self.remind_hours, quiet, self.gather)
 
 
 class TargetOut(Model):
@@ -125,7 +125,7 @@ class TargetOut(Model):
     delivery: DeliveryMode
     enabled: bool
     headers: dict[str, None]
-    noise: NoiseModel
+    noise: PreferencesModel
     include_log: bool
     secrets: list[Secret]
     health: TargetHealth
@@ -142,8 +142,8 @@ class TargetOut(Model):
             delivery=target.delivery,
             enabled=target.enabled,
             headers=dict.fromkeys(target.headers),
-            noise=NoiseModel.of(target.noise),
-            include_log=target.include_log,
+            noise=PreferencesModel.of(target.preferences),
+            include_log=target.include_output,
             secrets=[Secret.of(one) for one in current(target.secrets, now)],
             health=TargetHealth.of(target.health),
             secret=secret,
@@ -160,7 +160,7 @@ class ConfigurationOut(Model):
 class WebhookOut(Model):
     """An event, its label on the page, and its targets. `etag`: for `If-Match` of the requests that change them."""
 
-    name: WebhookEvent
+    name: EventType
     label: str
     description: str
     etag: str
@@ -190,7 +190,7 @@ class TargetSettings(Input):
     delivery: DeliveryMode | None = None
     enabled: StrictBool | None = None
     headers: Annotated[dict[str, str | None], Field(json_schema_extra={"maxProperties": MOST_HEADERS})] | None = None
-    noise: NoiseModel | None = None
+    noise: PreferencesModel | None = None
     include_log: StrictBool | None = None
 
 

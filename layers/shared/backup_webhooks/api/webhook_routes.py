@@ -25,27 +25,27 @@ from backup_webhooks.api.webhook_models import (
     WebhookOut,
     WebhooksOut,
 )
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.payloads import FORMATS
-from backup_webhooks.targets.store import Configuration
+from backup_webhooks.targets.store import EventTargets
 from backup_webhooks.targets.target import MOST_TARGETS, Target
 
 router = Router()
 
 # The FAQ's words, but for the last.
 _LABELS = {
-    WebhookEvent.FAILURE: ("Backup Failure", "A backup has completed with a status of Failure."),
-    WebhookEvent.PARTIAL_SUCCESS: (
+    EventType.FAILURE: ("Backup Failure", "A backup has completed with a status of Failure."),
+    EventType.PARTIAL_SUCCESS: (
         "Backup Partial Success",
         "A backup has completed with a status of Partial Success.",
     ),
-    WebhookEvent.MISSING: (
+    EventType.MISSING: (
         "Missing Backups",
         "A server has not initiated a backup within 1 hour of the scheduled start time on the backup policy.",
     ),
-    WebhookEvent.SUCCESS: ("Backup Success", "A backup has completed with a status of Success."),
-    WebhookEvent.RECOVERED: (
+    EventType.SUCCESS: ("Backup Success", "A backup has completed with a status of Success."),
+    EventType.RECOVERED: (
         "Backup Recovered",
         "A backup has completed with a status of Success, and those before it had failed or were missed.",
     ),
@@ -65,13 +65,13 @@ def webhooks(account: Account) -> WebhooksOut:
 
 
 @router.get("/v2/webhooks/<account>/<event>", summary="One event", responses=READS)
-def webhook(account: Account, event: WebhookEvent) -> Response[WebhookOut]:
+def webhook(account: Account, event: EventType) -> Response[WebhookOut]:
     """The event with its targets."""
     return _answer(services().configurations.load(account, event))
 
 
 @router.get("/v2/webhooks/<account>/<event>/configuration", summary="An event's targets", responses=READS)
-def configuration(account: Account, event: WebhookEvent) -> Response[ConfigurationOut]:
+def configuration(account: Account, event: EventType) -> Response[ConfigurationOut]:
     """The targets."""
     stored = services().configurations.load(account, event)
     return _json(_webhook(stored).configuration, stored)
@@ -79,7 +79,7 @@ def configuration(account: Account, event: WebhookEvent) -> Response[Configurati
 
 @router.put("/v2/webhooks/<account>/<event>/configuration", summary="Set an event's targets", responses=WRITES)
 def put_configuration(
-    account: Account, event: WebhookEvent, wanted: ConfigurationIn, if_match: IfMatch = None, prefer: Prefer = None
+    account: Account, event: EventType, wanted: ConfigurationIn, if_match: IfMatch = None, prefer: Prefer = None
 ) -> Response[WebhookOut | None]:
     """Put these targets in the place of all that are there. Settings that are left out stay as they are."""
 
@@ -91,16 +91,14 @@ def put_configuration(
 
 
 @router.delete("/v2/webhooks/<account>/<event>/configuration", summary="Remove an event's targets", responses=WRITES)
-def delete_configuration(
-    account: Account, event: WebhookEvent, if_match: IfMatch = None
-) -> Response[WebhookOut | None]:
+def delete_configuration(account: Account, event: EventType, if_match: IfMatch = None) -> Response[WebhookOut | None]:
     """Nobody is told of the event any more."""
     return _change(account, event, lambda _: [], if_match)
 
 
 @router.post("/v2/webhooks/<account>/<event>/configuration/targetUris", summary="Add a target", responses=WRITES)
 def add_target(
-    account: Account, event: WebhookEvent, wanted: TargetIn, if_match: IfMatch = None, prefer: Prefer = None
+    account: Account, event: EventType, wanted: TargetIn, if_match: IfMatch = None, prefer: Prefer = None
 ) -> Response[WebhookOut | None]:
     """Add it to those that are there, or change the settings of the one with that URL."""
     check_new_hosts(services().configurations.load(account, event), {"": wanted})
@@ -110,14 +108,14 @@ def add_target(
 @router.delete("/v2/webhooks/<account>/<event>/configuration/targetUris", summary="Remove a target", responses=WRITES)
 def delete_target(
     account: Account,
-    event: WebhookEvent,
+    event: EventType,
     target_uri: Annotated[str, Query(alias="targetUri")],
     if_match: IfMatch = None,
 ) -> Response[WebhookOut | None]:
     """The one with that URL."""
     target_id = Target(account, event, target_uri).target_id
 
-    def edit(seen: Configuration) -> Sequence[Target]:
+    def edit(seen: EventTargets) -> Sequence[Target]:
         known_target(seen, target_id)
         return seen.without(target_id)
 
@@ -129,7 +127,7 @@ def delete_target(
 )
 def patch_target(  # noqa: PLR0913, PLR0917 - what a request has
     account: Account,
-    event: WebhookEvent,
+    event: EventType,
     target_id: str,
     settings: TargetSettings,
     if_match: IfMatch = None,
@@ -147,14 +145,14 @@ def patch_target(  # noqa: PLR0913, PLR0917 - what a request has
 
 def _change(
     account: str,
-    event: WebhookEvent,
-    edit: Callable[[Configuration], Sequence[Target]],
+    event: EventType,
+    edit: Callable[[EventTargets], Sequence[Target]],
     if_match: str | None,
     prefer: str | None = None,
 ) -> Response[WebhookOut | None]:
-    before: list[Configuration] = []
+    before: list[EventTargets] = []
 
-    def edit_what_is_seen(seen: Configuration) -> Sequence[Target]:
+    def edit_what_is_seen(seen: EventTargets) -> Sequence[Target]:
         before.append(seen)
         return edit(seen)
 
@@ -164,25 +162,25 @@ def _change(
     return Response(HTTPStatus.NO_CONTENT, headers={"etag": _etag(stored)})
 
 
-def _answer(configuration: Configuration, before: Configuration | None = None) -> Response[Any]:
+def _answer(configuration: EventTargets, before: EventTargets | None = None) -> Response[Any]:
     return _json(_webhook(configuration, before), configuration)
 
 
-def _json(body: Any, configuration: Configuration) -> Response[Any]:
+def _json(body: Any, configuration: EventTargets) -> Response[Any]:
     headers = {"etag": _etag(configuration)}
     return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, body, headers)
 
 
-def _etag(configuration: Configuration) -> str:
+def _etag(configuration: EventTargets) -> str:
     return f'"{configuration.version}"'
 
 
-def _webhook(configuration: Configuration, before: Configuration | None = None) -> WebhookOut:
+def _webhook(configuration: EventTargets, before: EventTargets | None = None) -> WebhookOut:
     """The event; where it is told what was there before, with the secrets of the targets that are new."""
-    label, description = _LABELS[configuration.event]
+    label, description = _LABELS[configuration.event_type]
     now = utc_now()
     return WebhookOut(
-        name=configuration.event,
+        name=configuration.event_type,
         label=label,
         description=description,
         etag=_etag(configuration),
@@ -197,8 +195,8 @@ def _webhook(configuration: Configuration, before: Configuration | None = None) 
             ]
         ),
         links=[
-            _link("self", configuration.account, configuration.event),
-            _link("configuration", configuration.account, configuration.event, "configuration"),
+            _link("self", configuration.account, configuration.event_type),
+            _link("configuration", configuration.account, configuration.event_type, "configuration"),
         ],
     )
 

@@ -11,14 +11,14 @@ from msgspec import Struct
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.errors import TryAgain
 from backup_webhooks.aws.settings import DeliverySettings
-from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState, Standing
-from backup_webhooks.deliveries.delivery import Redelivery
+from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState, RecordedState
+from backup_webhooks.deliveries.delivery import AttemptDue
 from backup_webhooks.deliveries.health_recorder import HealthRecorder
 from backup_webhooks.deliveries.post import post
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
 from backup_webhooks.events.timestamps import Clock, utc_now
-from backup_webhooks.posting.sender import EXCHANGE_SECONDS, Attempt, Sender
-from backup_webhooks.targets.cache import WebhooksCache
+from backup_webhooks.posting.sender import EXCHANGE_SECONDS, AttemptResult, Sender
+from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.health import GONE
 from backup_webhooks.targets.target import DeliveryMode, Target
 from backup_webhooks.targets.webhooks_store import WebhooksStore
@@ -37,8 +37,8 @@ class Outcome(Struct, frozen=True):
     """
 
     state: DeliveryState
-    attempt: Attempt | None = None
-    then: Redelivery | None = None
+    attempt: AttemptResult | None = None
+    then: AttemptDue | None = None
 
 
 class Deliverer(Struct, frozen=True):
@@ -51,7 +51,7 @@ class Deliverer(Struct, frozen=True):
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, settings: DeliverySettings, webhooks: WebhooksCache) -> Deliverer:
+    def of(cls, settings: DeliverySettings, webhooks: TargetsCache) -> Deliverer:
         """One on the tables that the settings name."""
         dynamodb = clients.dynamodb()
         return cls(
@@ -61,7 +61,7 @@ class Deliverer(Struct, frozen=True):
             schedule=RetrySchedule(settings.retry_delays),
         )
 
-    def deliver(self, order: Redelivery, target: Target, deadline: datetime) -> Outcome:
+    def deliver(self, order: AttemptDue, target: Target, deadline: datetime) -> Outcome:
         """Make the attempt, or find that it was made before; either way say what follows.
 
         `deadline` is when this function will be stopped: no claim of it outlives that moment. Raises `TryAgain`,
@@ -71,13 +71,13 @@ class Deliverer(Struct, frozen=True):
         if deadline - now < ATTEMPT_NEEDS:
             raise TryAgain("too little time is left for an attempt")
         match self.deliveries.claim(order, target, now=now, until=deadline):
-            case Standing() as standing:
+            case RecordedState() as standing:
                 logger.info("already attempted", extra=order.delivery.log_fields())
                 return self._outcome_before(order, standing, now)
             case claim:
                 return self._attempt(order, target, claim)
 
-    def abandon(self, order: Redelivery, reason: str) -> Outcome:
+    def abandon(self, order: AttemptDue, reason: str) -> Outcome:
         """Settle a delivery whose target is not to be called any more, or say what follows where it can't be settled.
 
         Raises `TryAgain`, and botocore's errors.
@@ -87,13 +87,13 @@ class Deliverer(Struct, frozen=True):
         match self.deliveries.abandon(order, reason, now):
             case None:
                 return Outcome(DeliveryState.FAILED)
-            case Standing(state=DeliveryState.EXHAUSTED, attempts=attempts) if attempts < order.attempt:
+            case RecordedState(state=DeliveryState.EXHAUSTED, attempts=attempts) if attempts < order.attempt:
                 # A dead letter that was sent round again: back to where the log says that it is.
                 return Outcome(DeliveryState.EXHAUSTED, then=order)
             case standing:
                 return self._outcome_before(order, standing, now)
 
-    def _attempt(self, order: Redelivery, target: Target, claim: Claim) -> Outcome:
+    def _attempt(self, order: AttemptDue, target: Target, claim: Claim) -> Outcome:
         delivery = order.delivery
         attempt = post(self.sender, delivery, target, self.clock())
         logger.info(
@@ -116,7 +116,7 @@ class Deliverer(Struct, frozen=True):
         self.health.record(target, attempt, now)
         return outcome
 
-    def _judge(self, order: Redelivery, target: Target, attempt: Attempt, now: datetime) -> Outcome:
+    def _judge(self, order: AttemptDue, target: Target, attempt: AttemptResult, now: datetime) -> Outcome:
         if attempt.delivered:
             return Outcome(DeliveryState.DELIVERED, attempt)
         if target.delivery is DeliveryMode.ONCE or attempt.status == GONE:
@@ -125,7 +125,7 @@ class Deliverer(Struct, frozen=True):
             return Outcome(DeliveryState.RETRYING, attempt, order.retry(retry_at))
         return Outcome(DeliveryState.EXHAUSTED, attempt, order.replay(now))
 
-    def _outcome_before(self, order: Redelivery, standing: Standing, now: datetime) -> Outcome:
+    def _outcome_before(self, order: AttemptDue, standing: RecordedState, now: datetime) -> Outcome:
         """Whoever made this very attempt may have been killed before it said what follows; said twice, it is done once.
 
         What follows a later attempt is for that one's message to say.
@@ -134,8 +134,8 @@ class Deliverer(Struct, frozen=True):
             raise TryAgain("another function has this delivery in hand")
         if standing.attempts == order.attempt:
             match standing:
-                case Standing(state=DeliveryState.RETRYING, retry_at=datetime() as retry_at):
+                case RecordedState(state=DeliveryState.RETRYING, retry_at=datetime() as retry_at):
                     return Outcome(standing.state, then=order.retry(retry_at))
-                case Standing(state=DeliveryState.EXHAUSTED):
+                case RecordedState(state=DeliveryState.EXHAUSTED):
                     return Outcome(standing.state, then=order.replay(now))
         return Outcome(standing.state)

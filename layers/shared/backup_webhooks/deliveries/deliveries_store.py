@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery
-from backup_webhooks.events.timestamps import Moment, epoch_milliseconds, iso_milliseconds
-from backup_webhooks.posting.sender import Attempt
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
+from backup_webhooks.events.timestamps import Timestamp, epoch_milliseconds, iso_milliseconds
+from backup_webhooks.posting.sender import AttemptResult
 from backup_webhooks.targets.target import Target
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ class DeliveryState(StrEnum):
     """The last attempt failed, and no other is planned."""
     EXHAUSTED = "exhausted"
     """The last retry failed; the delivery stands in the dead letters."""
-    HELD_BACK = "heldBack"
+    SUPPRESSED = "heldBack"
     """Its target's settings did not want it. It counts as the first attempt, which nobody will make."""
-    GATHERED = "gathered"
+    GROUPED = "gathered"
     """It is told in another delivery, together with others. It counts as the first attempt too."""
 
 
@@ -59,7 +59,7 @@ class Claim(Struct, frozen=True):
     taken_at: datetime
 
 
-class Standing(Struct, frozen=True):
+class RecordedState(Struct, frozen=True):
     """How a delivery stands in the log. `attempts`: the number of the latest; `retry_at` where one is planned."""
 
     state: DeliveryState
@@ -90,7 +90,7 @@ class DeliveriesStore(Struct, frozen=True):
     table: str
     retention: timedelta
 
-    def claim(self, order: Redelivery, target: Target, *, now: datetime, until: datetime) -> Claim | Standing:
+    def claim(self, order: AttemptDue, target: Target, *, now: datetime, until: datetime) -> Claim | RecordedState:
         """Take the delivery for this one attempt, atomically, or answer how it stands: attempted, or in other hands."""
         token = uuid.uuid4().hex
         try:
@@ -118,10 +118,10 @@ class DeliveriesStore(Struct, frozen=True):
         except self.client.exceptions.ConditionalCheckFailedException as error:
             item = from_item(error.response["Item"])  # type: ignore[typeddict-item]
             # An answer that was lost on its way made botocore ask again: the claim that stands is this very one.
-            return Claim(order.delivery, token, now) if item.get("claimToken") == token else standing_of(item)
+            return Claim(order.delivery, token, now) if item.get("claimToken") == token else recorded_state(item)
         return Claim(order.delivery, token, now)
 
-    def record(self, claim: Claim, attempt: Attempt, state: DeliveryState, retry_at: datetime | None) -> None:
+    def record(self, claim: Claim, attempt: AttemptResult, state: DeliveryState, retry_at: datetime | None) -> None:
         """Write down what came of the attempt. Does nothing where the claim has lapsed and somebody else took it."""
         given_up = state in UNDELIVERED
         # Suppressed: the claim lapsed and was taken over, or a lost answer made botocore write twice.
@@ -155,7 +155,7 @@ class DeliveriesStore(Struct, frozen=True):
                 ),
             )
 
-    def abandon(self, order: Redelivery, reason: str, now: datetime) -> Standing | None:
+    def abandon(self, order: AttemptDue, reason: str, now: datetime) -> RecordedState | None:
         """Write down that this attempt, the first or a retry, was not made and will not be.
 
         Answers how the delivery stands where that can't be said: the attempt was made, somebody is at it, or it was a
@@ -179,8 +179,8 @@ class DeliveriesStore(Struct, frozen=True):
                         ":delivered": str(DeliveryState.DELIVERED),
                         ":failed": str(DeliveryState.FAILED),
                         ":exhausted": str(DeliveryState.EXHAUSTED),
-                        ":held": str(DeliveryState.HELD_BACK),
-                        ":gathered": str(DeliveryState.GATHERED),
+                        ":held": str(DeliveryState.SUPPRESSED),
+                        ":gathered": str(DeliveryState.GROUPED),
                         ":none": 0,
                         ":error": reason,
                         ":givenUpAt": iso_milliseconds(now),
@@ -189,12 +189,12 @@ class DeliveriesStore(Struct, frozen=True):
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self.client.exceptions.ConditionalCheckFailedException as error:
-            return standing_of(from_item(error.response["Item"]))  # type: ignore[typeddict-item]
+            return recorded_state(from_item(error.response["Item"]))  # type: ignore[typeddict-item]
         return None
 
-    def hold_back(self, delivery: Delivery, target: Target, reason: str, now: datetime) -> bool:
+    def suppress(self, delivery: Delivery, target: Target, reason: str, now: datetime) -> bool:
         """Write down that the delivery is not wanted; False where it was judged before, one way or the other."""
-        update = self._not_attempted(delivery, target, DeliveryState.HELD_BACK, reason, now)
+        update = self._not_attempted(delivery, target, DeliveryState.SUPPRESSED, reason, now)
         # The latter: an answer that was lost made botocore write twice.
         condition = "attribute_not_exists(delivery) OR #state = :state"
         try:
@@ -208,7 +208,7 @@ class DeliveriesStore(Struct, frozen=True):
 
         False where it was judged before, in another way; nothing is written where this was done already.
         """
-        update = self._not_attempted(delivery, target, DeliveryState.GATHERED, _GATHERED, now)
+        update = self._not_attempted(delivery, target, DeliveryState.GROUPED, _GATHERED, now)
         writes: Any = [
             {"Update": update | {"ConditionExpression": "attribute_not_exists(delivery)"}},
             {"Put": {"TableName": self.table, "Item": to_item(waiting)}},
@@ -220,7 +220,7 @@ class DeliveriesStore(Struct, frozen=True):
                 codes = {reason.get("Code", "None") for reason in error.response["CancellationReasons"]} - {"None"}
                 if "ConditionalCheckFailed" in codes:
                     answer = self.client.get_item(TableName=self.table, Key=update["Key"], ConsistentRead=True)
-                    return from_item(answer.get("Item", {})).get("state") == DeliveryState.GATHERED
+                    return from_item(answer.get("Item", {})).get("state") == DeliveryState.GROUPED
                 if not codes <= _PASSING or attempt == _TRIES - 1:
                     raise
                 # botocore repeats what is throttled, but not in a transaction.
@@ -233,7 +233,7 @@ class DeliveriesStore(Struct, frozen=True):
         self, delivery: Delivery, target: Target, state: DeliveryState, reason: str, now: datetime
     ) -> dict[str, Any]:
         """The update by which an entry says that the delivery is made in no attempt of its own."""
-        values = self._values(Redelivery.first(delivery, now), now) | {
+        values = self._values(AttemptDue.first(delivery, now), now) | {
             ":state": str(state),
             ":error": reason,
             ":url": target.url,
@@ -251,14 +251,14 @@ class DeliveriesStore(Struct, frozen=True):
             ),
         }
 
-    def _values(self, order: Redelivery, now: datetime) -> dict[str, Any]:
+    def _values(self, order: AttemptDue, now: datetime) -> dict[str, Any]:
         delivery = order.delivery
         return {
             ":claimed": str(DeliveryState.CLAIMED),
             ":attempt": order.attempt,
             ":now": epoch_milliseconds(now),
             ":account": delivery.account,
-            ":event": str(delivery.event),
+            ":event": str(delivery.event_type),
             ":targetId": delivery.target_id,
             ":webhookId": delivery.webhook_id,
             ":body": delivery.body,
@@ -271,7 +271,7 @@ def _key(delivery: Delivery) -> dict[str, str]:
     return {"accountDay": delivery.account_day, "delivery": delivery.sort_key}
 
 
-def standing_of(item: dict[str, Any]) -> Standing:
+def recorded_state(item: dict[str, Any]) -> RecordedState:
     """How the delivery that the item is stands."""
     retry_at = item.get("retryAt")
-    return Standing(DeliveryState(item["state"]), int(item["attempts"]), retry_at and Moment.parse(retry_at))
+    return RecordedState(DeliveryState(item["state"]), int(item["attempts"]), retry_at and Timestamp.parse(retry_at))

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from backup_webhooks import __version__
-from backup_webhooks.events.messages import AccountAlias, Identifier, Notice, WebhookEvent, decode, encode, without_log
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.messages import AccountAlias, Event, EventType, Identifier, decode, encode, without_output
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 from backup_webhooks.payloads import FORMATS, format_named, render, render_all
 from backup_webhooks.targets.signing import current, signature
 from backup_webhooks.targets.target import Target
@@ -31,37 +31,37 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """
 
     account: AccountAlias
-    event: WebhookEvent
+    event_type: EventType = msgspec.field(name="event")
     target_id: TargetId
-    occurred_at: Moment
+    occurred_at: Timestamp
     subject_id: Identifier
     body: str
     format: Annotated[str, Meta(pattern=rf"^({'|'.join(FORMATS)})\Z")] = "text"
 
     @classmethod
-    def of(cls, notice: Notice, target: Target) -> Self:
+    def of(cls, event: Event, target: Target) -> Self:
         """The notice in the target's format; with the backup's log only where the target is to have it."""
-        notice = notice if target.include_log else without_log(notice)
+        event = event if target.include_output else without_output(event)
         return cls(
             account=target.account,
-            event=target.event,
+            event_type=target.event_type,
             target_id=target.target_id,
-            occurred_at=notice.occurred_at,
-            subject_id=notice.subject_id,
-            body=render(target.format, notice).decode(),
+            occurred_at=event.occurred_at,
+            subject_id=event.subject_id,
+            body=render(target.format, event).decode(),
             format=target.format,
         )
 
     @classmethod
-    def of_all(cls, notices: Sequence[Notice], wake_up: GatherUp, format_name: str, now: datetime) -> Self:
+    def of_all(cls, events: Sequence[Event], wake_up: GroupDue, format_name: str, now: datetime) -> Self:
         """A new delivery of notices that were gathered for the target that `wake_up` names."""
         return cls(
             account=wake_up.account,
-            event=wake_up.event,
+            event_type=wake_up.event_type,
             target_id=wake_up.target_id,
-            occurred_at=Moment.of(now),
+            occurred_at=Timestamp.of(now),
             subject_id=f"gathered-{uuid.uuid4().hex}",
-            body=render_all(format_name, notices).decode(),
+            body=render_all(format_name, events).decode(),
             format=format_name,
         )
 
@@ -69,7 +69,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """A delivery of its own that tells the same again: the same one for whoever makes it."""
         # The id may be as long as an id can be.
         subject = hashlib.sha256(server_policy_id.encode()).hexdigest()[:32]
-        return msgspec.structs.replace(self, occurred_at=Moment.of(due_at), subject_id=f"reminder-{subject}")
+        return msgspec.structs.replace(self, occurred_at=Timestamp.of(due_at), subject_id=f"reminder-{subject}")
 
     @property
     def account_day(self) -> str:
@@ -79,7 +79,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def sort_key(self) -> str:
         """`{event time, ISO ms}#{event}#{restorePointId or serverPolicyId}#{targetId}`."""
-        return "#".join((iso_milliseconds(self.occurred_at), self.event, self.subject_id, self.target_id))
+        return "#".join((iso_milliseconds(self.occurred_at), self.event_type, self.subject_id, self.target_id))
 
     @property
     def webhook_id(self) -> str:
@@ -119,13 +119,13 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """What a log line may say of it. Never the URL: for Slack and its like it is the secret."""
         return {
             "account": self.account,
-            "event": self.event,
+            "event": self.event_type,
             "target_id": self.target_id,
             "webhook_id": self.webhook_id,
         }
 
 
-class Redelivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AttemptDue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A message on RetryQueue: an attempt that is to be made at `due_at`, with all that it takes.
 
     URL, headers and secrets are the target's own at that time. `attempt` is its number among all attempts at the
@@ -135,42 +135,42 @@ class Redelivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     delivery: Delivery
     attempt: Annotated[int, Meta(ge=1, le=1_000_000_000)]
     retries: Annotated[int, Meta(ge=0, le=1_000_000_000)]
-    due_at: Moment
+    due_at: Timestamp
 
     @classmethod
     def first(cls, delivery: Delivery, now: datetime) -> Self:
         """The first attempt, to be made at once."""
-        return cls(delivery=delivery, attempt=1, retries=0, due_at=Moment.of(now))
+        return cls(delivery=delivery, attempt=1, retries=0, due_at=Timestamp.of(now))
 
     def retry(self, due_at: datetime) -> Self:
         """The attempt after this one, by the schedule."""
         return type(self)(
-            delivery=self.delivery, attempt=self.attempt + 1, retries=self.retries + 1, due_at=Moment.of(due_at)
+            delivery=self.delivery, attempt=self.attempt + 1, retries=self.retries + 1, due_at=Timestamp.of(due_at)
         )
 
     def replay(self, now: datetime) -> Self:
         """The attempt after this one, made at once, with the whole schedule before it."""
-        return type(self)(delivery=self.delivery, attempt=self.attempt + 1, retries=0, due_at=Moment.of(now))
+        return type(self)(delivery=self.delivery, attempt=self.attempt + 1, retries=0, due_at=Timestamp.of(now))
 
 
 class _ForTarget(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type"):
     account: AccountAlias
-    event: WebhookEvent
+    event_type: EventType = msgspec.field(name="event")
     target_id: TargetId
-    due_at: Moment
+    due_at: Timestamp
 
 
-class GatherUp(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="GatherUp"):
+class GroupDue(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="GatherUp"):
     """A message on RetryQueue: what was gathered for the target before `due_at` is to become a delivery then."""
 
 
-class Remind(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="Remind"):
+class ReminderDue(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="Remind"):
     """A message on RetryQueue: the target is to be reminded of what still goes wrong with the server policy."""
 
     server_policy_id: Identifier
 
 
-type RetryMessage = Redelivery | GatherUp | Remind
+type RetryMessage = AttemptDue | GroupDue | ReminderDue
 
 
 class _Kind(msgspec.Struct):
@@ -179,8 +179,8 @@ class _Kind(msgspec.Struct):
 
 
 _KIND = msgspec.json.Decoder(_Kind)
-_REDELIVERY = msgspec.json.Decoder(Redelivery, dec_hook=Moment.decode)
-_FOR_TARGET = msgspec.json.Decoder(GatherUp | Remind, dec_hook=Moment.decode)
+_REDELIVERY = msgspec.json.Decoder(AttemptDue, dec_hook=Timestamp.decode)
+_FOR_TARGET = msgspec.json.Decoder(GroupDue | ReminderDue, dec_hook=Timestamp.decode)
 
 
 def parse_retry_message(body: str) -> RetryMessage:

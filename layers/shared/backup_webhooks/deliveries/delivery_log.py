@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.aws.paging import InvalidCursor, from_cursor, to_cursor
-from backup_webhooks.deliveries.deliveries_store import DeliveryState, Standing, standing_of
+from backup_webhooks.deliveries.deliveries_store import DeliveryState, RecordedState, recorded_state
 from backup_webhooks.deliveries.delivery import Delivery
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,11 +28,11 @@ _EXAMINED_A_QUERY = 300
 _BEHIND = "$"
 
 
-class Logged(Struct, frozen=True):
+class DeliveryRecord(Struct, frozen=True):
     """An entry of the log. `claimed_at`: when the latest attempt began, and `url`: where it went; None before one."""
 
     delivery: Delivery
-    standing: Standing
+    standing: RecordedState
     url: str | None
     claimed_at: datetime | None
     status: int | None
@@ -47,7 +47,7 @@ class LogPage(Struct, frozen=True):
     `searched_back_to`: of events up to then there is nothing else. A page may be short, or empty, and have a cursor.
     """
 
-    entries: Sequence[Logged]
+    entries: Sequence[DeliveryRecord]
     cursor: str | None
     searched_back_to: datetime
 
@@ -58,7 +58,7 @@ class DeliveryLog(Struct, frozen=True):
     client: DynamoDBClient
     table: str
 
-    def find(self, account: str, sort_key: str) -> Logged | None:
+    def find(self, account: str, sort_key: str) -> DeliveryRecord | None:
         """The entry with that key now (a consistent read); None where there is none."""
         try:
             day = _day_of(sort_key)
@@ -68,7 +68,7 @@ class DeliveryLog(Struct, frozen=True):
         item = self.client.get_item(TableName=self.table, Key=to_item(key), ConsistentRead=True).get("Item")
         return _logged(from_item(item)) if item else None
 
-    def given_up(self, account: str, since: datetime, until: datetime) -> Iterator[tuple[WebhookEvent, str]]:
+    def given_up(self, account: str, since: datetime, until: datetime) -> Iterator[tuple[EventType, str]]:
         """Event and target of each delivery that was given up from `since` to before `until`."""
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table,
@@ -84,9 +84,9 @@ class DeliveryLog(Struct, frozen=True):
         )
         for page in pages:
             for item in map(from_item, page["Items"]):
-                yield WebhookEvent(item["event"]), item["targetId"]
+                yield EventType(item["event"]), item["targetId"]
 
-    def of_account(self, account: str, since: datetime, until: datetime) -> Iterator[Logged]:
+    def of_account(self, account: str, since: datetime, until: datetime) -> Iterator[DeliveryRecord]:
         """The account's deliveries of events from `since` to `until`, in the order of the events."""
         since, until = since.astimezone(UTC), until.astimezone(UTC)
         if since > until:
@@ -107,14 +107,14 @@ class DeliveryLog(Struct, frozen=True):
         until: datetime,
         limit: int,
         cursor: str | None = None,
-        event: WebhookEvent | None = None,
+        event_type: EventType | None = None,
         states: Sequence[DeliveryState] = (),
     ) -> LogPage:
         """The account's deliveries of events from `since` to `until`, the latest first. Raises `InvalidCursor`.
 
-        `event`, `states`: of that event, in one of these states; all where none is given.
+        `event_type`, `states`: of that event, in one of these states; all where none is given.
         """
-        wanted = {"event": [str(event)] if event else [], "state": list(map(str, states))}
+        wanted = {"event": [str(event_type)] if event_type else [], "state": list(map(str, states))}
         # One more than is shown, to know whether there is more.
         found: list[dict[str, Any]] = []
         latest = iso_milliseconds(until) + _BEHIND
@@ -167,7 +167,7 @@ def _page(found: list[dict[str, Any]], limit: int, before: str | None, since: da
         found = found[:limit]
         before = found[-1]["delivery"]
     entries = [_logged(item) for item in found]
-    return LogPage(entries, to_cursor(before), _moment_of(before)) if before else LogPage(entries, None, since)
+    return LogPage(entries, to_cursor(before), _timestamp_of(before)) if before else LogPage(entries, None, since)
 
 
 def _bound(cursor: str) -> str:
@@ -179,33 +179,33 @@ def _bound(cursor: str) -> str:
     return before
 
 
-def _moment_of(sort_key: str) -> Moment:
-    return Moment.parse(sort_key.partition("#")[0].removesuffix(_BEHIND))
+def _timestamp_of(sort_key: str) -> Timestamp:
+    return Timestamp.parse(sort_key.partition("#")[0].removesuffix(_BEHIND))
 
 
 def _day_of(sort_key: str) -> date:
-    return _moment_of(sort_key).date()
+    return _timestamp_of(sort_key).date()
 
 
-def _logged(item: dict[str, Any]) -> Logged:
+def _logged(item: dict[str, Any]) -> DeliveryRecord:
     # An id may hold a `#` itself.
     occurred_at, _, rest = item["delivery"].partition("#")
     subject_id = rest.partition("#")[2].rpartition("#")[0]
     status, milliseconds, claimed_at = (item.get(name) for name in ("httpStatus", "milliseconds", "claimedAt"))
-    return Logged(
+    return DeliveryRecord(
         delivery=Delivery(
             account=item["account"],
-            event=WebhookEvent(item["event"]),
+            event_type=EventType(item["event"]),
             target_id=item["targetId"],
-            occurred_at=Moment.parse(occurred_at),
+            occurred_at=Timestamp.parse(occurred_at),
             subject_id=subject_id,
             body=item["body"],
             # Of entries from before deliveries told it.
             format=item.get("format", "text"),
         ),
-        standing=standing_of(item),
+        standing=recorded_state(item),
         url=item.get("url"),
-        claimed_at=claimed_at and Moment.parse(claimed_at),
+        claimed_at=claimed_at and Timestamp.parse(claimed_at),
         status=None if status is None else int(status),
         reason=item.get("error"),
         milliseconds=None if milliseconds is None else int(milliseconds),

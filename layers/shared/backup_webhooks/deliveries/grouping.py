@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from aws_lambda_powertools import Logger
 from msgspec import Struct, field
 
-from backup_webhooks.deliveries.delivery import Delivery, GatherUp, Redelivery
-from backup_webhooks.deliveries.groups_store import Gathered, GatheringsStore, Waiting
-from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, GroupDue
+from backup_webhooks.deliveries.groups_store import Group, GroupsStore, WaitingEvent
+from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.target_partition import partition_of
-from backup_webhooks.events.messages import Notice
-from backup_webhooks.events.timestamps import Clock, Moment, utc_now
+from backup_webhooks.events.messages import Event
+from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 from backup_webhooks.payloads import format_named
 from backup_webhooks.targets.target import Target
 
@@ -36,22 +36,22 @@ _FORMAT_OF_THE_GONE = "text"
 logger = Logger(child=True)
 
 
-class Gatherer(Struct, frozen=True):
+class Grouper(Struct, frozen=True):
     """Lets notices wait, and gathers them up. Shared by threads. Raises botocore's errors, after which each may be
     done again.
     """
 
-    gatherings: GatheringsStore
-    queue: RedeliveryQueue
+    gatherings: GroupsStore
+    queue: RetryQueue
     clock: Clock = utc_now
     _one_wakes: threading.Lock = field(default_factory=threading.Lock)
 
-    def join(self, notice: Notice, delivery: Delivery, target: Target) -> bool:
+    def join(self, event: Event, delivery: Delivery, target: Target) -> bool:
         """Let the notice wait for the target's next gathering; False where its delivery was attempted before, or is
         held back.
         """
-        partition = partition_of(target.account, target.event, target.target_id)
-        if not self.gatherings.join(partition, delivery, target, notice, self.clock()):
+        partition = partition_of(target.account, target.event_type, target.target_id)
+        if not self.gatherings.join(partition, delivery, target, event, self.clock()):
             return False
         logger.info("gathered", extra=delivery.log_fields())
         self.see_to(delivery)
@@ -61,7 +61,7 @@ class Gatherer(Struct, frozen=True):
         """Make sure that somebody comes for the delivery's notice, which waits, or has waited: whoever let it wait may
         not have come so far.
         """
-        partition = partition_of(delivery.account, delivery.event, delivery.target_id)
+        partition = partition_of(delivery.account, delivery.event_type, delivery.target_id)
         if not self._is_awake(partition):
             # Of a batch one sends the message, and the others find that it has.
             with self._one_wakes:
@@ -74,49 +74,51 @@ class Gatherer(Struct, frozen=True):
 
     def _wake(self, partition: str, delivery: Delivery) -> None:
         now = self.clock()
-        due_at = Moment.of(now + GATHERED_FOR)
-        wake_up = GatherUp(account=delivery.account, event=delivery.event, target_id=delivery.target_id, due_at=due_at)
+        due_at = Timestamp.of(now + GATHERED_FOR)
+        wake_up = GroupDue(
+            account=delivery.account, event_type=delivery.event_type, target_id=delivery.target_id, due_at=due_at
+        )
         self.queue.send(wake_up, now)
         # After that, as nobody else sends one then: of two that come the second finds nothing.
         self.gatherings.save_wake_up(partition, due_at)
 
-    def gather_up(self, wake_up: GatherUp, find_target: Callable[[], Target | None], deadline: datetime) -> int:
+    def gather_up(self, wake_up: GroupDue, find_target: Callable[[], Target | None], deadline: datetime) -> int:
         """Send what has waited for it as a delivery, or as several where it is too much for one; how many they were.
 
         Where that can't be done by the deadline, the rest is left to another that is sent.
         """
-        partition = partition_of(wake_up.account, wake_up.event, wake_up.target_id)
+        partition = partition_of(wake_up.account, wake_up.event_type, wake_up.target_id)
         sent = 0
-        while gathered := self._next(partition, wake_up, find_target):
+        while grouped := self._next(partition, wake_up, find_target):
             if deadline - self.clock() < _DELIVERY_NEEDS:
                 self.queue.send(wake_up, self.clock())
                 break
-            self.queue.send(gathered.order, self.clock())
-            self.gatherings.finish(partition, gathered)
-            logger.info("gathered up", extra=gathered.order.delivery.log_fields() | {"count": len(gathered.keys)})
+            self.queue.send(grouped.order, self.clock())
+            self.gatherings.finish(partition, grouped)
+            logger.info("gathered up", extra=grouped.order.delivery.log_fields() | {"count": len(grouped.keys)})
             sent += 1
         return sent
 
-    def _next(self, partition: str, wake_up: GatherUp, find_target: Callable[[], Target | None]) -> Gathered | None:
+    def _next(self, partition: str, wake_up: GroupDue, find_target: Callable[[], Target | None]) -> Group | None:
         """What is to be sent next: what somebody else has made and not sent, or one that is made now."""
         while True:
             seen = self.gatherings.load(partition)
-            if seen.gathered:
-                return seen.gathered
+            if seen.grouped:
+                return seen.grouped
             waiting = _as_many_as_fit(self.gatherings.waiting(partition, wake_up.due_at))
             if not waiting:
                 return None
             target = find_target()
             now = self.clock()
             delivery, waiting = _delivery(waiting, wake_up, target.format if target else _FORMAT_OF_THE_GONE, now)
-            order = Redelivery.first(delivery, now)
-            if gathered := self.gatherings.make(partition, seen, order, [one.key for one in waiting]):
-                return gathered
+            order = AttemptDue.first(delivery, now)
+            if grouped := self.gatherings.make(partition, seen, order, [one.key for one in waiting]):
+                return grouped
 
 
-def _as_many_as_fit(waiting: Iterable[Waiting]) -> Sequence[Waiting]:
+def _as_many_as_fit(waiting: Iterable[WaitingEvent]) -> Sequence[WaitingEvent]:
     """The first of them, one at least."""
-    fitting: list[Waiting] = []
+    fitting: list[WaitingEvent] = []
     size = 0
     for one in waiting:
         size += one.size
@@ -127,12 +129,12 @@ def _as_many_as_fit(waiting: Iterable[Waiting]) -> Sequence[Waiting]:
 
 
 def _delivery(
-    waiting: Sequence[Waiting], wake_up: GatherUp, format_name: str, now: datetime
-) -> tuple[Delivery, Sequence[Waiting]]:
+    waiting: Sequence[WaitingEvent], wake_up: GroupDue, format_name: str, now: datetime
+) -> tuple[Delivery, Sequence[WaitingEvent]]:
     """The delivery of the first of them, and which these are: a target may have been given another format since."""
-    if not format_named(format_name).gathered:
+    if not format_named(format_name).grouped:
         waiting = waiting[:1]
-    delivery = Delivery.of_all([one.notice for one in waiting], wake_up, format_name, now)
+    delivery = Delivery.of_all([one.event for one in waiting], wake_up, format_name, now)
     if len(waiting) > 1 and len(delivery.body.encode()) > _MOST_BODY_BYTES:
         return _delivery(waiting[: len(waiting) // 2], wake_up, format_name, now)
     return delivery, waiting

@@ -3,7 +3,7 @@
 | delivery | attributes |
 |---|---|
 | `open` | `wakeUpAt`: when a message on RetryQueue is due; `made`: how many deliveries were made; `expiresAt`; |
-| | of one that was not sent yet `order`, its message, and `gathered`, the keys of what it holds |
+| | of one that was not sent yet `order`, its message, and `grouped`, the keys of what it holds |
 | `waiting#{sort key in the log}` | `notice`: the message; `joinedAt`; `expiresAt` |
 """
 
@@ -20,10 +20,10 @@ from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery, encode_retry_message, parse_retry_message
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, encode_retry_message, parse_retry_message
 from backup_webhooks.deliveries.target_partition import key_in
-from backup_webhooks.events.messages import Notice, encode_message, parse_message, without_log
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.messages import Event, encode_message, parse_message, without_output
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 from backup_webhooks.targets.target import Target
 
 if TYPE_CHECKING:
@@ -37,58 +37,58 @@ _PAUSE_SECONDS = 0.1
 _PAGE = 300
 
 
-class Waiting(Struct, frozen=True):
+class WaitingEvent(Struct, frozen=True):
     """A notice that waits. `size`: of its message, in characters."""
 
     key: str
-    notice: Notice
+    event: Event
     size: int
 
 
-class Gathered(Struct, frozen=True):
+class Group(Struct, frozen=True):
     """A delivery that was made of what waited under these keys, and is to be sent. `number`: among the target's."""
 
     number: int
-    order: Redelivery
+    order: AttemptDue
     keys: Sequence[str]
 
 
-class OpenGathering(Struct, frozen=True):
+class OpenGroup(Struct, frozen=True):
     """How things stand with a target: until when a message will come, how many deliveries were made, and which of them
     is still to be sent.
     """
 
     wake_up_at: datetime | None = None
     made: int = 0
-    gathered: Gathered | None = None
+    grouped: Group | None = None
 
 
-class GatheringsStore(Struct, frozen=True):
+class GroupsStore(Struct, frozen=True):
     """Keeps what waits. Raises botocore's errors. `partition`: of a target, by `target_partition`."""
 
     deliveries: DeliveriesStore
 
-    def join(self, partition: str, delivery: Delivery, target: Target, notice: Notice, now: datetime) -> bool:
+    def join(self, partition: str, delivery: Delivery, target: Target, event: Event, now: datetime) -> bool:
         """Let the notice wait, and say so in the log; False where its delivery was judged before, in another way."""
         waiting = {
             "accountDay": partition,
             "delivery": _WAITING + delivery.sort_key,
-            "notice": encode_message(notice if target.include_log else without_log(notice)),
+            "notice": encode_message(event if target.include_output else without_output(event)),
             "joinedAt": iso_milliseconds(now),
             "expiresAt": int((now + self.deliveries.retention).timestamp()),
         }
         return self.deliveries.gather(delivery, target, now, waiting)
 
-    def load(self, partition: str) -> OpenGathering:
+    def load(self, partition: str) -> OpenGroup:
         """How things stand now (a consistent read)."""
         key = key_in(partition, _OPEN)
         fields = from_item(self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {}))
-        made, gathered = int(fields.get("made", 0)), None
+        made, grouped = int(fields.get("made", 0)), None
         if "order" in fields:
-            gathered = Gathered(made, cast("Redelivery", parse_retry_message(fields["order"])), fields["gathered"])
+            grouped = Group(made, cast("AttemptDue", parse_retry_message(fields["order"])), fields["gathered"])
         # There is none yet where whoever sent the first message was stopped before it could say so.
         wake_up_at = fields.get("wakeUpAt")
-        return OpenGathering(wake_up_at and Moment.parse(wake_up_at), made, gathered)
+        return OpenGroup(wake_up_at and Timestamp.parse(wake_up_at), made, grouped)
 
     def save_wake_up(self, partition: str, at: datetime) -> None:
         """A message will come then."""
@@ -107,7 +107,7 @@ class GatheringsStore(Struct, frozen=True):
                 ),
             )
 
-    def waiting(self, partition: str, before: datetime) -> Iterator[Waiting]:
+    def waiting(self, partition: str, before: datetime) -> Iterator[WaitingEvent]:
         """What waits and has joined before that moment, by the times of its events (consistent reads)."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
@@ -122,9 +122,9 @@ class GatheringsStore(Struct, frozen=True):
         for page in pages:
             yield from (_waiting(from_item(item)) for item in page["Items"])
 
-    def make(self, partition: str, seen: OpenGathering, order: Redelivery, keys: Sequence[str]) -> Gathered | None:
+    def make(self, partition: str, seen: OpenGroup, order: AttemptDue, keys: Sequence[str]) -> Group | None:
         """Make that delivery of what waits under these keys; None where somebody has made one since it was `seen`."""
-        gathered = Gathered(seen.made + 1, order, keys)
+        grouped = Group(seen.made + 1, order, keys)
         # The latter: an answer that was lost made botocore write twice.
         unchanged = "made = :seen" if seen.made else "attribute_not_exists(made)"
         try:
@@ -135,17 +135,17 @@ class GatheringsStore(Struct, frozen=True):
                 ConditionExpression=f"(attribute_not_exists(#order) AND {unchanged}) OR #order = :order",
                 ExpressionAttributeNames={"#order": "order"},
                 ExpressionAttributeValues=to_item(
-                    {":order": encode_retry_message(order), ":keys": list(keys), ":made": gathered.number}
+                    {":order": encode_retry_message(order), ":keys": list(keys), ":made": grouped.number}
                     | ({":seen": seen.made} if seen.made else {})
                 ),
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return None
-        return gathered
+        return grouped
 
-    def finish(self, partition: str, gathered: Gathered) -> None:
+    def finish(self, partition: str, grouped: Group) -> None:
         """The delivery was sent: forget it, and what it holds."""
-        for keys in batched(gathered.keys, _BATCH, strict=False):
+        for keys in batched(grouped.keys, _BATCH, strict=False):
             request: Any = {self._table: [{"DeleteRequest": {"Key": key_in(partition, key)}} for key in keys]}
             while request:
                 request = self._client.batch_write_item(RequestItems=request).get("UnprocessedItems")
@@ -159,7 +159,7 @@ class GatheringsStore(Struct, frozen=True):
                 UpdateExpression="REMOVE #order, gathered",
                 ConditionExpression="made = :made",
                 ExpressionAttributeNames={"#order": "order"},
-                ExpressionAttributeValues=to_item({":made": gathered.number}),
+                ExpressionAttributeValues=to_item({":made": grouped.number}),
             )
 
     @property
@@ -171,5 +171,5 @@ class GatheringsStore(Struct, frozen=True):
         return self.deliveries.table
 
 
-def _waiting(item: dict[str, Any]) -> Waiting:
-    return Waiting(item["delivery"], cast("Notice", parse_message(item["notice"])), len(item["notice"]))
+def _waiting(item: dict[str, Any]) -> WaitingEvent:
+    return WaitingEvent(item["delivery"], cast("Event", parse_message(item["notice"])), len(item["notice"]))

@@ -8,8 +8,8 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from backup_webhooks.posting.sender import Attempt
-from backup_webhooks.targets.cache import WebhooksCache
+from backup_webhooks.posting.sender import AttemptResult
+from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.health import SLOW
 from backup_webhooks.targets.target import Target
 from backup_webhooks.targets.webhooks_store import WebhooksStore
@@ -21,9 +21,9 @@ class HealthRecorder(Struct, frozen=True):
     """Keeps health in the store, and this function's own view of it up to date. Shared by threads."""
 
     store: WebhooksStore
-    cache: WebhooksCache
+    cache: TargetsCache
 
-    def record(self, target: Target, attempt: Attempt, now: datetime) -> None:
+    def record(self, target: Target, attempt: AttemptResult, now: datetime) -> None:
         """Write down what the attempt says about the target. Raises nothing: a delivery does not depend on it."""
         began = self.cache.clock()
         try:
@@ -35,7 +35,7 @@ class HealthRecorder(Struct, frozen=True):
                 extra={"account": target.account, "target_id": target.target_id, "reason": str(error)},
             )
 
-    def _record(self, target: Target, attempt: Attempt, now: datetime) -> Target | None:
+    def _record(self, target: Target, attempt: AttemptResult, now: datetime) -> Target | None:
         slow = timedelta(milliseconds=attempt.milliseconds) >= SLOW
         if not attempt.delivered:
             return self._record_failure(target, attempt, now, slow=slow)
@@ -44,7 +44,7 @@ class HealthRecorder(Struct, frozen=True):
             return self.store.record_success(target, slow=slow)
         return None
 
-    def _record_failure(self, target: Target, attempt: Attempt, now: datetime, *, slow: bool) -> Target | None:
+    def _record_failure(self, target: Target, attempt: AttemptResult, now: datetime, *, slow: bool) -> Target | None:
         failing = self.store.record_failure(target, attempt.status, attempt.reason, slow=slow, now=now)
         if failing and failing.health.confirmed_by(now):
             failing = self.store.record_confirmation(failing, now)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools import Metrics
 
-    from backup_webhooks.posting.sender import Attempt
+    from backup_webhooks.posting.sender import AttemptResult
 
 
-def count_attempts(metrics: Metrics, attempts: Sequence[Attempt]) -> None:
+def count_attempts(metrics: Metrics, attempts: Sequence[AttemptResult]) -> None:
     """Posted, Failed, and how long each took."""
     delivered = sum(attempt.delivered for attempt in attempts)
     metrics.add_metric("Posted", MetricUnit.Count, delivered)

@@ -14,38 +14,38 @@ from backup_webhooks.aws import clients
 from backup_webhooks.aws.settings import NotifierSettings
 from backup_webhooks.deliveries.attempt import Deliverer, Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery
-from backup_webhooks.deliveries.grouping import Gatherer
-from backup_webhooks.deliveries.groups_store import GatheringsStore
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
+from backup_webhooks.deliveries.grouping import Grouper
+from backup_webhooks.deliveries.groups_store import GroupsStore
 from backup_webhooks.deliveries.reminders import Reminders
-from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.suppression import Instead, Wishes
 from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
 from backup_webhooks.events.messages import (
     BackupFinished,
     BackupMissed,
-    BackupNotice,
     BackupRecovered,
     BackupStarted,
+    Event,
+    EventType,
     Heartbeat,
-    Notice,
+    RecordedEvent,
     ServerPolicyChanged,
-    WebhookEvent,
     parse_message,
 )
 from backup_webhooks.events.queue import BackupEventsQueue
-from backup_webhooks.events.timestamps import Clock, Moment, utc_now
+from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 from backup_webhooks.history.backup import Backup
-from backup_webhooks.history.backup_output_store import BackupLogsStore
+from backup_webhooks.history.backup_output_store import BackupOutputStore
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.recorder import Recorder
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.streaks import Repetition
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
-from backup_webhooks.posting.sender import Attempt
-from backup_webhooks.targets.cache import WebhooksCache
-from backup_webhooks.targets.preferences import Noise
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
+from backup_webhooks.posting.sender import AttemptResult
+from backup_webhooks.targets.cache import TargetsCache
+from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.target import Target
 from backup_webhooks.targets.webhooks_store import WebhooksStore
 
@@ -61,26 +61,26 @@ class Notified(Struct, frozen=True):
     be told.
     """
 
-    attempts: tuple[Attempt, ...] = ()
-    handed_over: int = 0
-    held_back: int = 0
-    gathered: int = 0
+    attempts: tuple[AttemptResult, ...] = ()
+    deferred: int = 0
+    suppressed: int = 0
+    grouped: int = 0
     without_webhook: bool = False
 
 
 class Notifier(Struct, frozen=True):
     """Handles messages, one call each. Shared by threads."""
 
-    webhooks: WebhooksCache
+    webhooks: TargetsCache
     deliverer: Deliverer
-    retry_queue: RedeliveryQueue
-    gatherer: Gatherer
+    retry_queue: RetryQueue
+    gatherer: Grouper
     wishes: Wishes
     reminders: Reminders
     recorder: Recorder
     backups: BackupsStore
-    backup_logs: BackupLogsStore
-    heartbeats: HeartbeatsStore
+    backup_output: BackupOutputStore
+    heartbeats: WatermarkStore
     email_notices: EmailNoticesQueue
     clock: Clock = utc_now
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "delivery"))
@@ -89,10 +89,10 @@ class Notifier(Struct, frozen=True):
     def of(cls, settings: NotifierSettings) -> Self:
         """One on the tables that the settings name."""
         dynamodb = clients.dynamodb()
-        webhooks = WebhooksCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
+        webhooks = TargetsCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
         deliverer = Deliverer.of(settings.delivery, webhooks)
-        retry_queue = RedeliveryQueue(clients.sqs(), settings.delivery.retry_queue_url)
-        gatherer = Gatherer(GatheringsStore(deliverer.deliveries), retry_queue)
+        retry_queue = RetryQueue(clients.sqs(), settings.delivery.retry_queue_url)
+        gatherer = Grouper(GroupsStore(deliverer.deliveries), retry_queue)
         wishes = Wishes(deliverer.deliveries, gatherer)
         return cls(
             webhooks=webhooks,
@@ -106,8 +106,8 @@ class Notifier(Struct, frozen=True):
                 BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
             ),
             backups=BackupsStore(dynamodb, settings.backups_table),
-            backup_logs=BackupLogsStore(dynamodb, settings.backups_table),
-            heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
+            backup_output=BackupOutputStore(dynamodb, settings.backups_table),
+            heartbeats=WatermarkStore(dynamodb, settings.server_policies_table),
             email_notices=EmailNoticesQueue(clients.sqs(), settings.email_notices_queue_url),
         )
 
@@ -144,58 +144,58 @@ class Notifier(Struct, frozen=True):
                     books: list[Future[Any]] = [kept, recorded]
                     _all_done(books)
 
-    def _keep(self, notice: BackupNotice) -> None:
+    def _keep(self, event: RecordedEvent) -> None:
         """Of a miss this is all: missed_backups has noted the rest in its server policy."""
         now = self.clock()
-        self.backups.keep(Backup.of(notice, Moment.of(now)))
-        if isinstance(notice, BackupFinished):
-            self.backup_logs.keep(notice, now)
+        self.backups.keep(Backup.of(event, Timestamp.of(now)))
+        if isinstance(event, BackupFinished):
+            self.backup_output.keep(event, now)
         # After that: the e-mail's function notes there whom it has told.
-        self.email_notices.pass_on(notice)
+        self.email_notices.pass_on(event)
 
-    def _notify(self, notice: Notice, deadline: datetime, repetition: Callable[[], Repetition | None]) -> Notified:
-        event = notice.webhook_event
-        if event is None:
+    def _notify(self, event: Event, deadline: datetime, repetition: Callable[[], Repetition | None]) -> Notified:
+        event_type = event.event_type
+        if event_type is None:
             return Notified()
-        targets = self.webhooks.targets(notice.account_alias, event)
+        targets = self.webhooks.targets(event.account_alias, event_type)
         if not targets:
-            logger.info("no webhook", extra={"account": notice.account_alias, "event": event})
+            logger.info("no webhook", extra={"account": event.account_alias, "event": event_type})
             return Notified(without_webhook=True)
         # Each target is attempted before any failure of ours is raised, which makes the message come again.
         outcomes = _all_done(
-            [self._threads.submit(self._deliver, notice, target, deadline, repetition) for target in targets]
+            [self._threads.submit(self._deliver, event, target, deadline, repetition) for target in targets]
         )
         return Notified(
             attempts=tuple(outcome.attempt for outcome in outcomes if isinstance(outcome, Outcome) and outcome.attempt),
-            handed_over=outcomes.count(Instead.HANDED_OVER),
-            held_back=outcomes.count(Instead.HELD_BACK),
-            gathered=outcomes.count(Instead.GATHERED),
+            deferred=outcomes.count(Instead.DEFERRED),
+            suppressed=outcomes.count(Instead.SUPPRESSED),
+            grouped=outcomes.count(Instead.GROUPED),
         )
 
     def _deliver(
-        self, notice: Notice, target: Target, deadline: datetime, repetition: Callable[[], Repetition | None]
+        self, event: Event, target: Target, deadline: datetime, repetition: Callable[[], Repetition | None]
     ) -> Outcome | Instead:
-        """Attempt the delivery, unless its target does not want it, or is one that fails: nobody waits for that."""
-        order = Redelivery.first(Delivery.of(notice, target), self.clock())
-        if target.noise == Noise():
+        """AttemptResult the delivery, unless its target does not want it, or is one that fails: nobody waits for that."""
+        order = AttemptDue.first(Delivery.of(event, target), self.clock())
+        if target.preferences == Preferences():
             return self._attempt(order, target, deadline)
-        known = repetition() if target.noise.changes_only else None
+        known = repetition() if target.preferences.changes_only else None
         # What a failing endpoint was told of last it may not have got, and so it is no repetition there.
         repetition_there = None if target.health.consecutive_failures else known
-        instead = self.wishes.honour(notice, target, order.delivery, repetition_there)
+        instead = self.wishes.honour(event, target, order.delivery, repetition_there)
         outcome = instead or self._attempt(order, target, deadline)
         # After that: a reminder can wait.
-        self.reminders.note(notice, target, is_news=known is None)
+        self.reminders.note(event, target, is_news=known is None)
         return outcome
 
-    def _attempt(self, order: Redelivery, target: Target, deadline: datetime) -> Outcome | Instead:
+    def _attempt(self, order: AttemptDue, target: Target, deadline: datetime) -> Outcome | Instead:
         if target.health.isolated:
             self.retry_queue.send(order, self.clock())
-            return Instead.HANDED_OVER
+            return Instead.DEFERRED
         outcome = self.deliverer.deliver(order, target, deadline)
         if outcome.then:
             self.retry_queue.send(outcome.then, self.clock())
-        if outcome.state is DeliveryState.GATHERED:
+        if outcome.state is DeliveryState.GROUPED:
             # The target does not want it gathered any more, since it was.
             self.gatherer.see_to(order.delivery)
         return outcome
@@ -205,7 +205,7 @@ def _repetition_by(recorded: Future[TrackedPolicy], message: BackupFinished) -> 
     try:
         return recorded.result().repetition(message)
     except Exception:
-        if message.webhook_event is WebhookEvent.FAILURE:
+        if message.event_type is EventType.FAILURE:
             # Nobody is to miss word of a failure for our books, which will be kept when the message comes again.
             return None
         raise

@@ -6,14 +6,14 @@ from copy import replace
 from datetime import datetime
 
 from backup_webhooks.deliveries.delivery import Delivery
-from backup_webhooks.posting.sender import Attempt, Sender
+from backup_webhooks.posting.sender import AttemptResult, Sender
 from backup_webhooks.targets.target import Target
 
 # Of a key; what is shorter gives nothing away.
 _SHORTEST_PART = 4
 
 
-def post(sender: Sender, delivery: Delivery, target: Target, now: datetime) -> Attempt:
+def post(sender: Sender, delivery: Delivery, target: Target, now: datetime) -> AttemptResult:
     """Make one attempt, signed, with the target's settings as they are now.
 
     Answers are logged and shown, and some say what they were sent: the destination's key is not to be read there.

@@ -14,13 +14,13 @@ from typing import Self
 from aws_lambda_powertools import Logger
 from msgspec import Struct
 
-from backup_webhooks.deliveries.delivery import Delivery, Redelivery, Remind
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, ReminderDue
 from backup_webhooks.deliveries.reminders_store import RemindersStore
-from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
+from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.suppression import Instead, Wishes
 from backup_webhooks.deliveries.target_partition import partition_of
-from backup_webhooks.events.messages import Notice, without_log
-from backup_webhooks.events.timestamps import Clock, Moment, utc_now
+from backup_webhooks.events.messages import Event, without_output
+from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 from backup_webhooks.targets.target import Target
 
 _HELD_BACK = timedelta(hours=1)
@@ -36,35 +36,35 @@ class Reminders(Struct, frozen=True):
     """
 
     store: RemindersStore
-    queue: RedeliveryQueue
+    queue: RetryQueue
     wishes: Wishes
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, queue: RedeliveryQueue, wishes: Wishes) -> Self:
+    def of(cls, queue: RetryQueue, wishes: Wishes) -> Self:
         """Those of the targets whose wishes these are."""
         return cls(RemindersStore(wishes.deliveries.client, wishes.deliveries.table), queue, wishes)
 
-    def note(self, notice: Notice, target: Target, *, is_news: bool) -> None:
+    def note(self, event: Event, target: Target, *, is_news: bool) -> None:
         """Plan to remind the target of the notice, or of it instead of the one before.
 
         `is_news`: nothing of the kind went on before, so that the hours begin now.
         """
-        hours = target.noise.remind_hours
+        hours = target.preferences.remind_hours
         if hours is None:
             return
         now = self.clock()
-        due_at = Moment.of(now + timedelta(hours=hours))
-        partition = partition_of(target.account, target.event, target.target_id)
-        notice = notice if target.include_log else without_log(notice)
-        planned = self.store.keep(partition, notice, due_at + self.wishes.deliveries.retention)
+        due_at = Timestamp.of(now + timedelta(hours=hours))
+        partition = partition_of(target.account, target.event_type, target.target_id)
+        event = event if target.include_output else without_output(event)
+        planned = self.store.keep(partition, event, due_at + self.wishes.deliveries.retention)
         begins = is_news and planned.begins
         if begins or planned.due_at is None or not now - _OVERDUE <= planned.due_at <= due_at:
-            self._plan(partition, target, notice.server_policy_id, due_at, notice.occurred_at if begins else None)
+            self._plan(partition, target, event.server_policy_id, due_at, event.occurred_at if begins else None)
 
-    def counts(self, message: Remind) -> bool:
+    def counts(self, message: ReminderDue) -> bool:
         """Whether the message is the one for its target and server policy, and not one of before."""
-        partition = partition_of(message.account, message.event, message.target_id)
+        partition = partition_of(message.account, message.event_type, message.target_id)
         return self.store.due(partition, message.server_policy_id, message.due_at) is not None
 
     def _plan(
@@ -72,12 +72,12 @@ class Reminders(Struct, frozen=True):
         partition: str,
         target: Target,
         server_policy_id: str,
-        due_at: Moment,
+        due_at: Timestamp,
         begun_with: datetime | None = None,
     ) -> None:
-        message = Remind(
+        message = ReminderDue(
             account=target.account,
-            event=target.event,
+            event_type=target.event_type,
             target_id=target.target_id,
             server_policy_id=server_policy_id,
             due_at=due_at,
@@ -85,28 +85,28 @@ class Reminders(Struct, frozen=True):
         self.queue.send(message, self.clock())
         self.store.plan(partition, server_policy_id, due_at, begun_with)
 
-    def remind(self, message: Remind, target: Target | None, goes_on: Callable[[], bool]) -> None:
+    def remind(self, message: ReminderDue, target: Target | None, goes_on: Callable[[], bool]) -> None:
         """Give the reminder that is due, and plan the next; or forget it, where nobody wants it or it is over."""
-        partition = partition_of(message.account, message.event, message.target_id)
-        notice = self.store.due(partition, message.server_policy_id, message.due_at)
-        if notice is None:
+        partition = partition_of(message.account, message.event_type, message.target_id)
+        event = self.store.due(partition, message.server_policy_id, message.due_at)
+        if event is None:
             return
-        hours = target.noise.remind_hours if target and target.enabled else None
+        hours = target.preferences.remind_hours if target and target.enabled else None
         if target is None or hours is None or not goes_on():
             self.store.forget(partition, message.server_policy_id, message.due_at)
             return
         now = self.clock()
         # Held back for quiet hours it would be each day at the same time.
-        then = timedelta(hours=hours) if self._give(notice, message, target, now) else _HELD_BACK
-        self._plan(partition, target, message.server_policy_id, Moment.of(now + then))
+        then = timedelta(hours=hours) if self._give(event, message, target, now) else _HELD_BACK
+        self._plan(partition, target, message.server_policy_id, Timestamp.of(now + then))
 
-    def _give(self, notice: Notice, message: Remind, target: Target, now: datetime) -> bool:
+    def _give(self, event: Event, message: ReminderDue, target: Target, now: datetime) -> bool:
         """False where the target does not want it now."""
-        delivery = Delivery.of(notice, target).as_reminder(message.server_policy_id, message.due_at)
-        instead = self.wishes.honour(notice, target, delivery)
-        if instead is Instead.HELD_BACK:
+        delivery = Delivery.of(event, target).as_reminder(message.server_policy_id, message.due_at)
+        instead = self.wishes.honour(event, target, delivery)
+        if instead is Instead.SUPPRESSED:
             return False
         if instead is None:
-            self.queue.send(Redelivery.first(delivery, now), now)
+            self.queue.send(AttemptDue.first(delivery, now), now)
         logger.info("reminded", extra=delivery.log_fields())
         return True

@@ -11,10 +11,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from backup_webhooks.deliveries.deliveries_store import UNDELIVERED
-from backup_webhooks.deliveries.delivery import Redelivery
-from backup_webhooks.deliveries.delivery_log import DeliveryLog, Logged
-from backup_webhooks.deliveries.retry_queue import RedeliveryQueue
-from backup_webhooks.events.timestamps import Clock, Moment, utc_now
+from backup_webhooks.deliveries.delivery import AttemptDue
+from backup_webhooks.deliveries.delivery_log import DeliveryLog, DeliveryRecord
+from backup_webhooks.deliveries.retry_queue import RetryQueue
+from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 
 _AT_ONCE = 1000
 
@@ -34,7 +34,7 @@ class Replays(Struct, frozen=True):
     """Replays deliveries. Raises botocore's errors, after which the same may be asked again."""
 
     log: DeliveryLog
-    retry_queue: RedeliveryQueue
+    retry_queue: RetryQueue
     clock: Clock = utc_now
 
     def one(self, account: str, sort_key: str) -> None:
@@ -56,5 +56,7 @@ class Replays(Struct, frozen=True):
         return Replayed(count, page.cursor)
 
 
-def _next_attempt(logged: Logged, now: datetime) -> Redelivery:
-    return Redelivery(delivery=logged.delivery, attempt=logged.standing.attempts + 1, retries=0, due_at=Moment.of(now))
+def _next_attempt(logged: DeliveryRecord, now: datetime) -> AttemptDue:
+    return AttemptDue(
+        delivery=logged.delivery, attempt=logged.standing.attempts + 1, retries=0, due_at=Timestamp.of(now)
+    )

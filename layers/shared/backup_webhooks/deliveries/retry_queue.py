@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from msgspec import Struct
 
 from backup_webhooks.aws.errors import InvalidMessage
-from backup_webhooks.deliveries.delivery import Redelivery, RetryMessage, encode_retry_message, parse_retry_message
+from backup_webhooks.deliveries.delivery import AttemptDue, RetryMessage, encode_retry_message, parse_retry_message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -25,7 +25,7 @@ _SQS_BATCH = 10
 logger = Logger(child=True)
 
 
-class RedeliveryQueue(Struct, frozen=True):
+class RetryQueue(Struct, frozen=True):
     """Sends messages. Raises botocore's errors."""
 
     client: SQSClient
@@ -47,7 +47,7 @@ class RedeliveryQueue(Struct, frozen=True):
             sent += len(ten)
         return sent
 
-    def move_all_to(self, other: RedeliveryQueue, now: datetime) -> int:
+    def move_all_to(self, other: RetryQueue, now: datetime) -> int:
         """Send all that stands here to the other queue; how many they were. What can't be used stays, and is logged."""
         moved = 0
         while messages := self._receive():
@@ -79,5 +79,5 @@ def _entry(message: RetryMessage, now: datetime) -> dict[str, Any]:
         "MessageBody": encode_retry_message(message),
         "DelaySeconds": math.ceil(delay.total_seconds()),
         # Fair queues: a target with a backlog doesn't make the others wait.
-        "MessageGroupId": (message.delivery if isinstance(message, Redelivery) else message).target_id,
+        "MessageGroupId": (message.delivery if isinstance(message, AttemptDue) else message).target_id,
     }

@@ -11,9 +11,9 @@ from typing import Any
 from backup_webhooks.aws.items import to_item
 
 
-def partition_of(account: str, event: str, target_id: str) -> str:
+def partition_of(account: str, event_type: str, target_id: str) -> str:
     """The target's partition."""
-    return f"{account}#{event}#{target_id}"
+    return f"{account}#{event_type}#{target_id}"
 
 
 def key_in(partition: str, entry: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 _CUT_HERE = "…"
 
 
-class Log(str):
+class BackupOutput(str):
     """A log of at most 4 KiB in UTF-8: printable characters, line feeds and tabs.
 
     Of more the end is kept, which has the error, behind a `…`. Empty where nothing of it could be used.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backup_webhooks.events.messages import BackupNotice, WebhookEvent, encode_message, without_log
+from backup_webhooks.events.messages import EventType, RecordedEvent, encode_message, without_output
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_TOLD = (WebhookEvent.FAILURE, WebhookEvent.MISSING)
+_TOLD = (EventType.FAILURE, EventType.MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class EmailNoticesQueue:
     client: SQSClient
     url: str | None
 
-    def pass_on(self, notice: BackupNotice) -> None:
+    def pass_on(self, event: RecordedEvent) -> None:
         """Send a failed or a missed backup; who wants to be told is seen where the e-mail is made."""
-        if self.url and notice.webhook_event in _TOLD:
-            self.client.send_message(QueueUrl=self.url, MessageBody=encode_message(without_log(notice)))
+        if self.url and event.event_type in _TOLD:
+            self.client.send_message(QueueUrl=self.url, MessageBody=encode_message(without_output(event)))

@@ -11,20 +11,20 @@ from backup_webhooks.events.messages import (
     BackupMissed,
     BackupRecovered,
     BackupStatus,
-    Notice,
-    WebhookEvent,
+    Event,
+    EventType,
 )
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.timestamps import Timestamp
 
 _STATUS_OF_EVENT = {
-    WebhookEvent.FAILURE: BackupStatus.FAILED,
-    WebhookEvent.PARTIAL_SUCCESS: BackupStatus.PARTIAL_SUCCESS,
-    WebhookEvent.SUCCESS: BackupStatus.SUCCESS,
+    EventType.FAILURE: BackupStatus.FAILED,
+    EventType.PARTIAL_SUCCESS: BackupStatus.PARTIAL_SUCCESS,
+    EventType.SUCCESS: BackupStatus.SUCCESS,
 }
 _NOBODYS = uuid.UUID(int=0)
 
 
-def sample_notice(account: str, event: WebhookEvent, now: datetime) -> Notice:
+def example_event(account: str, event: EventType, now: datetime) -> Event:
     """A notice of that event, which says of itself that it is a test. No two are about the same backup.
 
     All are of one server policy: where incidents are opened, the test of a success closes what a failure's opened.
@@ -37,22 +37,22 @@ def sample_notice(account: str, event: WebhookEvent, now: datetime) -> Notice:
         "account_policy_name": "This is a test, no backup was made",
         "storage_region": "NONE",
     }
-    moment = Moment.of(now)
-    if event is WebhookEvent.MISSING:
-        return BackupMissed(**facts, expected_date=moment)
-    if event is WebhookEvent.RECOVERED:
+    timestamp = Timestamp.of(now)
+    if event is EventType.MISSING:
+        return BackupMissed(**facts, expected_date=timestamp)
+    if event is EventType.RECOVERED:
         return BackupRecovered(
             **facts,
             restore_point_id=str(uuid.uuid4()),
-            backup_finished_date=moment,
-            failing_since_date=Moment.of(now - timedelta(days=1)),
+            backup_finished_date=timestamp,
+            failing_since_date=Timestamp.of(now - timedelta(days=1)),
             failed=1,
             missed=0,
         )
     return BackupFinished(
         **facts,
-        backup_started_date=moment,
-        backup_finished_date=moment,
+        backup_started_date=timestamp,
+        backup_finished_date=timestamp,
         restore_point_id=str(uuid.uuid4()),
         restore_point_creation_status=_STATUS_OF_EVENT[event],
     )

@@ -16,15 +16,15 @@ from msgspec import Meta
 
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.aws.items import PRINTABLE
-from backup_webhooks.events.backup_output import Log
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.backup_output import BackupOutput
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 
 AccountAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
 Name = Annotated[str, Meta(min_length=1, max_length=500, pattern=PRINTABLE)]
 
 
-class WebhookEvent(StrEnum):
+class EventType(StrEnum):
     """The events that a customer sets target URLs for: the FAQ's four categories, and one that it does not have."""
 
     FAILURE = "Backup.Failure"
@@ -44,9 +44,9 @@ class BackupStatus(StrEnum):
 
 
 _EVENT_OF_STATUS = {
-    BackupStatus.SUCCESS: WebhookEvent.SUCCESS,
-    BackupStatus.PARTIAL_SUCCESS: WebhookEvent.PARTIAL_SUCCESS,
-    BackupStatus.FAILED: WebhookEvent.FAILURE,
+    BackupStatus.SUCCESS: EventType.SUCCESS,
+    BackupStatus.PARTIAL_SUCCESS: EventType.PARTIAL_SUCCESS,
+    BackupStatus.FAILED: EventType.FAILURE,
 }
 
 
@@ -68,7 +68,7 @@ class _ServerBackup(_Message, frozen=True, kw_only=True, rename="camel", tag_fie
 class BackupStarted(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupStarted"):
     """A server has initiated a backup."""
 
-    backup_started_date: Moment
+    backup_started_date: Timestamp
     restore_point_id: Identifier | None = None
 
 
@@ -76,10 +76,10 @@ class _Ended(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag_field
     """What every message about the end of a backup carries."""
 
     restore_point_id: Identifier
-    backup_finished_date: Moment
+    backup_finished_date: Timestamp
 
     @property
-    def occurred_at(self) -> Moment:
+    def occurred_at(self) -> Timestamp:
         """When the event happened: the backup's end."""
         return self.backup_finished_date
 
@@ -92,7 +92,7 @@ class _Ended(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag_field
 class BackupFinished(_Ended, frozen=True, kw_only=True, rename="camel", tag="BackupFinished"):
     """A backup has completed, one way or another."""
 
-    backup_started_date: Moment
+    backup_started_date: Timestamp
     restore_point_creation_status: BackupStatus
     # What the service counts of a restore point. Of any type: nobody is to miss word of a failure for a count.
     number_of_protected_files: Any = None
@@ -105,10 +105,10 @@ class BackupFinished(_Ended, frozen=True, kw_only=True, rename="camel", tag="Bac
     unchanged_files_not_transferred: Any = None
     unchanged_bytes_in_storage: Any = None
     # What the backup said of itself, from whoever sends it. Cut to what can be kept, and never a reason to refuse.
-    log: Log | None = None
+    output: BackupOutput | None = msgspec.field(default=None, name="log")
 
     @property
-    def webhook_event(self) -> WebhookEvent | None:
+    def event_type(self) -> EventType | None:
         """The event that this result fires; none for a cancelled backup."""
         return _EVENT_OF_STATUS.get(self.restore_point_creation_status)
 
@@ -119,16 +119,16 @@ class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag
     `missing_since_date`: the first scheduled start that was missed since the last success; None where nobody has said.
     """
 
-    expected_date: Moment
-    missing_since_date: Moment | None = None
+    expected_date: Timestamp
+    missing_since_date: Timestamp | None = None
 
     @property
-    def webhook_event(self) -> WebhookEvent:
+    def event_type(self) -> EventType:
         """Always `Backup.Missing`."""
-        return WebhookEvent.MISSING
+        return EventType.MISSING
 
     @property
-    def occurred_at(self) -> Moment:
+    def occurred_at(self) -> Timestamp:
         """When the event happened: the scheduled start that was missed."""
         return self.expected_date
 
@@ -145,14 +145,14 @@ class BackupRecovered(_Ended, frozen=True, kw_only=True, rename="camel", tag="Ba
     whichever is earlier; `failed` and `missed`: how many since.
     """
 
-    failing_since_date: Moment
+    failing_since_date: Timestamp
     failed: Annotated[int, Meta(ge=0)]
     missed: Annotated[int, Meta(ge=0)]
 
     @property
-    def webhook_event(self) -> WebhookEvent:
+    def event_type(self) -> EventType:
         """Always `Backup.Recovered`."""
-        return WebhookEvent.RECOVERED
+        return EventType.RECOVERED
 
 
 # The statuses of account policies and server policies: by all but the first no backups are made.
@@ -170,7 +170,7 @@ class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", t
     storage_region: Name
     account_policy_status: Name
     server_policy_status: Name
-    changed_date: Moment
+    changed_date: Timestamp
     backup_schedule: str | None = None
     backup_interval_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
     timezone: str = "UTC"
@@ -179,32 +179,32 @@ class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", t
 class Heartbeat(_Message, frozen=True, kw_only=True, rename="camel", tag="Heartbeat"):
     """Sent through the queue by missed_backups each minute: once it is read, so is all that was sent before it."""
 
-    sent_date: Moment
+    sent_date: Timestamp
 
 
-type BackupNotice = BackupFinished | BackupMissed
+type RecordedEvent = BackupFinished | BackupMissed
 """What became of a backup: kept, reported, and told by e-mail too."""
-type Notice = BackupNotice | BackupRecovered
+type Event = RecordedEvent | BackupRecovered
 """The messages that customers are told of."""
 type Message = BackupStarted | BackupFinished | BackupMissed | BackupRecovered | ServerPolicyChanged | Heartbeat
 _MESSAGES = (BackupStarted, BackupFinished, BackupMissed, BackupRecovered, ServerPolicyChanged, Heartbeat)
 
 
-def without_log[N: Notice](notice: N) -> N:
+def without_output[N: Event](event: N) -> N:
     """The notice for those who have not asked for what the backup said of itself."""
-    return msgspec.structs.replace(notice, log=None) if isinstance(notice, BackupFinished) and notice.log else notice
+    return msgspec.structs.replace(event, output=None) if isinstance(event, BackupFinished) and event.output else event
 
 
 _ALLOWED = {
     "$.type": ", ".join(message.__name__ for message in _MESSAGES),
     "$.restorePointCreationStatus": ", ".join(BackupStatus),
-    "$.delivery.event": ", ".join(WebhookEvent),
+    "$.delivery.event": ", ".join(EventType),
 }
 _LONGEST_REASON = 200
 
 
 def _decode_own_type(expected: type, value: object) -> Any:
-    return Log.of(value) if expected is Log else Moment.decode(expected, value)
+    return BackupOutput.of(value) if expected is BackupOutput else Timestamp.decode(expected, value)
 
 
 _DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Union[_MESSAGES], dec_hook=_decode_own_type)  # noqa: UP007
@@ -238,9 +238,9 @@ def encode(message: msgspec.Struct) -> str:
 
 
 def _encode_own_type(value: Any) -> str:
-    if isinstance(value, Moment):
+    if isinstance(value, Timestamp):
         return iso_milliseconds(value)
-    if isinstance(value, Log):
+    if isinstance(value, BackupOutput):
         return str(value)
     raise NotImplementedError(type(value))
 

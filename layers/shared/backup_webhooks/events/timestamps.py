@@ -20,7 +20,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Moment(datetime):
+class Timestamp(datetime):
     """A `datetime` that came in a message: ISO 8601 with a zone, kept in UTC to the millisecond, years 1970 to 2999.
 
     A type of its own because msgspec reads a plain `datetime` as RFC 3339, which leaves out forms of
@@ -36,9 +36,9 @@ class Moment(datetime):
         raise NotImplementedError(expected)
 
     @classmethod
-    def of(cls, moment: datetime) -> Self:
+    def of(cls, timestamp: datetime) -> Self:
         """The same point in time, to the millisecond."""
-        return cls.parse(iso_milliseconds(moment))
+        return cls.parse(iso_milliseconds(timestamp))
 
     @classmethod
     def parse(cls, text: object) -> Self:
@@ -47,12 +47,12 @@ class Moment(datetime):
             # `fromisoformat` takes any character between date and time, and a NUL behind them.
             if not isinstance(text, str) or not _CHARACTERS.issuperset(text) or len(_SEPARATORS & set(text)) != 1:
                 raise ValueError(text)
-            moment = cls.fromisoformat(text)
-            if moment.tzinfo is None:
+            timestamp = cls.fromisoformat(text)
+            if timestamp.tzinfo is None:
                 raise ValueError(text)
             # To the millisecond, as keys and stored times are: what is compared with them must not differ from them.
-            moment = moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
-            if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            timestamp = timestamp.astimezone(UTC).replace(microsecond=timestamp.microsecond // 1000 * 1000)
+            if not FIRST_YEAR <= timestamp.year <= LAST_YEAR:
                 raise ValueError(text)
         except (ValueError, OverflowError):
             # The text itself stays out: it may be hostile, and the message stands whole in the dead letters.
@@ -60,17 +60,17 @@ class Moment(datetime):
                 "expected an ISO 8601 date and time with a zone, such as 2018-12-20T01:39:38Z, "
                 f"in the years {FIRST_YEAR} to {LAST_YEAR}"
             ) from None
-        return moment
+        return timestamp
 
 
-def iso_milliseconds(moment: datetime) -> str:
+def iso_milliseconds(timestamp: datetime) -> str:
     """`2018-12-20T17:00:06.476Z`: UTC, cut (not rounded) to the millisecond, so that text order is time order."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return timestamp.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def epoch_milliseconds(moment: datetime) -> int:
+def epoch_milliseconds(timestamp: datetime) -> int:
     """Whole milliseconds since 1970-01-01T00:00:00Z, cut, for the numbers that DynamoDB compares."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (timestamp - _EPOCH) // timedelta(milliseconds=1)
 
 
 def from_epoch_milliseconds(milliseconds: int) -> datetime:

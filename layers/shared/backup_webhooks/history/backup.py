@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from backup_webhooks.events.messages import BackupFinished, BackupNotice
+from backup_webhooks.events.messages import BackupFinished, RecordedEvent
 
 # The backup service's own fields of a restore point, as `BackupFinished` has them.
 COUNTS = (
@@ -62,18 +62,18 @@ class Backup:
     counts: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, notice: BackupNotice, recorded_at: datetime) -> Self:
+    def of(cls, event: RecordedEvent, recorded_at: datetime) -> Self:
         """The backup that the message tells of."""
-        ended = notice if isinstance(notice, BackupFinished) else None
+        ended = event if isinstance(event, BackupFinished) else None
         return cls(
-            account=notice.account_alias,
-            server_id=notice.server_id,
-            server_policy_id=notice.server_policy_id,
-            account_policy_id=notice.account_policy_id,
-            account_policy_name=notice.account_policy_name,
-            storage_region=notice.storage_region,
+            account=event.account_alias,
+            server_id=event.server_id,
+            server_policy_id=event.server_policy_id,
+            account_policy_id=event.account_policy_id,
+            account_policy_name=event.account_policy_name,
+            storage_region=event.storage_region,
             result=BackupResult(ended.restore_point_creation_status) if ended else BackupResult.MISSED,
-            occurred_at=notice.occurred_at,
+            occurred_at=event.occurred_at,
             recorded_at=recorded_at,
             started_at=ended.backup_started_date if ended else None,
             restore_point_id=ended.restore_point_id if ended else None,

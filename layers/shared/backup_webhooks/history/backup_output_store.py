@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
-from backup_webhooks.events.backup_output import Log
+from backup_webhooks.events.backup_output import BackupOutput
 from backup_webhooks.events.messages import BackupFinished, BackupStatus
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 RETENTION = timedelta(days=30)
 
 
-class LoggedBackup(Struct, frozen=True):
+class BackupWithOutput(Struct, frozen=True):
     """How a backup ended, and what it said of itself. Times are aware, in UTC."""
 
     status: BackupStatus
     started_at: datetime
     finished_at: datetime
     restore_point_id: str
-    log: Log
+    output: BackupOutput
 
 
-class BackupLogsStore(Struct, frozen=True):
+class BackupOutputStore(Struct, frozen=True):
     """Keeps and finds logs. Raises botocore's errors."""
 
     client: DynamoDBClient
@@ -44,7 +44,7 @@ class BackupLogsStore(Struct, frozen=True):
 
     def keep(self, ended: BackupFinished, now: datetime) -> None:
         """Keep the backup's log for 30 days; nothing where it has none. Done twice, it is as good as once."""
-        if not ended.log:
+        if not ended.output:
             return
         finished_at, status = iso_milliseconds(ended.backup_finished_date), ended.restore_point_creation_status
         self.client.put_item(
@@ -54,13 +54,13 @@ class BackupLogsStore(Struct, frozen=True):
                     "accountDay": _partition(ended.account_alias, ended.server_policy_id),
                     "occurrence": f"{finished_at}#{status}#{ended.restore_point_id}",
                     "startedAt": iso_milliseconds(ended.backup_started_date),
-                    "log": str(ended.log),
+                    "log": str(ended.output),
                     "expiresAt": int((now + RETENTION).timestamp()),
                 }
             ),
         )
 
-    def latest(self, account: str, server_policy_id: str, limit: int) -> Sequence[LoggedBackup]:
+    def latest(self, account: str, server_policy_id: str, limit: int) -> Sequence[BackupWithOutput]:
         """The latest logs of the account's server policy, the newest first."""
         answer = self.client.query(
             TableName=self.table,
@@ -72,14 +72,14 @@ class BackupLogsStore(Struct, frozen=True):
         return [_logged(from_item(item)) for item in answer["Items"]]
 
 
-def _logged(fields: dict[str, str]) -> LoggedBackup:
+def _logged(fields: dict[str, str]) -> BackupWithOutput:
     finished_at, status, restore_point_id = fields["occurrence"].split("#", 2)
-    return LoggedBackup(
+    return BackupWithOutput(
         status=BackupStatus(status),
-        started_at=Moment.parse(fields["startedAt"]),
-        finished_at=Moment.parse(finished_at),
+        started_at=Timestamp.parse(fields["startedAt"]),
+        finished_at=Timestamp.parse(finished_at),
         restore_point_id=restore_point_id,
-        log=Log(fields["log"]),
+        output=BackupOutput(fields["log"]),
     )
 
 

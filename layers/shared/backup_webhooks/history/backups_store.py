@@ -107,5 +107,5 @@ def _key(backup: Backup) -> dict[str, str]:
     }
 
 
-def _partition(account: str, moment: datetime) -> str:
-    return f"{account}#{moment.astimezone(UTC):%Y-%m-%d}"
+def _partition(account: str, timestamp: datetime) -> str:
+    return f"{account}#{timestamp.astimezone(UTC):%Y-%m-%d}"

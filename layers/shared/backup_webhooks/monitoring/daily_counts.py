@@ -16,7 +16,7 @@ DAYS = 30
 _MOST_KEPT = DAYS + 5
 
 
-class DayResults(Struct, frozen=True):
+class DayCounts(Struct, frozen=True):
     """How many backups of a day ended how, and how many scheduled starts of that day were missed."""
 
     success: int = 0
@@ -35,38 +35,38 @@ class DayResults(Struct, frozen=True):
         )
 
 
-MISSED = DayResults(missed=1)
-OF_STATUS: Mapping[BackupStatus, DayResults] = {
-    BackupStatus.SUCCESS: DayResults(success=1),
-    BackupStatus.PARTIAL_SUCCESS: DayResults(partial_success=1),
-    BackupStatus.FAILED: DayResults(failed=1),
+MISSED = DayCounts(missed=1)
+OF_STATUS: Mapping[BackupStatus, DayCounts] = {
+    BackupStatus.SUCCESS: DayCounts(success=1),
+    BackupStatus.PARTIAL_SUCCESS: DayCounts(partial_success=1),
+    BackupStatus.FAILED: DayCounts(failed=1),
     # Nobody is told of it; nothing went wrong, and nothing was backed up.
-    BackupStatus.CANCELLED: DayResults(),
+    BackupStatus.CANCELLED: DayCounts(),
 }
 
-type Days = Mapping[date, DayResults]
+type DailyCounts = Mapping[date, DayCounts]
 """The results by day, UTC, on which a backup ended, or was to start and did not; days without any are left out."""
 
 
-def counted(days: Days, moment: datetime, results: DayResults) -> Days:
+def counted(days: DailyCounts, timestamp: datetime, results: DayCounts) -> DailyCounts:
     """The days with these results on the day of that moment."""
-    if results == DayResults():
+    if results == DayCounts():
         return days
-    day = moment.astimezone(UTC).date()
-    more = dict(days) | {day: days.get(day, DayResults()) + results}
+    day = timestamp.astimezone(UTC).date()
+    more = dict(days) | {day: days.get(day, DayCounts()) + results}
     return {kept: more[kept] for kept in sorted(more)[-_MOST_KEPT:]}
 
 
-def last_days(days: Days, now: datetime) -> Sequence[tuple[date, DayResults]]:
+def last_days(days: DailyCounts, now: datetime) -> Sequence[tuple[date, DayCounts]]:
     """Each of the 30 days up to that of `now`, the oldest first, those without results too."""
     today = now.astimezone(UTC).date()
     shown = [today - timedelta(days=back) for back in reversed(range(DAYS))]
-    return [(day, days.get(day, DayResults())) for day in shown]
+    return [(day, days.get(day, DayCounts())) for day in shown]
 
 
-def summed(many: Iterable[Days]) -> Days:
+def summed(many: Iterable[DailyCounts]) -> DailyCounts:
     """The days of many server policies as one."""
-    totals: dict[date, DayResults] = {}
+    totals: dict[date, DayCounts] = {}
     for days in many:
         for day, results in days.items():
             totals[day] = totals[day] + results if day in totals else results

@@ -17,10 +17,10 @@ from backup_webhooks.aws import clients
 from backup_webhooks.aws.errors import Conflict
 from backup_webhooks.aws.settings import MissedBackupsSettings
 from backup_webhooks.events.messages import Heartbeat, encode_message
-from backup_webhooks.events.timestamps import Clock, Moment, utc_now
+from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import SHARDS, ServerPoliciesStore
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -33,7 +33,7 @@ _RESERVE = timedelta(seconds=10)
 logger = Logger(child=True)
 
 
-class Tally(Struct, frozen=True):
+class TickResult(Struct, frozen=True):
     """What a tick, or a part of it, has come to.
 
     `due`: server policies whose deadline had passed; `sent`: misses told; `lag`: the longest time from a deadline to
@@ -55,11 +55,11 @@ class _Judgement(Struct, frozen=True):
     stop_at: datetime
 
 
-class MissedBackups(Struct, frozen=True):
+class Detector(Struct, frozen=True):
     """Judges server policies. Several may run at once: what is then told twice is posted once, by its claim."""
 
     policies: ServerPoliciesStore
-    heartbeats: HeartbeatsStore
+    heartbeats: WatermarkStore
     sqs: SQSClient
     queue_url: str
     grace: timedelta
@@ -72,13 +72,13 @@ class MissedBackups(Struct, frozen=True):
         dynamodb = clients.dynamodb()
         return cls(
             policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
-            heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
+            heartbeats=WatermarkStore(dynamodb, settings.server_policies_table),
             sqs=clients.sqs(),
             queue_url=settings.backup_events_queue_url,
             grace=settings.heartbeat_grace,
         )
 
-    def tick(self, now: datetime, deadline: datetime) -> Tally:
+    def tick(self, now: datetime, deadline: datetime) -> TickResult:
         """Judge what is due at `now`, the tick's own time; stop in good time before `deadline`, the function's end.
 
         What is left is taken up by the next tick. Raises botocore's errors, once all shards have been tried.
@@ -86,7 +86,7 @@ class MissedBackups(Struct, frozen=True):
         before = self.heartbeats.load()
         watermark = before.ticked(now, self.grace)
         self.heartbeats.save_tick(watermark, before.read)
-        heartbeat = Heartbeat(sent_date=Moment.of(now))
+        heartbeat = Heartbeat(sent_date=Timestamp.of(now))
         self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=encode_message(heartbeat))
         as_of = watermark.as_of(now, self.grace)
         tallies = []
@@ -95,15 +95,15 @@ class MissedBackups(Struct, frozen=True):
             futures = [self._threads.submit(self._judge_shard, shard, judgement) for shard in range(SHARDS)]
             wait(futures)
             tallies = [future.result() for future in futures]
-        return Tally(
+        return TickResult(
             due=sum(tally.due for tally in tallies),
             sent=sum(tally.sent for tally in tallies),
             lag=max((tally.lag for tally in tallies), default=timedelta()),
             heartbeat_age=now - watermark.newest_read if watermark.newest_read else None,
         )
 
-    def _judge_shard(self, shard: int, judgement: _Judgement) -> Tally:
-        tally = Tally()
+    def _judge_shard(self, shard: int, judgement: _Judgement) -> TickResult:
+        tally = TickResult()
         for page in self.policies.due(shard, judgement.as_of):
             # Read anew, a policy that the index still held may have been answered or told of since.
             missed = [policy for policy in page if policy.missed(judgement.as_of)]

@@ -111,11 +111,11 @@ class IntervalSchedule(Struct, frozen=True):
         events = sorted([(start, False) for start in history.starts] + [(finish, True) for finish in history.finishes])
         # What the interval runs from may lie before `settled_until`; of what lies there only the newest counts.
         basis = [event for event in events if event[0] <= settled][-1:]
-        for moment, finished in basis + [event for event in events if event[0] > settled]:
-            if moment > expected + TOLERANCE:
+        for timestamp, finished in basis + [event for event in events if event[0] > settled]:
+            if timestamp > expected + TOLERANCE:
                 break
-            settled = max(settled, moment)
-            following = moment + (self.interval if finished else max(self.interval, LONGEST_RUN))
+            settled = max(settled, timestamp)
+            following = timestamp + (self.interval if finished else max(self.interval, LONGEST_RUN))
             expected = following if following > settled else settled + self.interval
         return _compacted(history, settled), expected
 
@@ -191,10 +191,10 @@ def _compacted(history: History, settled: datetime | None) -> History:
     return replace(history, starts=_since(history.starts, keep_from), finishes=_since(history.finishes, keep_from))
 
 
-def _since(moments: tuple[datetime, ...], keep_from: datetime) -> tuple[datetime, ...]:
+def _since(timestamps: tuple[datetime, ...], keep_from: datetime) -> tuple[datetime, ...]:
     """The moments after `keep_from` less the clock skew, and the newest one before."""
-    first = bisect_left(moments, keep_from - CLOCK_SKEW)
-    return moments[max(first - 1, 0) :][-MAX_KEPT:]
+    first = bisect_left(timestamps, keep_from - CLOCK_SKEW)
+    return timestamps[max(first - 1, 0) :][-MAX_KEPT:]
 
 
 def _answers(start: datetime, expected: datetime) -> bool:
@@ -207,9 +207,9 @@ def _settled(history: History) -> datetime:
     return history.settled_until
 
 
-def _inserted(moments: tuple[datetime, ...], moment: datetime) -> tuple[datetime, ...]:
-    if moment in moments:
-        return moments
-    ascending = list(moments)
-    insort(ascending, moment)
+def _inserted(timestamps: tuple[datetime, ...], timestamp: datetime) -> tuple[datetime, ...]:
+    if timestamp in timestamps:
+        return timestamps
+    ascending = list(timestamps)
+    insort(ascending, timestamp)
     return tuple(ascending)

@@ -21,11 +21,11 @@ from backup_webhooks.events.messages import (
     BackupRecovered,
     BackupStarted,
     BackupStatus,
+    EventType,
     ServerPolicyChanged,
-    WebhookEvent,
 )
-from backup_webhooks.events.timestamps import Moment
-from backup_webhooks.monitoring.daily_counts import MISSED, OF_STATUS, Days, counted
+from backup_webhooks.events.timestamps import Timestamp
+from backup_webhooks.monitoring.daily_counts import MISSED, OF_STATUS, DailyCounts, counted
 from backup_webhooks.monitoring.expectation import (
     TOLERANCE,
     CronSchedule,
@@ -145,7 +145,7 @@ class TrackedPolicy(Struct, frozen=True):
     history: History = field(default_factory=History)
     expected_at: datetime | None = None
     last_missed_at: datetime | None = None
-    days: Days = field(default_factory=dict)
+    days: DailyCounts = field(default_factory=dict)
     streaks: Streaks = field(default_factory=Streaks)
     forgotten_until: datetime | None = None
     heard_of: ServerBackup | None = None
@@ -191,10 +191,10 @@ class TrackedPolicy(Struct, frozen=True):
         )
 
     def _streaks_after(self, message: BackupFinished) -> Streaks:
-        at, event = message.backup_finished_date, message.webhook_event
+        at, event_type = message.backup_finished_date, message.event_type
         if message.restore_point_creation_status is BackupStatus.SUCCESS:
             return self.streaks.with_success(at)
-        return self.streaks.with_trouble(event, at) if event else self.streaks
+        return self.streaks.with_trouble(event_type, at) if event_type else self.streaks
 
     def recovery(self, message: PolicyMessage) -> BackupRecovered | None:
         """The message that tells that this one, which is known of here, has ended failures and misses; None where it
@@ -206,7 +206,7 @@ class TrackedPolicy(Struct, frozen=True):
         is_success = message.restore_point_creation_status is BackupStatus.SUCCESS
         if not is_success or message.backup_finished_date != recovery.at:
             return None
-        failed, missed = (recovery.of_event.get(event) for event in (WebhookEvent.FAILURE, WebhookEvent.MISSING))
+        failed, missed = (recovery.of_event.get(event_type) for event_type in (EventType.FAILURE, EventType.MISSING))
         since = [*([failed.since] if failed else []), *([missed.since - TOLERANCE] if missed else [])]
         return BackupRecovered(
             account_alias=message.account_alias,
@@ -217,17 +217,17 @@ class TrackedPolicy(Struct, frozen=True):
             storage_region=message.storage_region,
             restore_point_id=message.restore_point_id,
             backup_finished_date=message.backup_finished_date,
-            failing_since_date=Moment.of(min(since)),
+            failing_since_date=Timestamp.of(min(since)),
             failed=failed.count if failed else 0,
             missed=missed.count if missed else 0,
         )
 
     def repetition(self, message: BackupFinished) -> Repetition | None:
         """Whether the message, which is known of here, repeats what is known since; None where it is news."""
-        at, event = message.backup_finished_date, message.webhook_event
-        if event is WebhookEvent.SUCCESS:
+        at, event_type = message.backup_finished_date, message.event_type
+        if event_type is EventType.SUCCESS:
             return None if at == self.streaks.changed_at else Repetition(self.streaks.changed_at)
-        streak = self.streaks.of_event.get(event) if event else None
+        streak = self.streaks.of_event.get(event_type) if event_type else None
         return Repetition(streak.since) if streak and at > streak.since else None
 
     def _changed(self, policy: ServerPolicy) -> Self:
@@ -236,7 +236,7 @@ class TrackedPolicy(Struct, frozen=True):
         known = replace(self, heard_of=None)
         if policy.schedule is None:
             # Whatever is missed once it is active again is news.
-            known = replace(known, streaks=known.streaks.without(WebhookEvent.MISSING))
+            known = replace(known, streaks=known.streaks.without(EventType.MISSING))
         if policy.schedule == self.schedule:
             return known._settled(policy, self.history)
         return known._settled(policy, rescheduled(self.schedule, self.history, policy.changed_at))
@@ -280,13 +280,13 @@ class TrackedPolicy(Struct, frozen=True):
     @property
     def _streaks_after_miss(self) -> Streaks:
         # At its deadline: a backup that ends before that, of a run begun too early to answer it, is no success since.
-        return self.streaks.with_trouble(WebhookEvent.MISSING, self.deadline) if self.deadline else self.streaks
+        return self.streaks.with_trouble(EventType.MISSING, self.deadline) if self.deadline else self.streaks
 
     def miss(self) -> BackupMissed:
         """The message that tells of the miss of `expected_at`."""
         if self.policy is None or self.expected_at is None:
             raise ValueError("nothing is expected, so nothing was missed")
-        streak = self._streaks_after_miss.of_event.get(WebhookEvent.MISSING)
+        streak = self._streaks_after_miss.of_event.get(EventType.MISSING)
         if streak and self.expected_at < streak.since - TOLERANCE:
             streak = None  # It began later: this one is news.
         return BackupMissed(
@@ -296,10 +296,10 @@ class TrackedPolicy(Struct, frozen=True):
             account_policy_id=self.policy.account_policy_id,
             account_policy_name=self.policy.account_policy_name,
             storage_region=self.policy.storage_region,
-            expected_date=Moment.of(self.expected_at),
-            missing_since_date=Moment.of(streak.since - TOLERANCE) if streak else None,
+            expected_date=Timestamp.of(self.expected_at),
+            missing_since_date=Timestamp.of(streak.since - TOLERANCE) if streak else None,
         )
 
 
-def _latest(*moments: datetime | None) -> datetime | None:
-    return max((moment for moment in moments if moment), default=None)
+def _latest(*timestamps: datetime | None) -> datetime | None:
+    return max((timestamp for timestamp in timestamps if timestamp), default=None)

@@ -20,9 +20,9 @@ from msgspec.structs import replace
 from backup_webhooks.aws.errors import Conflict
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.aws.paging import InvalidCursor, Page, from_cursor, to_cursor
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import iso_milliseconds
-from backup_webhooks.monitoring.daily_counts import DayResults, Days
+from backup_webhooks.monitoring.daily_counts import DailyCounts, DayCounts
 from backup_webhooks.monitoring.expectation import TOLERANCE, History
 from backup_webhooks.monitoring.server_policies import ServerBackup, ServerPolicy, TrackedPolicy
 from backup_webhooks.monitoring.streaks import Recovery, Streak, Streaks
@@ -109,7 +109,7 @@ class ServerPoliciesStore(Struct, frozen=True):
             cursor=to_cursor(last["serverId"], last["serverPolicyId"]) if last else None,
         )
 
-    def days_of_account(self, account: str) -> Iterator[Days]:
+    def days_of_account(self, account: str) -> Iterator[DailyCounts]:
         """The results by day of each of the account's server policies."""
         items = self._items_of_account(
             account, ProjectionExpression="#days", ExpressionAttributeNames={"#days": "days"}
@@ -211,9 +211,9 @@ def _tracked(item: dict[str, Any]) -> TrackedPolicy:
     )
 
 
-def _days(item: dict[str, Any]) -> Days:
+def _days(item: dict[str, Any]) -> DailyCounts:
     days = item.get("days", {}).items()
-    return {date.fromisoformat(day): DayResults(*map(int, counts.split())) for day, counts in days}
+    return {date.fromisoformat(day): DayCounts(*map(int, counts.split())) for day, counts in days}
 
 
 def _streaks_values(streaks: Streaks) -> dict[str, Any]:
@@ -228,8 +228,8 @@ def _streaks_values(streaks: Streaks) -> dict[str, Any]:
     }
 
 
-def _streaks_text(streaks: Mapping[WebhookEvent, Streak]) -> dict[str, str] | None:
-    return {str(event): _streak_text(streak) for event, streak in streaks.items()} or None
+def _streaks_text(streaks: Mapping[EventType, Streak]) -> dict[str, str] | None:
+    return {str(event_type): _streak_text(streak) for event_type, streak in streaks.items()} or None
 
 
 def _streak_text(streak: Streak) -> str:
@@ -238,7 +238,7 @@ def _streak_text(streak: Streak) -> str:
 
 def _streaks(item: dict[str, Any]) -> Streaks:
     of_event, late, recovered = (
-        {WebhookEvent(event): _streak(text) for event, text in item.get(name, {}).items()}
+        {EventType(event_type): _streak(text) for event_type, text in item.get(name, {}).items()}
         for name in ("streaks", "lateStreaks", "recovered")
     )
     return Streaks(
@@ -266,7 +266,7 @@ def _values(item: dict[str, Any], attributes: dict[str, str]) -> dict[str, Any]:
 def _to_text(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso_milliseconds(value)
-    return [iso_milliseconds(moment) for moment in value] if isinstance(value, tuple) else value
+    return [iso_milliseconds(timestamp) for timestamp in value] if isinstance(value, tuple) else value
 
 
 def _from_text(value: Any) -> Any:

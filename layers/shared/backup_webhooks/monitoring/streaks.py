@@ -13,10 +13,10 @@ from typing import Self
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 
 # What `Backup.Recovered` is the end of.
-FAILING = (WebhookEvent.FAILURE, WebhookEvent.MISSING)
+FAILING = (EventType.FAILURE, EventType.MISSING)
 
 
 class Repetition(Struct, frozen=True):
@@ -44,7 +44,7 @@ class Recovery(Struct, frozen=True):
     """The success that ended failures and misses: when it was, since when they had gone on, and how many they were."""
 
     at: datetime
-    of_event: Mapping[WebhookEvent, Streak]
+    of_event: Mapping[EventType, Streak]
 
 
 class Streaks(Struct, frozen=True):
@@ -55,17 +55,17 @@ class Streaks(Struct, frozen=True):
     the one that last ended failures or misses.
     """
 
-    of_event: Mapping[WebhookEvent, Streak] = field(default_factory=dict)
-    late: Mapping[WebhookEvent, Streak] = field(default_factory=dict)
+    of_event: Mapping[EventType, Streak] = field(default_factory=dict)
+    late: Mapping[EventType, Streak] = field(default_factory=dict)
     last_success_at: datetime | None = None
     changed_at: datetime | None = None
     recovery: Recovery | None = None
 
-    def with_trouble(self, event: WebhookEvent, at: datetime) -> Self:
+    def with_trouble(self, event_type: EventType, at: datetime) -> Self:
         """What is known after a backup that failed, succeeded in part or was missed."""
         if self.last_success_at and at <= self.last_success_at:
-            return replace(self, late=_with_one(self.late, event, at))
-        return replace(self, of_event=_with_one(self.of_event, event, at))
+            return replace(self, late=_with_one(self.late, event_type, at))
+        return replace(self, of_event=_with_one(self.of_event, event_type, at))
 
     def with_success(self, at: datetime) -> Self:
         """What is known after a success."""
@@ -73,34 +73,34 @@ class Streaks(Struct, frozen=True):
             return self
         # Of those that went on after it, which only a success that comes late can meet, no more is known than the end.
         going_on = {
-            event: streak if streak.since > at else Streak(streak.latest, streak.latest)
-            for event, streak in self.of_event.items()
+            event_type: streak if streak.since > at else Streak(streak.latest, streak.latest)
+            for event_type, streak in self.of_event.items()
             if streak.latest > at
         }
         after = replace(self, of_event=going_on, late={}, last_success_at=at)
         ended = _together(self.of_event, self.late)
         if going_on or not ended:
             return after
-        failing = {event: streak for event, streak in ended.items() if event in FAILING}
+        failing = {event_type: streak for event_type, streak in ended.items() if event_type in FAILING}
         return replace(after, changed_at=at, recovery=Recovery(at, failing) if failing else self.recovery)
 
-    def without(self, event: WebhookEvent) -> Self:
+    def without(self, event_type: EventType) -> Self:
         """The streaks but that event's."""
-        return replace(self, of_event={other: streak for other, streak in self.of_event.items() if other is not event})
+        return replace(
+            self, of_event={other: streak for other, streak in self.of_event.items() if other is not event_type}
+        )
 
 
-def _with_one(streaks: Mapping[WebhookEvent, Streak], event: WebhookEvent, at: datetime) -> dict[WebhookEvent, Streak]:
-    known = streaks.get(event)
-    return {**streaks, event: known.with_one(at) if known else Streak(at, at)}
+def _with_one(streaks: Mapping[EventType, Streak], event_type: EventType, at: datetime) -> dict[EventType, Streak]:
+    known = streaks.get(event_type)
+    return {**streaks, event_type: known.with_one(at) if known else Streak(at, at)}
 
 
-def _together(
-    one: Mapping[WebhookEvent, Streak], other: Mapping[WebhookEvent, Streak]
-) -> Mapping[WebhookEvent, Streak]:
+def _together(one: Mapping[EventType, Streak], other: Mapping[EventType, Streak]) -> Mapping[EventType, Streak]:
     both = dict(one)
-    for event, streak in other.items():
-        known = both.get(event)
-        both[event] = (
+    for event_type, streak in other.items():
+        known = both.get(event_type)
+        both[event_type] = (
             replace(known, since=min(known.since, streak.since), count=known.count + streak.count) if known else streak
         )
     return both

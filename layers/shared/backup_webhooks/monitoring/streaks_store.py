@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
-from backup_webhooks.events.messages import ACTIVE, WebhookEvent
+from backup_webhooks.events.messages import ACTIVE, EventType
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,7 +19,7 @@ class StreaksStore(Struct, frozen=True):
     client: DynamoDBClient
     table: str
 
-    def goes_on(self, server_policy_id: str, event: WebhookEvent) -> bool:
+    def goes_on(self, server_policy_id: str, event_type: EventType) -> bool:
         """Whether the server policy has had no success since its first event of that kind, and is still backed up (a
         consistent read).
         """
@@ -32,4 +32,4 @@ class StreaksStore(Struct, frozen=True):
         fields = from_item(answer.get("Item", {}))
         # There are none of a server policy of which nobody has told but its backups.
         statuses = [fields.get(name) or ACTIVE for name in ("accountPolicyStatus", "serverPolicyStatus")]
-        return str(event) in (fields.get("streaks") or {}) and statuses == [ACTIVE, ACTIVE]
+        return str(event_type) in (fields.get("streaks") or {}) and statuses == [ACTIVE, ACTIVE]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _KEY = to_item({"serverPolicyId": "\x00heartbeat"})
 
 
-class HeartbeatsStore(Struct, frozen=True):
+class WatermarkStore(Struct, frozen=True):
     """Reads and writes the watermark; the notifier and missed_backups each have attributes of their own in it.
 
     Raises botocore's errors.

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from backup_webhooks.events.messages import Notice
+from backup_webhooks.events.messages import Event
 
 FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat", "pagerduty", "ntfy", "cloudevents")
 
@@ -47,15 +47,15 @@ def _any_url(_: str) -> None:
 class Format(Struct, frozen=True):
     """What a format's module says of it.
 
-    `payload`: the JSON object that a notice becomes, without any key. `gathered`: what several notices of one event and
+    `payload`: the JSON object that a notice becomes, without any key. `grouped`: what several notices of one event and
     account become, an object or a list of them; None where each has to be told by itself. `list_content_type`: of such
     a list. `url_trouble`: why a URL can't be one of the destination's, as far as it can be told from the URL; None
     where nothing speaks against it. `closes_incidents`: whether good news does that, and so must not be kept from it
     for the sake of quiet.
     """
 
-    payload: Callable[[Notice], Mapping[str, Any]]
-    gathered: Callable[[Sequence[Notice]], Mapping[str, Any] | Sequence[Mapping[str, Any]]] | None = None
+    payload: Callable[[Event], Mapping[str, Any]]
+    grouped: Callable[[Sequence[Event]], Mapping[str, Any] | Sequence[Mapping[str, Any]]] | None = None
     content_type: str = "application/json"
     list_content_type: str = "application/json"
     key: DestinationKey | None = None
@@ -76,19 +76,19 @@ def format_named(name: str) -> Format:
     return found
 
 
-def render(format_name: str, notice: Notice) -> bytes:
+def render(format_name: str, event: Event) -> bytes:
     """The body to post, UTF-8 JSON, with its key hidden. A `KeyError` for a format that is not in `FORMATS`."""
     found = format_named(format_name)
-    return _encoded(found, found.payload(notice))
+    return _encoded(found, found.payload(event))
 
 
-def render_all(format_name: str, notices: Sequence[Notice]) -> bytes:
+def render_all(format_name: str, events: Sequence[Event]) -> bytes:
     """The body for several notices of one event and account, as `render` makes one's; a single one is told as ever."""
     found = format_named(format_name)
-    if len(notices) == 1 or found.gathered is None:
-        (notice,) = notices
-        return _encoded(found, found.payload(notice))
-    return _encoded(found, found.gathered(notices))
+    if len(events) == 1 or found.grouped is None:
+        (event,) = events
+        return _encoded(found, found.payload(event))
+    return _encoded(found, found.grouped(events))
 
 
 def _encoded(found: Format, payload: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:

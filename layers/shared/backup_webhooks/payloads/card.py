@@ -1,6 +1,6 @@
 """A notice as people are shown it in a chat: one value for all of these formats, which say it in their own ways.
 
-Names from outside are made harmless for a reader here (`legible`); what is markup to a destination is its module's to
+Names from outside are made harmless for a reader here (`sanitize`); what is markup to a destination is its module's to
 escape. What has more to tell than a single backup is another card with more facts, and no format need know of it.
 """
 
@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupRecovered, Notice, WebhookEvent
+from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupRecovered, Event, EventType
 from backup_webhooks.payloads import Format
-from backup_webhooks.payloads.sanitize import isolated, legible
+from backup_webhooks.payloads.sanitize import isolated, sanitize
 from backup_webhooks.payloads.text import finished_date, how_many, in_short, text
 
 # The longest that messages take (`messages.Name`): nothing is cut here.
@@ -38,12 +38,12 @@ class Severity(StrEnum):
 # The page's, which are told apart from white and from black.
 COLOURS: Mapping[Severity, str] = {Severity.BAD: "#c9372c", Severity.WARNING: "#d08a12", Severity.GOOD: "#2f9e62"}
 
-_NEWS: Mapping[WebhookEvent | None, tuple[str, Severity]] = {
-    WebhookEvent.FAILURE: ("Backup failed", Severity.BAD),
-    WebhookEvent.PARTIAL_SUCCESS: ("Backup partly succeeded", Severity.WARNING),
-    WebhookEvent.MISSING: ("Backup missed", Severity.BAD),
-    WebhookEvent.SUCCESS: ("Backup succeeded", Severity.GOOD),
-    WebhookEvent.RECOVERED: ("Backups recovered", Severity.GOOD),
+_NEWS: Mapping[EventType | None, tuple[str, Severity]] = {
+    EventType.FAILURE: ("Backup failed", Severity.BAD),
+    EventType.PARTIAL_SUCCESS: ("Backup partly succeeded", Severity.WARNING),
+    EventType.MISSING: ("Backup missed", Severity.BAD),
+    EventType.SUCCESS: ("Backup succeeded", Severity.GOOD),
+    EventType.RECOVERED: ("Backups recovered", Severity.GOOD),
 }
 
 type Fact = tuple[str, str]
@@ -72,55 +72,55 @@ class Card(Struct, frozen=True):
         return replace(self, facts=[*self.facts[:count], ("Not shown", f"{len(self.facts) - count:,} more")])
 
 
-def card_of(notice: Notice) -> Card:
+def card_of(event: Event) -> Card:
     """The notice of one backup."""
-    title, severity = _NEWS[notice.webhook_event]
+    title, severity = _NEWS[event.event_type]
     facts = [
-        ("Account", notice.account_alias),
-        ("Server", notice.server_id),
-        ("Account policy", notice.account_policy_name),
-        ("Storage region", notice.storage_region),
+        ("Account", event.account_alias),
+        ("Server", event.server_id),
+        ("Account policy", event.account_policy_name),
+        ("Storage region", event.storage_region),
     ]
-    match notice:
+    match event:
         case BackupFinished():
             facts += [
-                ("Restore point", notice.restore_point_id),
-                ("Started", finished_date(notice.backup_started_date)),
-                ("Finished", finished_date(notice.backup_finished_date)),
+                ("Restore point", event.restore_point_id),
+                ("Started", finished_date(event.backup_started_date)),
+                ("Finished", finished_date(event.backup_finished_date)),
             ]
         case BackupRecovered():
             facts += [
-                ("Restore point", notice.restore_point_id),
-                ("Finished", finished_date(notice.backup_finished_date)),
-                ("After", how_many(notice)),
-                ("Failing since", finished_date(notice.failing_since_date)),
+                ("Restore point", event.restore_point_id),
+                ("Finished", finished_date(event.backup_finished_date)),
+                ("After", how_many(event)),
+                ("Failing since", finished_date(event.failing_since_date)),
             ]
         case BackupMissed():
-            facts += [("Server policy", notice.server_policy_id), ("Expected", finished_date(notice.expected_date))]
+            facts += [("Server policy", event.server_policy_id), ("Expected", finished_date(event.expected_date))]
     return Card(
         title=title,
         severity=severity,
-        subject=_shown(notice.server_id),
+        subject=_shown(event.server_id),
         facts=[(label, _shown(value)) for label, value in facts],
-        summary=text(_isolated(notice)),
+        summary=text(_isolated(event)),
     )
 
 
-def card_of_all(notices: Sequence[Notice]) -> Card:
+def card_of_all(events: Sequence[Event]) -> Card:
     """Several notices of one event and account: a fact each, in their order."""
-    _, severity = _NEWS[notices[0].webhook_event]
-    title, subject = in_short(notices)
-    servers = ", ".join(isolated(_shown(notice.server_id), _LONGEST) for notice in notices)
+    _, severity = _NEWS[events[0].event_type]
+    title, subject = in_short(events)
+    servers = ", ".join(isolated(_shown(event.server_id), _LONGEST) for event in events)
     return Card(
         title=title,
         severity=severity,
         subject=_shown(subject),
         facts=[
             (
-                finished_date(notice.occurred_at),
-                f"{_shown(notice.server_id, _IN_A_LIST)}, {_shown(notice.account_policy_name, _IN_A_LIST)}",
+                finished_date(event.occurred_at),
+                f"{_shown(event.server_id, _IN_A_LIST)}, {_shown(event.account_policy_name, _IN_A_LIST)}",
             )
-            for notice in notices
+            for event in events
         ],
         summary=f"{title}: {isolated(_shown(subject), _LONGEST)}: {servers}",
     )
@@ -128,9 +128,7 @@ def card_of_all(notices: Sequence[Notice]) -> Card:
 
 def format_of_cards(message: Callable[[Card], Mapping[str, Any]], **more: Any) -> Format:
     """The format of a destination that shows cards, which `message` makes its own."""
-    return Format(
-        lambda notice: message(card_of(notice)), gathered=lambda notices: message(card_of_all(notices)), **more
-    )
+    return Format(lambda event: message(card_of(event)), grouped=lambda events: message(card_of_all(events)), **more)
 
 
 def fitted[M](card: Card, message_of: Callable[[Card], M], fits: Callable[[M], bool]) -> M:
@@ -143,13 +141,13 @@ def fitted[M](card: Card, message_of: Callable[[Card], M], fits: Callable[[M], b
 
 
 def _shown(name: str, most: int = _LONGEST) -> str:
-    shown = legible(name, most)
+    shown = sanitize(name, most)
     return shown if shown.strip() else _NOTHING_TO_SEE
 
 
-def _isolated(notice: Notice) -> Notice:
+def _isolated(event: Event) -> Event:
     """The notice with its names as they can stand in a line of text."""
     names: dict[str, Any] = {
-        name: isolated(value, _LONGEST) for name, value in msgspec.structs.asdict(notice).items() if type(value) is str
+        name: isolated(value, _LONGEST) for name, value in msgspec.structs.asdict(event).items() if type(value) is str
     }
-    return msgspec.structs.replace(notice, **names)
+    return msgspec.structs.replace(event, **names)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from backup_webhooks.events.messages import Notice
+from backup_webhooks.events.messages import Event
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format, detailed
 
@@ -24,18 +24,18 @@ _NONCHARACTERS = re.compile(
 )
 
 
-def payload(notice: Notice) -> dict[str, Any]:
+def payload(event: Event) -> dict[str, Any]:
     """The event. `subject` is the server, by which a receiver may choose."""
-    occurred_at = iso_milliseconds(notice.occurred_at)
+    occurred_at = iso_milliseconds(event.occurred_at)
     return {
         "specversion": "1.0",
-        "id": _id("#".join((notice.account_alias, occurred_at, str(notice.webhook_event), notice.subject_id))),
-        "source": f"/simple-backup/accounts/{quote(notice.account_alias, safe='')}",
-        "type": f"{_TYPE_PREFIX}{notice.webhook_event}",
-        "subject": _NONCHARACTERS.sub("\ufffd", notice.server_id),
+        "id": _id("#".join((event.account_alias, occurred_at, str(event.event_type), event.subject_id))),
+        "source": f"/simple-backup/accounts/{quote(event.account_alias, safe='')}",
+        "type": f"{_TYPE_PREFIX}{event.event_type}",
+        "subject": _NONCHARACTERS.sub("\ufffd", event.server_id),
         "time": occurred_at,
         "datacontenttype": "application/json",
-        "data": detailed.payload(notice),
+        "data": detailed.payload(event),
     }
 
 
@@ -43,14 +43,14 @@ def _id(event: str) -> str:
     return hashlib.sha256(event.encode()).hexdigest()[:32]
 
 
-def gathered(notices: Sequence[Notice]) -> list[dict[str, Any]]:
+def grouped(events: Sequence[Event]) -> list[dict[str, Any]]:
     """Several events, in the batched mode of the JSON format."""
-    return list(map(payload, notices))
+    return list(map(payload, events))
 
 
 FORMAT = Format(
     payload,
-    gathered,
+    grouped,
     content_type="application/cloudevents+json",
     list_content_type="application/cloudevents-batch+json",
 )

@@ -5,49 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backup_webhooks.events.messages import BackupFinished, BackupRecovered, Notice
+from backup_webhooks.events.messages import BackupFinished, BackupRecovered, Event
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format
 from backup_webhooks.payloads.text import finished_date, text, text_of_all
 
 
-def payload(notice: Notice) -> dict[str, str | int]:
+def payload(event: Event) -> dict[str, str | int]:
     """`text` and the fields of design section 3, and a log where the notice has one; dates as `text` writes them."""
     facts: dict[str, str | int] = {
-        "text": text(notice),
-        "account": notice.account_alias,
-        "server": notice.server_id,
-        "serverPolicyId": notice.server_policy_id,
-        "accountPolicyName": notice.account_policy_name,
-        "accountPolicyId": notice.account_policy_id,
+        "text": text(event),
+        "account": event.account_alias,
+        "server": event.server_id,
+        "serverPolicyId": event.server_policy_id,
+        "accountPolicyName": event.account_policy_name,
+        "accountPolicyId": event.account_policy_id,
     }
-    if isinstance(notice, BackupFinished):
-        if notice.log:
-            facts["log"] = str(notice.log)
+    if isinstance(event, BackupFinished):
+        if event.output:
+            facts["log"] = str(event.output)
         return facts | {
-            "status": str(notice.restore_point_creation_status),
-            "restorePointId": notice.restore_point_id,
-            "finishedDate": finished_date(notice.backup_finished_date),
+            "status": str(event.restore_point_creation_status),
+            "restorePointId": event.restore_point_id,
+            "finishedDate": finished_date(event.backup_finished_date),
         }
-    if isinstance(notice, BackupRecovered):
+    if isinstance(event, BackupRecovered):
         return facts | {
-            "restorePointId": notice.restore_point_id,
-            "finishedDate": finished_date(notice.backup_finished_date),
-            "failingSinceDate": finished_date(notice.failing_since_date),
-            "failed": notice.failed,
-            "missed": notice.missed,
+            "restorePointId": event.restore_point_id,
+            "finishedDate": finished_date(event.backup_finished_date),
+            "failingSinceDate": finished_date(event.failing_since_date),
+            "failed": event.failed,
+            "missed": event.missed,
         }
-    return facts | {"expectedDate": iso_milliseconds(notice.expected_date)}
+    return facts | {"expectedDate": iso_milliseconds(event.expected_date)}
 
 
-def gathered(notices: Sequence[Notice]) -> dict[str, Any]:
+def grouped(events: Sequence[Event]) -> dict[str, Any]:
     """Several notices of one account, each as it would be told by itself."""
     return {
-        "text": text_of_all(notices),
-        "account": notices[0].account_alias,
-        "count": len(notices),
-        "backups": list(map(payload, notices)),
+        "text": text_of_all(events),
+        "account": events[0].account_alias,
+        "count": len(events),
+        "backups": list(map(payload, events)),
     }
 
 
-FORMAT = Format(payload, gathered)
+FORMAT = Format(payload, grouped)

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backup_webhooks.events.messages import Notice
+from backup_webhooks.events.messages import Event
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import DestinationKey, Format
 from backup_webhooks.payloads.card import Card, Fact, Severity, card_of, fitted
@@ -27,13 +27,13 @@ _ROUTING_KEY = DestinationKey(
 _SEVERITIES: Mapping[Severity, str] = {Severity.BAD: "error", Severity.WARNING: "warning"}
 
 
-def payload(notice: Notice) -> dict[str, Any]:
+def payload(event: Event) -> dict[str, Any]:
     """The event of one backup: a server policy has one incident, whatever went wrong and however often."""
-    dedup_key = _dedup_key(notice.account_alias, notice.server_policy_id)
-    card = card_of(notice)
+    dedup_key = _dedup_key(event.account_alias, event.server_policy_id)
+    card = card_of(event)
     if card.severity is Severity.GOOD:
         return {"event_action": "resolve", "dedup_key": dedup_key}
-    more = {"timestamp": iso_milliseconds(notice.occurred_at), "class": str(notice.webhook_event)}
+    more = {"timestamp": iso_milliseconds(event.occurred_at), "class": str(event.event_type)}
     return {"event_action": "trigger", "dedup_key": dedup_key, "payload": triggered(card) | more}
 
 

@@ -28,7 +28,7 @@ _HARMFUL = re.compile(
 )
 
 
-def legible(name: str, most: int = MOST) -> str:
+def sanitize(name: str, most: int = MOST) -> str:
     """The name, what would deceive its reader replaced by U+FFFD, and cut to `most` characters with an ellipsis."""
     if len(name) <= most and name.isascii() and name.isprintable():
         return name
@@ -43,7 +43,7 @@ def isolated(name: str, most: int = MOST) -> str:
 
     Other names are not wrapped: who copies them from the text would copy the invisible marks with them.
     """
-    shown = legible(name, most)
+    shown = sanitize(name, most)
     if shown.isascii() or not any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
         return shown
     return f"\u2068{shown}\u2069"

@@ -5,82 +5,82 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from backup_webhooks.events.messages import BackupFinished, BackupRecovered, Notice, WebhookEvent
+from backup_webhooks.events.messages import BackupFinished, BackupRecovered, Event, EventType
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format
 
 # Slack cuts off what is longer than 40,000 characters (docs.slack.dev, "chat.postMessage").
 _LONGEST_TEXT = 30_000
-_HAPPENED: Mapping[WebhookEvent | None, str] = {
-    WebhookEvent.FAILURE: "failed",
-    WebhookEvent.PARTIAL_SUCCESS: "partly succeeded",
-    WebhookEvent.MISSING: "missed",
-    WebhookEvent.SUCCESS: "succeeded",
-    WebhookEvent.RECOVERED: "recovered",
+_HAPPENED: Mapping[EventType | None, str] = {
+    EventType.FAILURE: "failed",
+    EventType.PARTIAL_SUCCESS: "partly succeeded",
+    EventType.MISSING: "missed",
+    EventType.SUCCESS: "succeeded",
+    EventType.RECOVERED: "recovered",
 }
 
 
-def payload(notice: Notice) -> dict[str, str]:
+def payload(event: Event) -> dict[str, str]:
     """`{"text": …}`, to the character as in the FAQ's example payloads (design section 3)."""
-    return {"text": text(notice)}
+    return {"text": text(event)}
 
 
-def text(notice: Notice) -> str:
+def text(event: Event) -> str:
     """The sentence itself, which richer formats carry too."""
-    if isinstance(notice, BackupFinished):
+    if isinstance(event, BackupFinished):
         return (
-            f"Status: {notice.restore_point_creation_status}  -  Account: {notice.account_alias}"
-            f"  -  Server: {notice.server_id}  -  Account Policy Name: {notice.account_policy_name}"
-            f"  -  Restore Point Id: {notice.restore_point_id}"
-            f"  -  Finished Date/Time: {finished_date(notice.backup_finished_date)}"
+            f"Status: {event.restore_point_creation_status}  -  Account: {event.account_alias}"
+            f"  -  Server: {event.server_id}  -  Account Policy Name: {event.account_policy_name}"
+            f"  -  Restore Point Id: {event.restore_point_id}"
+            f"  -  Finished Date/Time: {finished_date(event.backup_finished_date)}"
         )
-    if isinstance(notice, BackupRecovered):
+    if isinstance(event, BackupRecovered):
         return (
-            f"{notice.server_id} recovered with restore point [{notice.restore_point_id}]"
-            f" at {finished_date(notice.backup_finished_date)} for policy [{notice.account_policy_name}]"
-            f" with server policy id [{notice.server_policy_id}], after {how_many(notice)}"
-            f" since {finished_date(notice.failing_since_date)}"
+            f"{event.server_id} recovered with restore point [{event.restore_point_id}]"
+            f" at {finished_date(event.backup_finished_date)} for policy [{event.account_policy_name}]"
+            f" with server policy id [{event.server_policy_id}], after {how_many(event)}"
+            f" since {finished_date(event.failing_since_date)}"
         )
     return (
-        f"{notice.server_id} missed a backup expected at {iso_milliseconds(notice.expected_date)}"
-        f" for policy [{notice.account_policy_name}] with server policy id [{notice.server_policy_id}]"
-        f" and storage region [{notice.storage_region}]"
+        f"{event.server_id} missed a backup expected at {iso_milliseconds(event.expected_date)}"
+        f" for policy [{event.account_policy_name}] with server policy id [{event.server_policy_id}]"
+        f" and storage region [{event.storage_region}]"
     )
 
 
-def gathered(notices: Sequence[Notice]) -> dict[str, str]:
+def grouped(events: Sequence[Event]) -> dict[str, str]:
     """`{"text": …}` of several notices: how many, and a line with the sentence of each."""
-    return {"text": text_of_all(notices)}
+    return {"text": text_of_all(events)}
 
 
-def text_of_all(notices: Sequence[Notice]) -> str:
+def text_of_all(events: Sequence[Event]) -> str:
     """The lines themselves; those that are too many are counted in the last."""
-    lines, length = [": ".join(in_short(notices))], 0
-    for position, notice in enumerate(notices):
-        sentence = text(notice)
+    lines, length = [": ".join(in_short(events))], 0
+    for position, event in enumerate(events):
+        sentence = text(event)
         length += len(sentence) + 1
         if length > _LONGEST_TEXT:
-            lines.append(f"and {len(notices) - position:,} more")
+            lines.append(f"and {len(events) - position:,} more")
             break
         lines.append(sentence)
     return "\n".join(lines)
 
 
-def in_short(notices: Sequence[Notice]) -> tuple[str, str]:
+def in_short(events: Sequence[Event]) -> tuple[str, str]:
     """What has happened, and to whom: `100 backups missed`, `account ACME`."""
-    happened = _HAPPENED[notices[0].webhook_event]
-    return f"{len(notices):,} backups {happened}", f"account {notices[0].account_alias}"
+    happened = _HAPPENED[events[0].event_type]
+    return f"{len(events):,} backups {happened}", f"account {events[0].account_alias}"
 
 
-def how_many(notice: BackupRecovered) -> str:
+def how_many(event: BackupRecovered) -> str:
     """`2 failed and 1 missed backup`."""
-    counts = [f"{count} {how}" for count, how in ((notice.failed, "failed"), (notice.missed, "missed")) if count]
-    return f"{' and '.join(counts)} backup{'' if notice.failed + notice.missed == 1 else 's'}"
+    counts = [f"{count} {how}" for count, how in ((event.failed, "failed"), (event.missed, "missed")) if count]
+    return f"{' and '.join(counts)} backup{'' if event.failed + event.missed == 1 else 's'}"
 
 
-def finished_date(moment: datetime) -> str:
+def finished_date(timestamp: datetime) -> str:
     """`2018-12-20 01:39:38 UTC`."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{timestamp.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-FORMAT = Format(payload, gathered)
+FORMAT = Format(payload, grouped)

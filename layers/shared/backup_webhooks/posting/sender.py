@@ -1,7 +1,7 @@
 """One HTTP POST to one target, within the limits of design section 5, and what came of it.
 
 Nothing here repeats, follows or unpacks anything, and nothing raises for what an endpoint does: every end of an
-exchange is an `Attempt` with a reason that may be shown to the customer.
+exchange is an `AttemptResult` with a reason that may be shown to the customer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAX_RESPONSE_BYTES = 4096
 MAX_RETRY_AFTER = 64
 
 
-class Attempt(Struct, frozen=True):
+class AttemptResult(Struct, frozen=True):
     """What came of one POST.
 
     `status`: the HTTP status, None where no answer came. `reason`: why it failed, or a remark on a success; None
@@ -79,13 +79,13 @@ class Sender:
         self._pools: PoolManager = guarded_pool_manager(partial(dial, resolver=resolver, check=check), make_tls)
         self._limits = limits or Timeout(connect=CONNECT_SECONDS, total=EXCHANGE_SECONDS)
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> AttemptResult:
         """Make the one attempt; returns within 10 s whatever the endpoint does."""
         started = time.monotonic()
         attempt = self._exchange(url, body, headers)
         return replace(attempt, milliseconds=round((time.monotonic() - started) * 1000))
 
-    def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:
+    def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> AttemptResult:
         try:
             parse_target_url(url)
             response = self._pools.urlopen(
@@ -99,10 +99,10 @@ class Sender:
                 preload_content=False,
             )
         except (InvalidTarget, TargetRefused, HTTPError) as error:
-            return Attempt(None, _reason(error), b"", 0)
+            return AttemptResult(None, _reason(error), b"", 0)
         retry_after = response.headers.get("retry-after", "")[:MAX_RETRY_AFTER] or None
         content, cut = _read(response)
-        return Attempt(response.status, _remark(response.status, cut), content, 0, retry_after)
+        return AttemptResult(response.status, _remark(response.status, cut), content, 0, retry_after)
 
 
 def _allow_all(_: Sequence[Address]) -> None:

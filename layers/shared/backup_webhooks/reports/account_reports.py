@@ -22,7 +22,7 @@ from backup_webhooks.reports.due_reports import SETTLED_AFTER, parse_account_rep
 from backup_webhooks.reports.email import Attachment
 from backup_webhooks.reports.mailer import LONGEST_SEND, Mailer
 from backup_webhooks.reports.periods import ReportDays
-from backup_webhooks.reports.queries import ReportSources
+from backup_webhooks.reports.queries import ReportQueries
 from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
 from backup_webhooks.reports.report import STRIP_DAYS, Report, ReportKind
 from backup_webhooks.reports.report_email import report_email
@@ -51,7 +51,7 @@ class AccountReports:
     """Raises botocore's errors, but for SES's: those are logged, and tried again."""
 
     schedule: ReportScheduleStore
-    sources: ReportSources
+    sources: ReportQueries
     mailer: Mailer
     clock: Clock = utc_now
 
@@ -60,7 +60,7 @@ class AccountReports:
         """One on the tables and the sender that the settings name."""
         return cls(
             schedule=ReportScheduleStore(clients.dynamodb(), settings.webhooks_table),
-            sources=ReportSources.of(settings),
+            sources=ReportQueries.of(settings),
             mailer=Mailer.of(settings.email),
         )
 

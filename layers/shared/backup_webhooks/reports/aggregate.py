@@ -14,16 +14,16 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from backup_webhooks.history.backup import Backup, BackupResult
-from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.state import ServerState, server_state
 from backup_webhooks.reports.report import NOTHING, STRIP_DAYS, Report, ReportKind, ServerLine
 
 _COUNTED = {
-    BackupResult.SUCCESS: DayResults(success=1),
-    BackupResult.PARTIAL_SUCCESS: DayResults(partial_success=1),
-    BackupResult.FAILED: DayResults(failed=1),
-    BackupResult.MISSED: DayResults(missed=1),
+    BackupResult.SUCCESS: DayCounts(success=1),
+    BackupResult.PARTIAL_SUCCESS: DayCounts(partial_success=1),
+    BackupResult.FAILED: DayCounts(failed=1),
+    BackupResult.MISSED: DayCounts(missed=1),
     BackupResult.CANCELLED: NOTHING,
 }
 _WORST_FIRST = [ServerState.MISSED, ServerState.FAILED, ServerState.PARTIAL]
@@ -94,14 +94,14 @@ class _Server:
 
     server_id: str
     account_policy_name: str
-    strip: list[DayResults] = field(default_factory=lambda: [NOTHING] * STRIP_DAYS)
-    period: DayResults = NOTHING
+    strip: list[DayCounts] = field(default_factory=lambda: [NOTHING] * STRIP_DAYS)
+    period: DayCounts = NOTHING
     told: bool = False
     last_at: datetime | None = None
 
 
 @dataclass(slots=True)
-class ReportMaker:
+class ReportAggregate:
     """Takes an account's backups in the order of their time, those since `since`.
 
     `strip_ends`: when each of the last seven report days ended, the oldest first; `strip_start`: when that began.
@@ -110,10 +110,10 @@ class ReportMaker:
     period: Period
     strip_start: datetime
     strip_ends: Sequence[datetime]
-    totals: DayResults = NOTHING
-    before: DayResults = NOTHING
+    totals: DayCounts = NOTHING
+    before: DayCounts = NOTHING
     cancelled: int = 0
-    late: DayResults = NOTHING
+    late: DayCounts = NOTHING
     late_cancelled: int = 0
     _servers: dict[str, _Server] = field(default_factory=dict)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from backup_webhooks.payloads.sanitize import MOST, legible
+from backup_webhooks.payloads.sanitize import MOST, sanitize
 from backup_webhooks.reports.labels import Tone
 
 _FONT = "-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
@@ -59,7 +59,7 @@ class Column:
 
 def name(text: str, most: int = MOST) -> str:
     """A name from outside as HTML: legible, and its direction of reading kept to itself."""
-    return f"<bdi>{escape(legible(text, most))}</bdi>"
+    return f"<bdi>{escape(sanitize(text, most))}</bdi>"
 
 
 def toned(words: str, tone: Tone) -> str:
@@ -115,10 +115,10 @@ def brand(page_url: str) -> str:
     return remark_html(link(page_url, "Simple Backup"))
 
 
-def foot(sentences: Iterable[str], page_url: str, unsubscribe_url: str) -> str:
+def foot(phrases: Iterable[str], page_url: str, unsubscribe_url: str) -> str:
     """How each of our e-mails ends."""
     links = f"{link(page_url, 'Open Simple Backup')} · {link(unsubscribe_url, 'Stop these e-mails')}"
-    return "".join(paragraph(html) for html in (*map(escape, sentences), links))
+    return "".join(paragraph(html) for html in (*map(escape, phrases), links))
 
 
 def row_heading(main: str, below: str) -> str:

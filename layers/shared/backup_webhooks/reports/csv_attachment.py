@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from backup_webhooks.history.backup import COUNTS, Backup, BackupResult
-from backup_webhooks.payloads.sanitize import legible
+from backup_webhooks.payloads.sanitize import sanitize
 from backup_webhooks.reports.email import Attachment
 
 SERVICE_COLUMNS = (
@@ -166,10 +166,10 @@ def _row(backup: Backup, policy_status: str | None, account_policy_status: str |
     )
 
 
-def _time(moment: datetime | None) -> str | None:
+def _time(timestamp: datetime | None) -> str | None:
     """`20180625 15:02:05`, UTC, as the service's report writes it."""
     # A third of the time of `strftime`.
-    return moment.astimezone(UTC).isoformat(" ")[:19].replace("-", "") if moment else None
+    return timestamp.astimezone(UTC).isoformat(" ")[:19].replace("-", "") if timestamp else None
 
 
 def _cell(text: str | None) -> str | None:
@@ -177,7 +177,7 @@ def _cell(text: str | None) -> str | None:
     if text is None:
         return None
     # Opened with such a separator, the rest of a name would become a cell, of which the quotes are no part.
-    shown = _SEPARATORS.sub(",", legible(text, _LONGEST_NAME))
+    shown = _SEPARATORS.sub(",", sanitize(text, _LONGEST_NAME))
     if shown[:1].isalnum():
         return shown
     # Some programs take the full-width forms for formulas too.

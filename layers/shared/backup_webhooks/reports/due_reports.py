@@ -14,8 +14,8 @@ from aws_lambda_powertools import Logger
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.settings import DailyReportSettings
 from backup_webhooks.events.messages import AccountAlias, decode, encode
-from backup_webhooks.events.timestamps import Clock, Moment, utc_now
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.reports.schedule_store import DueReport, ReportScheduleStore
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ class AccountReport(msgspec.Struct, frozen=True):
     """A message on ReportsQueue: see to the report of this account, as it is due at that time, the tick's."""
 
     account: AccountAlias
-    at: Moment
+    at: Timestamp
 
 
-_decoder = msgspec.json.Decoder(AccountReport, dec_hook=Moment.decode)
+_decoder = msgspec.json.Decoder(AccountReport, dec_hook=Timestamp.decode)
 
 
 def parse_account_report(body: str) -> AccountReport:
@@ -54,7 +54,7 @@ class DueReports:
     """Raises botocore's errors."""
 
     schedule: ReportScheduleStore
-    heartbeats: HeartbeatsStore
+    heartbeats: WatermarkStore
     sqs: SQSClient
     queue_url: str
     clock: Clock = utc_now
@@ -65,7 +65,7 @@ class DueReports:
         dynamodb = clients.dynamodb()
         return cls(
             schedule=ReportScheduleStore(dynamodb, settings.webhooks_table),
-            heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
+            heartbeats=WatermarkStore(dynamodb, settings.server_policies_table),
             sqs=clients.sqs(),
             queue_url=settings.reports_queue_url,
         )
@@ -84,7 +84,7 @@ class DueReports:
             # First, so that no other tick sends it too. Were the message lost then, it is found again after the pause.
             mine = [due for due in ten if self.schedule.postpone(due, now + _pause(due, now))]
             if mine:
-                self._send(mine, Moment.of(now))
+                self._send(mine, Timestamp.of(now))
             found += len(mine)
         return found
 
@@ -94,7 +94,7 @@ class DueReports:
             if due.due_at <= read_until or due.due_at <= now - MOST_PATIENCE:
                 yield due
 
-    def _send(self, reports: Sequence[DueReport], at: Moment) -> None:
+    def _send(self, reports: Sequence[DueReport], at: Timestamp) -> None:
         answer = self.sqs.send_message_batch(
             QueueUrl=self.queue_url,
             Entries=[

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.aws.settings import EmailNoticesSettings
-from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupNotice, parse_message
+from backup_webhooks.events.messages import BackupFinished, BackupMissed, RecordedEvent, parse_message
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
@@ -62,10 +62,10 @@ class EmailNotices:
     def tell(self, bodies: Mapping[str, str], deadline: datetime) -> Emailed:
         """Tell of what the messages, by their ids, say; what there is no time for before the deadline comes again."""
         again: set[str] = set()
-        of_account: dict[str, dict[str, BackupNotice]] = defaultdict(dict)
+        of_account: dict[str, dict[str, RecordedEvent]] = defaultdict(dict)
         for message_id, body in bodies.items():
             try:
-                notice = _notice(body)
+                event = _notice(body)
             except InvalidMessage as error:
                 logger.warning(
                     "message rejected",
@@ -73,11 +73,11 @@ class EmailNotices:
                 )
                 again.add(message_id)
             else:
-                of_account[notice.account_alias][message_id] = notice
+                of_account[event.account_alias][message_id] = event
         sent = failed = 0
-        for account, notices in of_account.items():
+        for account, events in of_account.items():
             try:
-                taken, not_taken = self._tell_account(account, notices, deadline)
+                taken, not_taken = self._tell_account(account, events, deadline)
             except (BotoCoreError, ClientError) as error:
                 logger.error("notices failed", extra={"account": account, "reason": str(error)})
                 taken, not_taken = 0, 1
@@ -86,23 +86,23 @@ class EmailNotices:
                 logger.exception("notices failed", extra={"account": account})
                 taken, not_taken = 0, 1
             sent, failed = sent + taken, failed + not_taken
-            again.update(notices if not_taken else ())
+            again.update(events if not_taken else ())
         return Emailed(sent, failed, again)
 
-    def _tell_account(self, account: str, notices: Mapping[str, BackupNotice], deadline: datetime) -> tuple[int, int]:
+    def _tell_account(self, account: str, events: Mapping[str, RecordedEvent], deadline: datetime) -> tuple[int, int]:
         """How many e-mails SES took, and how many not, or there was no time for."""
         settings = self.settings.load(account)
         recipients = [one for one in settings.recipients if one.events]
         if not recipients:
             return 0, 0
-        backups = {Backup.of(notice, notice.occurred_at): notice for notice in notices.values()}
+        backups = {Backup.of(event, event.occurred_at): event for event in events.values()}
         emailed = self.backups.emailed(list(backups))
         taken = not_taken = 0
         for recipient in recipients:
             new = {
-                backup: notice
-                for backup, notice in backups.items()
-                if notice.webhook_event in recipient.events and recipient.address not in emailed[backup]
+                backup: event
+                for backup, event in backups.items()
+                if event.event_type in recipient.events and recipient.address not in emailed[backup]
             }
             if not new:
                 continue
@@ -112,7 +112,7 @@ class EmailNotices:
                 not_taken += 1
         return taken, not_taken
 
-    def _send(self, account: str, recipient: Recipient, new: Mapping[Backup, BackupNotice], zone: ZoneInfo) -> bool:
+    def _send(self, account: str, recipient: Recipient, new: Mapping[Backup, RecordedEvent], zone: ZoneInfo) -> bool:
         link = self.mailer.unsubscribe_url(account, recipient.unsubscribe_token)
         email = notice_email(account, list(new.values()), zone, self.mailer.page_url, link)
         if reason := self.mailer.send(recipient.address, email, link):
@@ -123,7 +123,7 @@ class EmailNotices:
         return True
 
 
-def _notice(body: str) -> BackupNotice:
+def _notice(body: str) -> RecordedEvent:
     message = parse_message(body)
     if isinstance(message, BackupFinished | BackupMissed):
         return message

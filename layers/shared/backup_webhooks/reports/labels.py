@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.state import ServerState
 
 # As on the page "Webhooks".
-EVENT_LABELS: Mapping[WebhookEvent, str] = {
-    WebhookEvent.FAILURE: "Backup Failure",
-    WebhookEvent.PARTIAL_SUCCESS: "Backup Partial Success",
-    WebhookEvent.MISSING: "Missing Backups",
-    WebhookEvent.SUCCESS: "Backup Success",
-    WebhookEvent.RECOVERED: "Backup Recovered",
+EVENT_LABELS: Mapping[EventType, str] = {
+    EventType.FAILURE: "Backup Failure",
+    EventType.PARTIAL_SUCCESS: "Backup Partial Success",
+    EventType.MISSING: "Missing Backups",
+    EventType.SUCCESS: "Backup Success",
+    EventType.RECOVERED: "Backup Recovered",
 }
 
 
@@ -59,7 +59,7 @@ STATES: Mapping[ServerState, tuple[str, Tone]] = {
 }
 
 
-def worst(results: DayResults) -> Mark:
+def worst(results: DayCounts) -> Mark:
     """The worst that became of a day's backups."""
     if results.missed:
         return MISSED
@@ -75,7 +75,7 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
-def in_words(results: DayResults) -> str:
+def in_words(results: DayCounts) -> str:
     """`1 failed, 2 succeeded`; `none completed`."""
     counts = (
         (results.failed, "failed"),
@@ -86,18 +86,18 @@ def in_words(results: DayResults) -> str:
     return ", ".join(f"{count:,} {words}" for count, words in counts if count) or NOTHING.words
 
 
-def day_words(moment: datetime, zone: tzinfo = UTC) -> str:
+def day_words(timestamp: datetime, zone: tzinfo = UTC) -> str:
     """`Wed 25 Nov 2026`, the day in that zone."""
-    there = moment.astimezone(zone)
+    there = timestamp.astimezone(zone)
     return f"{there:%a} {there.day} {there:%b} {there.year}"
 
 
-def clock_words(moment: datetime, zone: tzinfo, year: int) -> str:
+def clock_words(timestamp: datetime, zone: tzinfo, year: int) -> str:
     """`Wed 25 Nov, 03:12` in that zone, with the year where it is another than `year`."""
-    there = moment.astimezone(zone)
+    there = timestamp.astimezone(zone)
     return f"{there:%a} {there.day} {there:%b}{'' if there.year == year else f' {there.year}'}, {there:%H:%M}"
 
 
-def exact_words(moment: datetime, zone: tzinfo) -> str:
+def exact_words(timestamp: datetime, zone: tzinfo) -> str:
     """`2026-11-25 03:12:07`, the time in that zone, in the form that the notifications have."""
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    return f"{timestamp.astimezone(zone):%Y-%m-%d %H:%M:%S}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.events.messages import BackupFinished, BackupNotice, BackupStatus
-from backup_webhooks.payloads.sanitize import isolated, legible
-from backup_webhooks.reports import components as look
+from backup_webhooks.events.messages import BackupFinished, BackupStatus, RecordedEvent
+from backup_webhooks.payloads.sanitize import isolated, sanitize
+from backup_webhooks.reports import components
 from backup_webhooks.reports.email import Email
 from backup_webhooks.reports.labels import Tone, counted, exact_words
 from backup_webhooks.reports.text import foot
@@ -33,37 +33,37 @@ _WORDS = {
 class _Told:
     """A notice in words. `words`: what became of the backup; `facts`: label and value."""
 
-    notice: BackupNotice
+    event: RecordedEvent
     words: str
     tone: Tone
     facts: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, notice: BackupNotice, zone: ZoneInfo) -> _Told:
-        if not isinstance(notice, BackupFinished):
-            return cls(notice, _MISSED, Tone.BAD, [("Expected", exact_words(notice.expected_date, zone))])
+    def of(cls, event: RecordedEvent, zone: ZoneInfo) -> _Told:
+        if not isinstance(event, BackupFinished):
+            return cls(event, _MISSED, Tone.BAD, [("Expected", exact_words(event.expected_date, zone))])
         facts = [
-            ("Started", exact_words(notice.backup_started_date, zone)),
-            ("Finished", exact_words(notice.backup_finished_date, zone)),
-            ("Restore point", notice.restore_point_id),
+            ("Started", exact_words(event.backup_started_date, zone)),
+            ("Finished", exact_words(event.backup_finished_date, zone)),
+            ("Restore point", event.restore_point_id),
         ]
-        return cls(notice, *_WORDS[notice.restore_point_creation_status], facts)
+        return cls(event, *_WORDS[event.restore_point_creation_status], facts)
 
 
 def notice_email(
-    account: str, notices: Sequence[BackupNotice], zone: ZoneInfo, page_url: str, unsubscribe_url: str
+    account: str, events: Sequence[RecordedEvent], zone: ZoneInfo, page_url: str, unsubscribe_url: str
 ) -> Email:
     """What became of these backups of one account, at least one, in the order of time; at most 200 are listed."""
-    told = [_Told.of(notice, zone) for notice in sorted(notices, key=lambda notice: notice.occurred_at)]
+    told = [_Told.of(event, zone) for event in sorted(events, key=lambda event: event.occurred_at)]
     subject, why = _subject(account, told), _WHY.format(zone=zone)
     return Email(
         subject=subject,
         text="\n".join([*_text(account, told), *foot([why], page_url, unsubscribe_url)]),
-        html=look.frame(
+        html=components.frame(
             title=subject,
-            preview=", ".join(legible(one.notice.server_id) for one in told[:_MOST_IN_PREVIEW]),
-            body="\n".join([look.brand(page_url), *_body(account, told)]),
-            foot=look.foot([why], page_url, unsubscribe_url),
+            preview=", ".join(sanitize(one.event.server_id) for one in told[:_MOST_IN_PREVIEW]),
+            body="\n".join([components.brand(page_url), *_body(account, told)]),
+            foot=components.foot([why], page_url, unsubscribe_url),
         ),
     )
 
@@ -72,7 +72,7 @@ def _subject(account: str, told: Sequence[_Told]) -> str:
     """`Backup failed: SERVER (TEST)`; `3 backups failed, 2 missed (TEST)`."""
     of_account = f"({isolated(account, _LONGEST_IN_SUBJECT)})"
     if len(told) == 1:
-        return f"Backup {told[0].words}: {isolated(told[0].notice.server_id, _LONGEST_IN_SUBJECT)} {of_account}"
+        return f"Backup {told[0].words}: {isolated(told[0].event.server_id, _LONGEST_IN_SUBJECT)} {of_account}"
     return f"{_counts(told)} {of_account}"
 
 
@@ -94,7 +94,7 @@ def _text(account: str, told: Sequence[_Told]) -> Iterator[str]:
     yield f"{_counts(told)}, account {isolated(account)}"
     for one in told[:MOST_LISTED]:
         yield ""
-        yield f"* {isolated(one.notice.server_id)} ({isolated(one.notice.account_policy_name)}): {one.words}"
+        yield f"* {isolated(one.event.server_id)} ({isolated(one.event.account_policy_name)}): {one.words}"
         for label, value in one.facts:
             yield f"  {label + ':':<14} {isolated(value, _LONGEST_ID)}"
     if more := _more(told):
@@ -103,19 +103,20 @@ def _text(account: str, told: Sequence[_Told]) -> Iterator[str]:
 
 
 def _body(account: str, told: Sequence[_Told]) -> Iterator[str]:
-    yield look.title(escape(_counts(told)))
-    yield look.remark_html(f"Account {look.name(account)}")
-    yield look.table(
-        [look.Column("Server and policy", 38), look.Column("What happened", 62)], map(_row, told[:MOST_LISTED])
+    yield components.title(escape(_counts(told)))
+    yield components.remark_html(f"Account {components.name(account)}")
+    yield components.table(
+        [components.Column("Server and policy", 38), components.Column("What happened", 62)],
+        map(_row, told[:MOST_LISTED]),
     )
     if more := _more(told):
-        yield look.paragraph(more)
+        yield components.paragraph(more)
 
 
 def _row(one: _Told) -> str:
-    notice = one.notice
-    facts = "".join(f"<br><small>{label} {look.name(value, _LONGEST_ID)}</small>" for label, value in one.facts)
+    event = one.event
+    facts = "".join(f"<br><small>{label} {components.name(value, _LONGEST_ID)}</small>" for label, value in one.facts)
     return (
-        f"<tr>{look.row_heading(notice.server_id, notice.account_policy_name)}"
-        f"<td>{look.toned(one.words.capitalize(), one.tone)}{facts}</td></tr>\n"
+        f"<tr>{components.row_heading(event.server_id, event.account_policy_name)}"
+        f"<td>{components.toned(one.words.capitalize(), one.tone)}{facts}</td></tr>\n"
     )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import astuple
 
 from backup_webhooks.monitoring.state import ServerState
-from backup_webhooks.payloads.sanitize import legible
+from backup_webhooks.payloads.sanitize import sanitize
 from backup_webhooks.reports.labels import STATES, Tone, clock_words, counted, day_words
 from backup_webhooks.reports.report import Report, ReportKind, ServerLine, WebhookLine
 
@@ -51,9 +51,9 @@ def period(report: Report) -> str:
     return f"The {length(report)} to {day_words(report.end, report.zone)}, {end:%H:%M} ({report.zone})"
 
 
-def clock(report: Report, moment: datetime) -> str:
+def clock(report: Report, timestamp: datetime) -> str:
     """The moment in the report's zone: `Wed 25 Nov, 03:12`."""
-    return clock_words(moment, report.zone, report.end.astimezone(report.zone).year)
+    return clock_words(timestamp, report.zone, report.end.astimezone(report.zone).year)
 
 
 def is_compared(report: Report) -> bool:
@@ -155,7 +155,7 @@ def standing(line: ServerLine) -> tuple[str, Tone]:
 def host(line: WebhookLine) -> str:
     """Where a webhook posts to, legible. The rest of its URL may hold a secret."""
     try:
-        return legible(urlsplit(line.url).hostname or "", _LONGEST_HOST) or "unknown host"
+        return sanitize(urlsplit(line.url).hostname or "", _LONGEST_HOST) or "unknown host"
     except ValueError:
         return "unknown host"
 
@@ -178,7 +178,7 @@ def webhook_story(report: Report, line: WebhookLine) -> str:
         since = f"Since {clock(report, line.failing_since)}, " if line.failing_since else ""
         facts.append(f"{since}{counted(line.consecutive_failures, 'failure')} in a row")
     if facts and line.reason:
-        facts[0] += f": {legible(line.reason, _LONGEST_REASON)}"
+        facts[0] += f": {sanitize(line.reason, _LONGEST_REASON)}"
     if line.undelivered:
         facts.append(f"{counted(line.undelivered, 'notification')} not delivered")
     return "".join(f"{fact}. " for fact in facts).rstrip()

@@ -14,8 +14,8 @@ from backup_webhooks.aws.settings import DailyReportSettings
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
-from backup_webhooks.reports.aggregate import KnownServer, Period, ReportMaker
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
+from backup_webhooks.reports.aggregate import KnownServer, Period, ReportAggregate
 from backup_webhooks.reports.csv_attachment import BackupTable
 from backup_webhooks.reports.email import Attachment
 from backup_webhooks.reports.periods import ReportDays
@@ -24,14 +24,14 @@ from backup_webhooks.targets.webhooks_store import WebhooksStore
 
 
 @dataclass(frozen=True, slots=True)
-class ReportSources:
+class ReportQueries:
     """Reads, and writes nothing. Raises botocore's errors."""
 
     backups: BackupsStore
     server_policies: ServerPoliciesStore
     webhooks: WebhooksStore
     deliveries: DeliveryLog
-    heartbeats: HeartbeatsStore
+    heartbeats: WatermarkStore
 
     @classmethod
     def of(cls, settings: DailyReportSettings) -> Self:
@@ -42,7 +42,7 @@ class ReportSources:
             server_policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
             webhooks=WebhooksStore(dynamodb, settings.webhooks_table),
             deliveries=DeliveryLog(dynamodb, settings.deliveries_table),
-            heartbeats=HeartbeatsStore(dynamodb, settings.server_policies_table),
+            heartbeats=WatermarkStore(dynamodb, settings.server_policies_table),
         )
 
     def read_until(self) -> datetime | None:
@@ -51,7 +51,7 @@ class ReportSources:
 
     def report(self, account: str, days: ReportDays, period: Period, now: datetime) -> tuple[Report, Attachment]:
         """The report, and the table of all its backups."""
-        maker = ReportMaker(period, days.before(period.end, STRIP_DAYS), days.ends(period.end, STRIP_DAYS))
+        maker = ReportAggregate(period, days.before(period.end, STRIP_DAYS), days.ends(period.end, STRIP_DAYS))
         known = [KnownServer.of(tracked, now) for tracked in self.server_policies.of_account(account)]
         statuses = {one.server_policy_id: one.statuses for one in known if one.statuses}
         with BackupTable(statuses) as table:
@@ -70,11 +70,11 @@ class ReportSources:
     def _webhooks(self, account: str, period: Period) -> Iterator[WebhookLine]:
         undelivered = Counter(self.deliveries.given_up(account, period.start, period.end))
         for target in self.webhooks.of_account(account):
-            health, count = target.health, undelivered[target.event, target.target_id]
+            health, count = target.health, undelivered[target.event_type, target.target_id]
             # One that its customer has switched off himself is left alone.
             if count or health.switched_off_at or (target.enabled and health.consecutive_failures):
                 yield WebhookLine(
-                    event=target.event,
+                    event_type=target.event_type,
                     url=target.url,
                     undelivered=count,
                     consecutive_failures=health.consecutive_failures,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 
 DEFAULT_HOUR = 7
 DEFAULT_TIMEZONE = "UTC"
@@ -39,10 +39,10 @@ class Recipient:
     unsubscribe_token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
 
     @property
-    def events(self) -> frozenset[WebhookEvent]:
+    def events(self) -> frozenset[EventType]:
         """The events of which he is told at once."""
-        wanted = {WebhookEvent.FAILURE: self.on_failure, WebhookEvent.MISSING: self.on_missing}
-        return frozenset(event for event, is_wanted in wanted.items() if is_wanted)
+        wanted = {EventType.FAILURE: self.on_failure, EventType.MISSING: self.on_missing}
+        return frozenset(event_type for event_type, is_wanted in wanted.items() if is_wanted)
 
 
 @dataclass(frozen=True, slots=True)

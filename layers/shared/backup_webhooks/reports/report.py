@@ -8,12 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.monitoring.daily_counts import DayResults
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.state import ServerState
 
 STRIP_DAYS = 7
-NOTHING = DayResults()
+NOTHING = DayCounts()
 
 
 class ReportKind(StrEnum):
@@ -35,8 +35,8 @@ class ServerLine:
     server_id: str
     account_policy_name: str
     state: ServerState
-    period: DayResults
-    strip: Sequence[DayResults]
+    period: DayCounts
+    strip: Sequence[DayCounts]
     last_at: datetime | None = None
     next_expected_at: datetime | None = None
 
@@ -59,7 +59,7 @@ class WebhookLine:
     period. `enabled`: False where we, or its customer, have switched it off.
     """
 
-    event: WebhookEvent
+    event_type: EventType
     url: str = field(repr=False)
     undelivered: int = 0
     consecutive_failures: int = 0
@@ -86,11 +86,11 @@ class Report:
     start: datetime
     end: datetime
     zone: ZoneInfo
-    totals: DayResults
-    before: DayResults
+    totals: DayCounts
+    before: DayCounts
     strip_ends: Sequence[datetime]
     cancelled: int = 0
-    late: DayResults = NOTHING
+    late: DayCounts = NOTHING
     late_cancelled: int = 0
     attention: Sequence[ServerLine] = ()
     servers: Sequence[ServerLine] = ()
@@ -109,5 +109,5 @@ class Report:
         return self.totals.missed - self.late.missed
 
 
-def _ended(results: DayResults) -> int:
+def _ended(results: DayCounts) -> int:
     return results.success + results.partial_success + results.failed

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 from backup_webhooks.reports.recipients import ReportSettings
 from backup_webhooks.reports.report import ReportKind
 from backup_webhooks.reports.settings_store import DUE_SHARD, report_key, settings_of
@@ -78,7 +78,7 @@ class ReportScheduleStore(Struct, frozen=True):
         )
         for page in pages:
             for item in map(from_item, page["Items"]):
-                yield DueReport(item["account"], Moment.parse(item["dueAt"]), Moment.parse(item["tryAt"]))
+                yield DueReport(item["account"], Timestamp.parse(item["dueAt"]), Timestamp.parse(item["tryAt"]))
 
     def postpone(self, due: DueReport, try_at: datetime) -> bool:
         """Try again then; whether nobody else has changed it since it was seen."""
@@ -162,14 +162,14 @@ def _stored(value: Any) -> Any:
 
 def _progress(item: Mapping[str, Any]) -> ReportProgress:
     return ReportProgress(
-        due_at=Moment.parse(item["dueAt"]) if "dueAt" in item else None,
+        due_at=Timestamp.parse(item["dueAt"]) if "dueAt" in item else None,
         told={
-            kind: Told(Moment.parse(item[f"{kind}Until"]), Moment.parse(item[f"{kind}Cut"]))
+            kind: Told(Timestamp.parse(item[f"{kind}Until"]), Timestamp.parse(item[f"{kind}Cut"]))
             for kind in ReportKind
             if f"{kind}Until" in item
         },
         under_way=(
-            UnderWay(*(Moment.parse(item[name]) for name in ("underWayEnd", "underWayWeek", "underWayCut")))
+            UnderWay(*(Timestamp.parse(item[name]) for name in ("underWayEnd", "underWayWeek", "underWayCut")))
             if "underWayEnd" in item
             else None
         ),

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from backup_webhooks.payloads.sanitize import isolated
-from backup_webhooks.reports import phrases as sentences
+from backup_webhooks.reports import phrases
 from backup_webhooks.reports.labels import EVENT_LABELS, LEGEND, STATES, clock_words, in_words, worst
 from backup_webhooks.reports.report import Report, ServerLine, WebhookLine
 
@@ -22,7 +22,7 @@ def render_text(report: Report, page_url: str, unsubscribe_url: str) -> str:
             *_totals(report),
             *_attention(report),
             *_servers(report),
-            *foot(sentences.footer(report), page_url, unsubscribe_url),
+            *foot(phrases.footer(report), page_url, unsubscribe_url),
         ]
     )
 
@@ -57,57 +57,57 @@ def foot(words: Iterable[str], page_url: str, unsubscribe_url: str) -> Iterator[
 
 def _head(report: Report) -> Iterator[str]:
     yield f"Backups of {isolated(report.account)}"
-    yield from wrapped(sentences.period(report))
-    if words := sentences.warning(report):
+    yield from wrapped(phrases.period(report))
+    if words := phrases.warning(report):
         yield ""
         yield from wrapped(words)
 
 
 def _totals(report: Report) -> Iterator[str]:
     yield ""
-    for total in sentences.totals(report):
+    for total in phrases.totals(report):
         change = f"  ({total.change})" if total.change else ""
         yield f"{_INDENT}{total.label:<10}{total.count:>9,}{change}"
     yield ""
-    yield from wrapped(" ".join(sentences.silence(report)))
-    for words in sentences.remarks(report):
+    yield from wrapped(" ".join(phrases.silence(report)))
+    for words in phrases.remarks(report):
         yield from wrapped(words)
 
 
 def _attention(report: Report) -> Iterator[str]:
     yield from headline("Needs attention")
     if not report.attention and not report.webhooks:
-        yield from wrapped(sentences.nothing_wrong(report))
-    for line in report.attention[: sentences.MOST_ATTENTION]:
+        yield from wrapped(phrases.nothing_wrong(report))
+    for line in report.attention[: phrases.MOST_ATTENTION]:
         yield from _attention_lines(report, line)
-    if more := sentences.and_more(report):
+    if more := phrases.and_more(report):
         yield from wrapped(more)
     for webhook in report.webhooks:
         yield from _webhook_lines(report, webhook)
 
 
 def _attention_lines(report: Report, line: ServerLine) -> Iterator[str]:
-    words, _ = sentences.standing(line)
+    words, _ = phrases.standing(line)
     yield f"* {_server(line)}: {words}"
-    facts = f"{in_words(line.period)}; latest {sentences.latest(report, line)}; next {sentences.upcoming(report, line)}"
+    facts = f"{in_words(line.period)}; latest {phrases.latest(report, line)}; next {phrases.upcoming(report, line)}"
     yield from wrapped(facts, _INDENT)
 
 
 def _webhook_lines(report: Report, line: WebhookLine) -> Iterator[str]:
-    words, _ = sentences.webhook_standing(line)
-    yield f"* Webhook {EVENT_LABELS[line.event]}, {isolated(sentences.host(line))}: {words}"
-    yield from wrapped(sentences.webhook_story(report, line), _INDENT)
+    words, _ = phrases.webhook_standing(line)
+    yield f"* Webhook {EVENT_LABELS[line.event_type]}, {isolated(phrases.host(line))}: {words}"
+    yield from wrapped(phrases.webhook_story(report, line), _INDENT)
 
 
 def _servers(report: Report) -> Iterator[str]:
     yield from headline("All servers")
     if not report.servers:
-        yield from wrapped(sentences.NO_SERVERS)
+        yield from wrapped(phrases.NO_SERVERS)
         return
     # With spaces that keep a mark and its words together.
     marks = ", ".join(f"{mark.character}\u00a0{mark.words}" for mark in LEGEND)
-    yield from wrapped(f"{sentences.strip_note(report)} {marks}.")
-    if note := sentences.late_note(report):
+    yield from wrapped(f"{phrases.strip_note(report)} {marks}.")
+    if note := phrases.late_note(report):
         yield from wrapped(note)
     yield ""
     year = report.end.astimezone(report.zone).year

@@ -84,7 +84,7 @@ class QuartzCron:
         )
         object.__setattr__(self, "_schedule", schedule)
 
-    def next_after(self, moment: datetime) -> datetime | None:
+    def next_after(self, timestamp: datetime) -> datetime | None:
         """The first fire time strictly after an aware moment: an aware datetime in UTC, or None.
 
         Fire times lie on whole seconds, from 1970 to 2199. Daylight saving follows what Quartz 2.3.2 does on
@@ -103,11 +103,11 @@ class QuartzCron:
 
         Raises ValueError for a naive moment.
         """
-        if moment.utcoffset() is None:
-            raise ValueError("moment is naive; an aware datetime is needed")
-        if moment >= _END:
+        if timestamp.utcoffset() is None:
+            raise ValueError("timestamp is naive; an aware datetime is needed")
+        if timestamp >= _END:
             return None
-        instant = max(moment, _BEGIN).astimezone(UTC).replace(microsecond=0) + _SECOND
+        instant = max(timestamp, _BEGIN).astimezone(UTC).replace(microsecond=0) + _SECOND
         # Setting a field makes Quartz's calendar forget which of two passes it stood in; so does fold=0.
         wall: datetime | None = instant.astimezone(self.zone).replace(fold=0)
         while wall is not None:

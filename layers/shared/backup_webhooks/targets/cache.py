@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import Target
 
 KEPT_SECONDS = 30.0
@@ -15,7 +15,7 @@ KEPT_SECONDS = 30.0
 MAX_ACCOUNTS = 1000
 
 
-class WebhooksCache:
+class TargetsCache:
     """What `of_account` answered, kept for 30 s a function: a burst of an account's backups reads its targets once.
 
     Shared by threads: while one of them asks for an account, the others that need the same account wait for its
@@ -28,17 +28,17 @@ class WebhooksCache:
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[float, Future[Sequence[Target]]]] = {}
 
-    def targets(self, account: str, event: WebhookEvent) -> Sequence[Target]:
+    def targets(self, account: str, event_type: EventType) -> Sequence[Target]:
         """The targets that the event is to be posted to now: those of the account that are switched on."""
-        return [target for target in self._answer(account) if target.event is event and target.enabled]
+        return [target for target in self._answer(account) if target.event_type is event_type and target.enabled]
 
-    def find(self, account: str, event: WebhookEvent, target_id: str, not_before: float) -> Target | None:
+    def find(self, account: str, event_type: EventType, target_id: str, not_before: float) -> Target | None:
         """The target, on or off, as it stood at `not_before` (epoch seconds) or later; None where there is none."""
         return next(
             (
                 target
                 for target in self._answer(account, not_before)
-                if target.event is event and target.target_id == target_id
+                if target.event_type is event_type and target.target_id == target_id
             ),
             None,
         )
@@ -76,4 +76,4 @@ class WebhooksCache:
 
 
 def _same(one: Target, other: Target) -> bool:
-    return (one.event, one.target_id) == (other.event, other.target_id)
+    return (one.event_type, one.target_id) == (other.event_type, other.target_id)

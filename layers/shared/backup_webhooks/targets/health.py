@@ -12,7 +12,7 @@ ISOLATED_AFTER = 3
 # An exchange that takes so long holds up a whole batch, whatever comes of it.
 SLOW = timedelta(seconds=5)
 GIVEN_UP_AFTER = timedelta(days=5)
-# Functions know of each other's failures within 30 s (`WebhooksCache`). A success in that time may go unrecorded, so
+# Functions know of each other's failures within 30 s (`TargetsCache`). A success in that time may go unrecorded, so
 # only a failure after it shows that there was none in between.
 SETTLED_AFTER = timedelta(seconds=60)
 

@@ -10,10 +10,10 @@ from datetime import datetime, time
 from typing import Any
 
 from backup_webhooks.aws.items import to_item
-from backup_webhooks.events.messages import WebhookEvent
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 from backup_webhooks.targets.health import Health
-from backup_webhooks.targets.preferences import Noise, QuietHours
+from backup_webhooks.targets.preferences import Preferences, QuietHours
 from backup_webhooks.targets.signing import SigningSecret
 from backup_webhooks.targets.target import DeliveryMode, Target
 
@@ -41,7 +41,7 @@ def update_options(expression: str, values: Mapping[str, Any]) -> dict[str, Any]
 
 def key_of(target: Target) -> dict[str, Any]:
     """The target's key, in wire form."""
-    return to_item({"account": target.account, "target": f"{target.event}#{target.target_id}"})
+    return to_item({"account": target.account, "target": f"{target.event_type}#{target.target_id}"})
 
 
 def settings_of(target: Target) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def settings_of(target: Target) -> dict[str, Any]:
         "delivery": str(target.delivery),
         "enabled": target.enabled,
         "headers": dict(target.headers),
-        "noise": _noise_item(target.noise),
-        "includeLog": target.include_log,
+        "noise": _noise_item(target.preferences),
+        "includeLog": target.include_output,
     }
 
 
@@ -65,20 +65,20 @@ def is_target(fields: Mapping[str, Any]) -> bool:
 
 def target_of(fields: Mapping[str, Any]) -> Target:
     """The target that the item is."""
-    event, _, _ = fields["target"].partition("#")
+    event_type, _, _ = fields["target"].partition("#")
     return Target(
         account=fields["account"],
-        event=WebhookEvent(event),
+        event_type=EventType(event_type),
         url=fields["url"],
         format=fields["format"],
         destination_key=fields.get("destinationKey"),
         delivery=DeliveryMode(fields["delivery"]),
         enabled=fields["enabled"],
         headers=fields.get("headers", {}),
-        noise=_noise(fields.get("noise", {})),
-        include_log=fields.get("includeLog", False),
+        preferences=_noise(fields.get("noise", {})),
+        include_output=fields.get("includeLog", False),
         secrets=tuple(
-            SigningSecret(secret["value"], _moment(secret["expiresAt"])) for secret in fields.get("secrets", ())
+            SigningSecret(secret["value"], _timestamp(secret["expiresAt"])) for secret in fields.get("secrets", ())
         ),
         health=_health(fields),
     )
@@ -86,29 +86,29 @@ def target_of(fields: Mapping[str, Any]) -> Target:
 
 def secret_items(secrets: Sequence[SigningSecret]) -> list[dict[str, str | None]]:
     """Signing secrets as they are stored."""
-    return [{"value": secret.value, "expiresAt": moment_text(secret.expires_at)} for secret in secrets]
+    return [{"value": secret.value, "expiresAt": timestamp_text(secret.expires_at)} for secret in secrets]
 
 
-def moment_text(moment: datetime | None) -> str | None:
+def timestamp_text(timestamp: datetime | None) -> str | None:
     """A moment as it is stored."""
-    return iso_milliseconds(moment) if moment else None
+    return iso_milliseconds(timestamp) if timestamp else None
 
 
-def _noise_item(noise: Noise) -> dict[str, Any]:
-    quiet = noise.quiet_hours
+def _noise_item(preferences: Preferences) -> dict[str, Any]:
+    quiet = preferences.quiet_hours
     return {
-        "gather": noise.gather,
-        "changesOnly": noise.changes_only,
-        "remindHours": noise.remind_hours,
+        "gather": preferences.gather,
+        "changesOnly": preferences.changes_only,
+        "remindHours": preferences.remind_hours,
         "quietHours": quiet
         and {"from": f"{quiet.start:%H:%M}", "until": f"{quiet.end:%H:%M}", "timezone": quiet.timezone},
     }
 
 
-def _noise(fields: Mapping[str, Any]) -> Noise:
+def _noise(fields: Mapping[str, Any]) -> Preferences:
     """What an earlier version has stored has none of it."""
     remind, quiet = fields.get("remindHours"), fields.get("quietHours")
-    return Noise(
+    return Preferences(
         gather=fields.get("gather", False),
         changes_only=fields.get("changesOnly", False),
         remind_hours=None if remind is None else int(remind),
@@ -121,15 +121,15 @@ def _health(fields: Mapping[str, Any]) -> Health:
     status = fields.get("lastStatus")
     return Health(
         consecutive_failures=int(fields.get("consecutiveFailures", 0)),
-        failing_since=_moment(fields.get("failingSince")),
-        confirmed_at=_moment(fields.get("confirmedAt")),
+        failing_since=_timestamp(fields.get("failingSince")),
+        confirmed_at=_timestamp(fields.get("confirmedAt")),
         last_status=None if status is None else int(status),
         last_reason=fields.get("lastReason"),
         slow=fields.get("slow", False),
-        switched_off_at=_moment(fields.get("switchedOffAt")),
+        switched_off_at=_timestamp(fields.get("switchedOffAt")),
         switched_off_reason=fields.get("switchedOffReason"),
     )
 
 
-def _moment(text: str | None) -> datetime | None:
-    return Moment.parse(text) if text else None
+def _timestamp(text: str | None) -> datetime | None:
+    return Timestamp.parse(text) if text else None

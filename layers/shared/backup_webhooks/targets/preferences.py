@@ -1,4 +1,4 @@
-"""Noise: which notifications a customer does not want of a target, all of it opt-in."""
+"""Preferences: which notifications a customer does not want of a target, all of it opt-in."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 
 MOST_REMIND_HOURS = 720
 # What `ZoneInfo` raises.
 _NO_ZONE = (KeyError, ValueError, OSError)
 # What goes on until a success ends it.
-_LASTING = (WebhookEvent.FAILURE, WebhookEvent.PARTIAL_SUCCESS, WebhookEvent.MISSING)
+_LASTING = (EventType.FAILURE, EventType.PARTIAL_SUCCESS, EventType.MISSING)
 
 
 class QuietHours(Struct, frozen=True):
@@ -38,7 +38,7 @@ class QuietHours(Struct, frozen=True):
         return f"{self.start:%H:%M} to {self.end:%H:%M} {self.timezone}"
 
 
-class Noise(Struct, frozen=True):
+class Preferences(Struct, frozen=True):
     """What a target's customer wants to hear less of; by default, nothing.
 
     `changes_only`: of each kind of event the first since the last success, and of successes the first after something
@@ -53,15 +53,15 @@ class Noise(Struct, frozen=True):
     gather: bool = False
 
 
-def check_noise(noise: Noise, event: WebhookEvent) -> None:
+def check_preferences(preferences: Preferences, event_type: EventType) -> None:
     """`InvalidTarget` for what can't be stored with a target of that event."""
-    if noise.remind_hours is not None and not noise.changes_only:
+    if preferences.remind_hours is not None and not preferences.changes_only:
         raise InvalidTarget("noise.remindHours", "only with changesOnly: without it everything is sent anyway")
-    if noise.remind_hours is not None and event not in _LASTING:
+    if preferences.remind_hours is not None and event_type not in _LASTING:
         raise InvalidTarget("noise.remindHours", f"only with {', '.join(_LASTING)}: the others are over at once")
-    if noise.remind_hours is not None and not 1 <= noise.remind_hours <= MOST_REMIND_HOURS:
+    if preferences.remind_hours is not None and not 1 <= preferences.remind_hours <= MOST_REMIND_HOURS:
         raise InvalidTarget("noise.remindHours", f"1 to {MOST_REMIND_HOURS} are allowed")
-    if quiet := noise.quiet_hours:
+    if quiet := preferences.quiet_hours:
         if quiet.start == quiet.end:
             raise InvalidTarget(
                 "noise.quietHours.until", "must differ from `from`; to hear nothing, switch the target off"

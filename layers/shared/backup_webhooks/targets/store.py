@@ -13,7 +13,7 @@ from msgspec import Struct
 from backup_webhooks.aws.errors import Changed, Conflict
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.items import (
     is_target,
@@ -40,11 +40,11 @@ _TRIES = 5
 _PAUSE_SECONDS = 0.02
 
 
-class Configuration(Struct, frozen=True):
+class EventTargets(Struct, frozen=True):
     """The targets of one event of an account. `revision` counts the changes that customers made to them."""
 
     account: str
-    event: WebhookEvent
+    event_type: EventType
     targets: Sequence[Target] = ()
     revision: int = 0
 
@@ -67,28 +67,28 @@ class Configuration(Struct, frozen=True):
         return [target for target in self.targets if target.target_id != target_id]
 
 
-class ConfigurationsStore(Struct, frozen=True):
+class TargetsStore(Struct, frozen=True):
     """Reads and writes configurations. Raises botocore's errors."""
 
     client: DynamoDBClient
     table: str
 
-    def of_account(self, account: str) -> Mapping[WebhookEvent, Configuration]:
+    def of_account(self, account: str) -> Mapping[EventType, EventTargets]:
         """The configuration of each event, with or without targets (a consistent read)."""
         items = self._items(account, "Backup.")
-        return {event: _configuration(account, event, items) for event in WebhookEvent}
+        return {event_type: _configuration(account, event_type, items) for event_type in EventType}
 
-    def load(self, account: str, event: WebhookEvent) -> Configuration:
+    def load(self, account: str, event_type: EventType) -> EventTargets:
         """The configuration of one event (a consistent read)."""
-        return _configuration(account, event, self._items(account, f"{event}#"))
+        return _configuration(account, event_type, self._items(account, f"{event_type}#"))
 
     def change(
         self,
         account: str,
-        event: WebhookEvent,
-        edit: Callable[[Configuration], Sequence[Target]],
+        event_type: EventType,
+        edit: Callable[[EventTargets], Sequence[Target]],
         expected_version: str | None = None,
-    ) -> Configuration:
+    ) -> EventTargets:
         """Put what `edit` makes of the event's targets in their place, all at once; answers with what is stored then.
 
         `edit` may be called several times. A target that is new has a signing secret, its own or a new one; secrets
@@ -97,14 +97,14 @@ class ConfigurationsStore(Struct, frozen=True):
         raises.
         """
         for attempt in range(_TRIES):
-            seen = self.load(account, event)
+            seen = self.load(account, event_type)
             if expected_version not in (None, seen.version):
-                raise Changed(event)
+                raise Changed(event_type)
             wanted = _wanted(seen, edit(seen))
             if self._replace(seen, wanted):
                 return wanted
             time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))  # noqa: S311 - spreads tries, guards nothing
-        raise Conflict(event)
+        raise Conflict(event_type)
 
     def save(self, target: Target) -> SigningSecret | None:
         """Store the target's settings, over those of one with the same URL for the same event.
@@ -113,13 +113,13 @@ class ConfigurationsStore(Struct, frozen=True):
         as `change` does.
         """
         target = replace(target, secrets=(new_secret(),))
-        stored = self.change(target.account, target.event, lambda seen: seen.having(target)).find(target.target_id)
+        stored = self.change(target.account, target.event_type, lambda seen: seen.having(target)).find(target.target_id)
         # By its value, not by what was there before: an answer that was lost makes us write twice.
         return target.secrets[0] if stored and stored.secrets == target.secrets else None
 
     def remove(self, target: Target) -> None:
         """Remove the target, its secrets and its health. Nothing happens where it is gone already."""
-        self.change(target.account, target.event, lambda seen: seen.without(target.target_id))
+        self.change(target.account, target.event_type, lambda seen: seen.without(target.target_id))
 
     def knows(self, account: str) -> bool:
         """Whether anything was ever set for the account."""
@@ -131,13 +131,13 @@ class ConfigurationsStore(Struct, frozen=True):
         )
         return [from_item(item) for page in pages for item in page["Items"]]
 
-    def _replace(self, seen: Configuration, wanted: Configuration) -> bool:
+    def _replace(self, seen: EventTargets, wanted: EventTargets) -> bool:
         """Whether it was done; not if anything that was seen has changed, or is being changed."""
         if wanted == seen:
             return True
         changes = _changes(seen, wanted)
         revision: dict[str, Any] = {
-            "Key": to_item({"account": seen.account, "target": f"{seen.event}#"}),
+            "Key": to_item({"account": seen.account, "target": f"{seen.event_type}#"}),
             "ConditionExpression": "revision = :seen" if seen.revision else "attribute_not_exists(revision)",
             "UpdateExpression": "SET revision = :next",
             "ExpressionAttributeValues": to_item(
@@ -155,11 +155,11 @@ class ConfigurationsStore(Struct, frozen=True):
         return True
 
 
-def _wanted(seen: Configuration, targets: Sequence[Target]) -> Configuration:
+def _wanted(seen: EventTargets, targets: Sequence[Target]) -> EventTargets:
     """What there will be: these targets, with what we keep of those that are there. Raises `InvalidTarget`."""
     for target in targets:
         check_target(target)
-        assert (target.account, target.event) == (seen.account, seen.event)  # noqa: S101 - no request can say otherwise
+        assert (target.account, target.event_type) == (seen.account, seen.event_type)  # noqa: S101 - no request can say otherwise
     if len(targets) > MOST_TARGETS:
         raise InvalidTarget("targetUris", f"at most {MOST_TARGETS} targets an event are allowed")
     if len({target.target_id for target in targets}) < len(targets):
@@ -178,7 +178,7 @@ def _kept(known: Target | None, target: Target) -> Target:
     return replace(target, secrets=known.secrets, health=health)
 
 
-def _changes(seen: Configuration, wanted: Configuration) -> Iterable[tuple[str, dict[str, Any]]]:
+def _changes(seen: EventTargets, wanted: EventTargets) -> Iterable[tuple[str, dict[str, Any]]]:
     """What leads from one to the other: each a kind of write, and its parameters."""
     for target in wanted.targets:
         known = seen.find(target.target_id)
@@ -213,8 +213,8 @@ def _of_account(account: str, prefix: str = "") -> dict[str, Any]:
     return {"KeyConditionExpression": condition, "ExpressionAttributeValues": to_item(values)}
 
 
-def _configuration(account: str, event: WebhookEvent, items: Sequence[dict[str, Any]]) -> Configuration:
-    of_event = [item for item in items if item["target"].startswith(f"{event}#")]
+def _configuration(account: str, event_type: EventType, items: Sequence[dict[str, Any]]) -> EventTargets:
+    of_event = [item for item in items if item["target"].startswith(f"{event_type}#")]
     revisions = [int(item["revision"]) for item in of_event if not is_target(item)]
     targets = [target_of(item) for item in of_event if is_target(item)]
-    return Configuration(account, event, targets, *revisions)
+    return EventTargets(account, event_type, targets, *revisions)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.payloads import FORMATS, format_named
 from backup_webhooks.posting.target_url import parse_target_url
 from backup_webhooks.targets.custom_headers import check_headers
 from backup_webhooks.targets.health import Health
-from backup_webhooks.targets.preferences import Noise, check_noise
+from backup_webhooks.targets.preferences import Preferences, check_preferences
 from backup_webhooks.targets.signing import SigningSecret
 
 # Of one event.
@@ -35,19 +35,19 @@ class Target:
     What a customer sets comes first; `secrets` (the newest first) and `health` are kept by us, through
     `WebhooksStore`'s own methods. URL, key, headers and secrets may let their reader in elsewhere: no `repr` shows
     them. `destination_key`: what the format needs beside the URL (`payloads.DestinationKey`), if anything.
-    `include_log`: whether what a backup said of itself is posted, where the format has a place for it.
+    `include_output`: whether what a backup said of itself is posted, where the format has a place for it.
     """
 
     account: str
-    event: WebhookEvent
+    event_type: EventType
     url: str = field(repr=False)
     format: str = "text"
     delivery: DeliveryMode = DeliveryMode.ONCE
     enabled: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    noise: Noise = field(default_factory=Noise)
+    preferences: Preferences = field(default_factory=Preferences)
     destination_key: str | None = field(default=None, repr=False)
-    include_log: bool = False
+    include_output: bool = False
     secrets: Sequence[SigningSecret] = field(default=(), repr=False)
     health: Health = field(default_factory=Health)
 
@@ -64,13 +64,13 @@ def check_target(target: Target) -> None:
         raise InvalidTarget("format", f"allowed: {', '.join(FORMATS)}")
     if trouble := format_named(target.format).url_trouble(target.url):
         raise InvalidTarget("targetUri", trouble)
-    if target.noise.gather and not format_named(target.format).gathered:
+    if target.preferences.gather and not format_named(target.format).grouped:
         raise InvalidTarget(
             "noise.gather", f"not allowed with the format {target.format}, which tells of each by itself"
         )
     _check_key(target)
     check_headers(target.headers)
-    check_noise(target.noise, target.event)
+    check_preferences(target.preferences, target.event_type)
 
 
 def _check_key(target: Target) -> None:

@@ -1,6 +1,6 @@
 """What the service itself reads and writes of targets: whom to post to, how they answer, with what to sign.
 
-What customers set is written by `ConfigurationsStore`.
+What customers set is written by `TargetsStore`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.targets.items import (
     is_target,
     key_of,
-    moment_text,
     secret_items,
     target_of,
+    timestamp_text,
     update_options,
 )
 from backup_webhooks.targets.signing import SigningSecret, new_secret, rotated
@@ -92,7 +92,7 @@ class WebhooksStore(Struct, frozen=True):
         return self._update(
             seen,
             "SET confirmedAt = if_not_exists(confirmedAt, :now)",
-            {":now": iso_milliseconds(now), ":since": moment_text(seen.health.failing_since)},
+            {":now": iso_milliseconds(now), ":since": timestamp_text(seen.health.failing_since)},
             "failingSince = :since",
         )
 
@@ -106,7 +106,7 @@ class WebhooksStore(Struct, frozen=True):
                 ":off": False,
                 ":now": iso_milliseconds(now),
                 ":reason": reason,
-                ":since": moment_text(seen.health.failing_since),
+                ":since": timestamp_text(seen.health.failing_since),
             },
             "failingSince = :since AND #enabled = :on",
         )

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.aws.items import to_item
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.monitoring.watermark import Seen, Watermark
-from backup_webhooks.monitoring.watermark_store import HeartbeatsStore
+from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
 from local.__main__ import main
 from local.aws_backup import AwsBackup
@@ -47,7 +47,7 @@ def told(stack: Stack) -> list[str]:
 def test_a_completed_job_reaches_the_customer_of_its_aws_account(
     account: Account, stack: Stack, source: Source, backup: AwsBackup, notifier: Invoke, receiver: Receiver
 ) -> None:
-    account.set_target(WebhookEvent.SUCCESS, receiver.url)
+    account.set_target(EventType.SUCCESS, receiver.url)
     map_account(stack, account.alias)
     backup.plans = {plan_answer()["BackupPlanId"]: plan_answer()}
 
@@ -105,7 +105,7 @@ def test_a_start_and_an_end_in_their_order_are_both_told(stack: Stack, source: S
 def test_a_lost_end_is_made_up_for_and_posted_once(
     account: Account, stack: Stack, source: Source, backup: AwsBackup, notifier: Invoke, receiver: Receiver
 ) -> None:
-    account.set_target(WebhookEvent.SUCCESS, receiver.url)
+    account.set_target(EventType.SUCCESS, receiver.url)
     map_account(stack, account.alias)
     reconcile(source, FIRST)
     source(job_event("RUNNING"))
@@ -198,7 +198,7 @@ def test_killed_before_it_noted_what_it_sent_the_very_same_is_sent_again(
     dynamodb_proxy: FaultProxy,
     completion_date: str | None,
 ) -> None:
-    account.set_target(WebhookEvent.FAILURE, receiver.url)
+    account.set_target(EventType.FAILURE, receiver.url)
     map_account(stack, account.alias)
     event = job_event("FAILED", completionDate=completion_date)
     reconcile(source_at(), FIRST)
@@ -232,7 +232,7 @@ def test_an_expired_job_is_one_miss_though_the_one_hour_rule_has_spoken_before(
     receiver: Receiver,
     miss_tick: Callable[[datetime], None],
 ) -> None:
-    account.set_target(WebhookEvent.MISSING, receiver.url)
+    account.set_target(EventType.MISSING, receiver.url)
     map_account(stack, account.alias)
     plan = plan_answer()
     backup.plans = {plan["BackupPlanId"]: plan}
@@ -268,7 +268,7 @@ def miss_tick(stack: Stack, handler_of: Callable[..., Handler]) -> Callable[[dat
         handler = handler_of("missed_backups")
         minute = timedelta(minutes=1)
         read = Seen(now - 10 * minute, now - 9 * minute)
-        store = HeartbeatsStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
+        store = WatermarkStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
         store.save_tick(Watermark(seen=(read,), ran_at=now - minute, resumed_at=now - timedelta(days=9)))
         handler({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"}, Context())
 

@@ -11,9 +11,9 @@ import pytest
 from backup_webhooks.events.queue import BackupEventsQueue, NotAllSent
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.sources.aws_backup.backup_client import AwsReader
-from backup_webhooks.sources.aws_backup.plan_publisher import AwsPlanTeller, PlansNotRead
-from backup_webhooks.sources.aws_backup.store import SourcesStore
+from backup_webhooks.sources.aws_backup.backup_client import AwsBackupClient
+from backup_webhooks.sources.aws_backup.plan_publisher import AwsPlanPublisher, PlansNotRead
+from backup_webhooks.sources.aws_backup.store import AwsBackupStore
 
 from local.aws_backup import AwsBackup
 from local.aws_events import map_account
@@ -186,11 +186,11 @@ def test_a_tagged_resource_is_expected_from_its_first_job_on(stack: Stack, sourc
     assert policies(stack) == [(VOLUME, "ACTIVE")]
 
 
-def later(stack: Stack, by: timedelta) -> AwsPlanTeller:
+def later(stack: Stack, by: timedelta) -> AwsPlanPublisher:
     """What reads the plans, so much later."""
-    return AwsPlanTeller(
-        store=SourcesStore(stack.client("dynamodb"), stack.outputs["SourcesTableName"]),
-        reader=AwsReader(_backup_client(stack)),
+    return AwsPlanPublisher(
+        store=AwsBackupStore(stack.client("dynamodb"), stack.outputs["SourcesTableName"]),
+        reader=AwsBackupClient(_backup_client(stack)),
         queue=BackupEventsQueue(stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]),
         clock=lambda: utc_now() + by,
     )
@@ -288,7 +288,7 @@ def test_a_plan_as_moto_answers_with_it_is_read(stack: Stack) -> None:
             ],
         }
     )["BackupPlanId"]
-    reader = AwsReader(moto)
+    reader = AwsBackupClient(moto)
 
     read = reader.plan(plan_id)
 

@@ -14,7 +14,7 @@ import pytest
 import urllib3
 from backup_webhooks.aws.items import from_item
 from backup_webhooks.events.backup_output import KEPT_BYTES
-from backup_webhooks.events.messages import WebhookEvent
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.sources.pings.rules import hash_of
 
 from local.http_api import HttpApi
@@ -216,10 +216,10 @@ class TestThrottle:
         assert [script.ping(one).status, script.ping(other).status] == [429, 200]
 
     def test_a_month_of_pings_is_taken_and_remembered_in_bounds(self, script: Script, url: str, stack: Stack) -> None:
-        moment = at("12-20 01:00")
+        timestamp = at("12-20 01:00")
         for night in range(30):
-            script.ping(url, f"/start?rid={night}", on=moment + timedelta(days=night))
-            assert script.ping(url, f"?rid={night}", on=moment + timedelta(days=night, minutes=9)).status == 200
+            script.ping(url, f"/start?rid={night}", on=timestamp + timedelta(days=night))
+            assert script.ping(url, f"?rid={night}", on=timestamp + timedelta(days=night, minutes=9)).status == 200
 
         ends = [one for one in script.messages() if one["type"] == "BackupFinished"]
         assert len({one["restorePointId"] for one in ends}) == 30
@@ -299,7 +299,7 @@ class TestEndToEnd:
     def test_a_failed_script_is_posted_once_however_often_it_pings(
         self, account: Account, script: Script, url: str, receiver: Receiver, handler_at: Callable[..., Invoke]
     ) -> None:
-        account.set_target(WebhookEvent.FAILURE, receiver.url)
+        account.set_target(EventType.FAILURE, receiver.url)
         script.ping(url, "/start?rid=a", on="12-20 01:00")
         for second in (0, 11, 22):
             script.ping(url, "/1?rid=a", on=f"12-20 01:39:{second:02}", body=b"disk full")

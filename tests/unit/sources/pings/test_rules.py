@@ -6,7 +6,7 @@ from copy import replace
 from datetime import timedelta
 
 import pytest
-from backup_webhooks.events.backup_output import Log
+from backup_webhooks.events.backup_output import BackupOutput
 from backup_webhooks.events.messages import BackupFinished, BackupStarted, encode_message, parse_message
 from backup_webhooks.sources.pings.rules import (
     InvalidPing,
@@ -48,7 +48,7 @@ def ping(on: str, signal: Signal, run_id: str = "") -> Ping:
 
 def said(*pings: Ping, log: str = "") -> BackupStarted | BackupFinished:
     """What the last of the pings says."""
-    message = KEY.with_pings(pings).message(Log.of(log))
+    message = KEY.with_pings(pings).message(BackupOutput.of(log))
     assert parse_message(encode_message(message)) == message, "its receivers can use it"
     return message
 
@@ -137,14 +137,14 @@ class TestRuns:
         assert message.restore_point_creation_status == status
         assert (message.backup_started_date, message.backup_finished_date) == (at("12-20 01:00"), at("12-20 01:39"))
         assert message.restore_point_id == said(start).restore_point_id
-        assert message.log == "done"
+        assert message.output == "done"
 
     @pytest.mark.parametrize("run_id", ["", "r1"])
     def test_an_end_without_a_start_is_a_backup_that_started_then(self, run_id: str) -> None:
         message = ended(ping("12-20 01:39", FAIL, run_id))
 
         assert message.backup_started_date == message.backup_finished_date == at("12-20 01:39")
-        assert message.log is None
+        assert message.output is None
 
     @pytest.mark.parametrize("run_id", ["", "same"])
     def test_an_end_does_not_belong_to_the_start_of_a_backup_that_has_ended(self, run_id: str) -> None:
@@ -186,7 +186,7 @@ class TestRuns:
 
     def test_two_servers_may_use_the_same_run_id(self) -> None:
         end = ping("12-20 01:39", SUCCESS, "2026-11-25")
-        other = replace(KEY, key_hash=hash_of("other")).with_pings([end]).message(Log())
+        other = replace(KEY, key_hash=hash_of("other")).with_pings([end]).message(BackupOutput())
 
         assert other.restore_point_id != said(end).restore_point_id
 

@@ -23,7 +23,7 @@ _PAGE = 1000
 logger = Logger(child=True)
 
 
-class AwsReader(Struct, frozen=True):
+class AwsBackupClient(Struct, frozen=True):
     """Reads page by page. Raises botocore's errors."""
 
     client: BackupClient

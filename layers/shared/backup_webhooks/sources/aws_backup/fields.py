@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from backup_webhooks.aws.errors import InvalidMessage
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.timestamps import Timestamp
 
 # The text form in which AWS writes some dates of its events: `Jul 15, 2020 9:39:07 PM`, in UTC.
 _TEXT_DATE = "%b %d, %Y %I:%M:%S %p"
@@ -44,24 +44,24 @@ def required_text(fields: Mapping[str, Any], field: str, path: str = "$.detail")
     return value
 
 
-def moment(fields: Mapping[str, Any], field: str, path: str = "$.detail") -> Moment:
+def timestamp(fields: Mapping[str, Any], field: str, path: str = "$.detail") -> Timestamp:
     """The point in time, cut to the second: ISO 8601 or the text form, or a `datetime` of the API."""
     value = fields.get(field)
     try:
-        found = Moment.of(value) if isinstance(value, datetime) else _parsed(required_text(fields, field, path))
+        found = Timestamp.of(value) if isinstance(value, datetime) else _parsed(required_text(fields, field, path))
     except InvalidMessage:
         raise
     except ValueError as error:
         raise InvalidMessage(f"{path}.{field}", f"{error}; or Jul 15, 2020 9:39:07 PM") from None
-    return Moment.of(found.replace(microsecond=0))
+    return Timestamp.of(found.replace(microsecond=0))
 
 
 def _parsed(text: str) -> datetime:
     try:
         # Newer Javas write a narrow no-break space before PM.
-        return Moment.of(datetime.strptime(f"{' '.join(text.split())} +0000", f"{_TEXT_DATE} %z"))
+        return Timestamp.of(datetime.strptime(f"{' '.join(text.split())} +0000", f"{_TEXT_DATE} %z"))
     except ValueError:
-        return Moment.parse(text)
+        return Timestamp.parse(text)
 
 
 def whole_number(value: Any) -> int | None:

@@ -14,11 +14,11 @@ from backup_webhooks.aws import clients
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.queue import BackupEventsQueue, body_of
 from backup_webhooks.events.timestamps import Clock, utc_now
-from backup_webhooks.sources.aws_backup.backup_client import AwsReader
+from backup_webhooks.sources.aws_backup.backup_client import AwsBackupClient
 from backup_webhooks.sources.aws_backup.jobs import BackupJob, Stage
 from backup_webhooks.sources.aws_backup.plans import BackupPlan, PlannedServer
 from backup_webhooks.sources.aws_backup.settings import AwsBackupSettings
-from backup_webhooks.sources.aws_backup.store import KnownOfJob, Reconciliation, SourcesStore
+from backup_webhooks.sources.aws_backup.store import AwsBackupStore, KnownOfJob, Reconciliation
 
 # A job may be listed a while after it ended.
 _OVERLAP = timedelta(hours=2)
@@ -31,11 +31,11 @@ _RESERVE = timedelta(seconds=30)
 logger = Logger(child=True)
 
 
-class AwsJobTeller(Struct, frozen=True):
+class AwsJobPublisher(Struct, frozen=True):
     """Puts messages on BackupEventsQueue, and notes that it has. Raises botocore's errors."""
 
-    store: SourcesStore
-    reader: AwsReader
+    store: AwsBackupStore
+    reader: AwsBackupClient
     queue: BackupEventsQueue
     clock: Clock = utc_now
 
@@ -43,8 +43,8 @@ class AwsJobTeller(Struct, frozen=True):
     def of(cls, settings: AwsBackupSettings) -> Self:
         """One on the table and the queue that the settings name."""
         return cls(
-            store=SourcesStore(clients.dynamodb(), settings.sources_table),
-            reader=AwsReader(clients.backup()),
+            store=AwsBackupStore(clients.dynamodb(), settings.sources_table),
+            reader=AwsBackupClient(clients.backup()),
             queue=BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
         )
 
@@ -55,7 +55,7 @@ class AwsJobTeller(Struct, frozen=True):
         notifier then knows. `InvalidMessage` for a job of which no message can be made.
         """
         known, now = self.store.known(job), self.clock()
-        if known.is_told:
+        if known.is_published:
             return False
         plan = self._plan(job, known.plan)
         body = body_of(job.message(known.account, plan, known.server.resource_name if known.server else None))
@@ -78,7 +78,7 @@ class AwsJobTeller(Struct, frozen=True):
             return 0
         told = 0
         for page in self._pages(before):
-            for job in self.store.untold(page):
+            for job in self.store.unpublished(page):
                 if self.clock() >= deadline - _RESERVE:
                     logger.warning("out of time; the next reconciliation goes on", extra={"told": told})
                     return told

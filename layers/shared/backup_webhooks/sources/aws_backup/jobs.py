@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupStarted, BackupStatus
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.sources.aws_backup import fields
 from backup_webhooks.sources.aws_backup.names import identifier, name, server
 from backup_webhooks.sources.aws_backup.plans import BackupPlan
@@ -56,10 +56,10 @@ class BackupJob(Struct, frozen=True):
     aws_account: str
     region: str
     resource_arn: str
-    created_at: Moment
-    heard_at: Moment
-    ended_at: Moment | None = None
-    start_by: Moment | None = None
+    created_at: Timestamp
+    heard_at: Timestamp
+    ended_at: Timestamp | None = None
+    start_by: Timestamp | None = None
     status_message: str = ""
     recovery_point_arn: str | None = None
     plan_id: str | None = None
@@ -78,7 +78,7 @@ class BackupJob(Struct, frozen=True):
             {**detail, "recoveryPointArn": resources[0] if resources else None},
             account=fields.required_text(event, "account", "$"),
             region=fields.required_text(event, "region", "$"),
-            heard_at=fields.moment(event, "time", "$"),
+            heard_at=fields.timestamp(event, "time", "$"),
         )
 
     @classmethod
@@ -90,7 +90,7 @@ class BackupJob(Struct, frozen=True):
         )
 
     @classmethod
-    def _read(cls, detail: Mapping[str, Any], account: str, region: str, heard_at: Moment | None) -> Self | None:
+    def _read(cls, detail: Mapping[str, Any], account: str, region: str, heard_at: Timestamp | None) -> Self | None:
         state = fields.required_text(detail, "state")
         # CREATED, PENDING, ABORTING: nothing has come of it yet. The first of them has no resource even.
         if state not in ("RUNNING", "EXPIRED", *_STATUS_OF_STATE):
@@ -102,7 +102,7 @@ class BackupJob(Struct, frozen=True):
         creator = fields.lowered(
             fields.mapping(detail, "createdBy", "$.detail.createdBy") if detail.get("createdBy") else {}
         )
-        created_at = fields.moment(detail, "creationDate")
+        created_at = fields.timestamp(detail, "creationDate")
         return cls(
             job_id=fields.required_text(detail, "backupJobId"),
             state=state,
@@ -111,8 +111,8 @@ class BackupJob(Struct, frozen=True):
             resource_arn=fields.required_text(detail, "resourceArn"),
             created_at=created_at,
             heard_at=heard_at or created_at,
-            ended_at=fields.moment(detail, "completionDate") if detail.get("completionDate") else None,
-            start_by=fields.moment(detail, "startBy") if detail.get("startBy") else None,
+            ended_at=fields.timestamp(detail, "completionDate") if detail.get("completionDate") else None,
+            start_by=fields.timestamp(detail, "startBy") if detail.get("startBy") else None,
             status_message=(fields.optional_text(detail, "statusMessage") or "").strip(),
             recovery_point_arn=fields.optional_text(detail, "recoveryPointArn"),
             plan_id=fields.optional_text(creator, "backupPlanId"),
@@ -155,7 +155,7 @@ class BackupJob(Struct, frozen=True):
             bytes_transferred_to_storage=self.bytes_transferred,
         )
 
-    def scheduled_at(self, plan: BackupPlan | None) -> Moment:
+    def scheduled_at(self, plan: BackupPlan | None) -> Timestamp:
         """Its scheduled start, to the millisecond that missed_backups expects it at.
 
         AWS adds the rule's start window to the scheduled time and calls that `StartBy`; the job itself is created some
@@ -163,7 +163,7 @@ class BackupJob(Struct, frozen=True):
         """
         rule = plan.rules.get(self.rule_id) if plan and self.rule_id else None
         if rule and self.start_by:
-            scheduled = Moment.of(self.start_by - rule.start_window)
+            scheduled = Timestamp.of(self.start_by - rule.start_window)
             if rule.fires_at(scheduled):
                 return scheduled
         return self.created_at

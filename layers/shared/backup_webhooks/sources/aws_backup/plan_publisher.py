@@ -16,12 +16,12 @@ from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import ServerPolicyChanged
 from backup_webhooks.events.queue import BackupEventsQueue, NotAllSent, body_of
 from backup_webhooks.events.timestamps import Clock, utc_now
-from backup_webhooks.sources.aws_backup.backup_client import AwsReader
+from backup_webhooks.sources.aws_backup.backup_client import AwsBackupClient
 from backup_webhooks.sources.aws_backup.jobs import server_policy_id
 from backup_webhooks.sources.aws_backup.plans import BackupPlan, PlannedServer
 from backup_webhooks.sources.aws_backup.selections import Selection
 from backup_webhooks.sources.aws_backup.settings import AwsBackupSettings
-from backup_webhooks.sources.aws_backup.store import SourcesStore
+from backup_webhooks.sources.aws_backup.store import AwsBackupStore
 
 _RESERVE = timedelta(seconds=30)
 
@@ -32,11 +32,11 @@ class PlansNotRead(Exception):
     """Some plans could not be read, or what follows from them not be told; the others have been."""
 
 
-class AwsPlanTeller(Struct, frozen=True):
+class AwsPlanPublisher(Struct, frozen=True):
     """Puts `ServerPolicyChanged` on BackupEventsQueue, and notes what it has told. Raises botocore's errors."""
 
-    store: SourcesStore
-    reader: AwsReader
+    store: AwsBackupStore
+    reader: AwsBackupClient
     queue: BackupEventsQueue
     clock: Clock = utc_now
 
@@ -44,8 +44,8 @@ class AwsPlanTeller(Struct, frozen=True):
     def of(cls, settings: AwsBackupSettings) -> Self:
         """One on the table and the queue that the settings name."""
         return cls(
-            store=SourcesStore(clients.dynamodb(), settings.sources_table),
-            reader=AwsReader(clients.backup()),
+            store=AwsBackupStore(clients.dynamodb(), settings.sources_table),
+            reader=AwsBackupClient(clients.backup()),
             queue=BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
         )
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from backup_webhooks.events.messages import ACTIVE, INACTIVE, ServerPolicyChanged
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.schedules.quartz import InvalidSchedule
 from backup_webhooks.sources.aws_backup.names import identifier, name, server
 from backup_webhooks.sources.aws_backup.schedules import ServerSchedule
@@ -46,9 +46,9 @@ class PlanRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
         """For how long after its scheduled start a job may wait."""
         return timedelta(minutes=self.start_window_minutes)
 
-    def fires_at(self, moment: datetime) -> bool:
+    def fires_at(self, timestamp: datetime) -> bool:
         """Whether the moment is a scheduled start of the rule."""
-        return self.schedule is not None and self.schedule.fires_at(moment)
+        return self.schedule is not None and self.schedule.fires_at(timestamp)
 
 
 class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -156,9 +156,9 @@ class PlannedServer(Struct, frozen=True):
         )
         return policy if schedule.next_after(now) else None
 
-    def _later_than_told(self, now: datetime) -> Moment:
+    def _later_than_told(self, now: datetime) -> Timestamp:
         """Clocks differ, and what is not newer than what is known is ignored."""
-        return Moment.of(max(now, self.told.changed_date + timedelta(milliseconds=1)) if self.told else now)
+        return Timestamp.of(max(now, self.told.changed_date + timedelta(milliseconds=1)) if self.told else now)
 
     def after(self, told: ServerPolicyChanged) -> Self:
         """The same once that was told."""

@@ -50,21 +50,21 @@ class ServerSchedule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
         _cron(f"0 {inner}", zone)
         return cls(backup_schedule=f"0 {inner}", timezone=zone)
 
-    def next_after(self, moment: datetime) -> datetime | None:
+    def next_after(self, timestamp: datetime) -> datetime | None:
         """The first scheduled start after the moment, from which an interval counts; None where none is to come."""
         if self.backup_schedule is not None:
-            return _cron(self.backup_schedule, self.timezone).next_after(moment)
-        return moment + timedelta(hours=self.backup_interval_hours or 0)
+            return _cron(self.backup_schedule, self.timezone).next_after(timestamp)
+        return timestamp + timedelta(hours=self.backup_interval_hours or 0)
 
-    def fires_at(self, moment: datetime) -> bool:
+    def fires_at(self, timestamp: datetime) -> bool:
         """Whether the moment is a scheduled start; of an interval nobody can say."""
-        return self.backup_schedule is not None and self.next_after(moment - timedelta(milliseconds=1)) == moment
+        return self.backup_schedule is not None and self.next_after(timestamp - timedelta(milliseconds=1)) == timestamp
 
-    def longest_silence(self, moment: datetime) -> timedelta:
+    def longest_silence(self, timestamp: datetime) -> timedelta:
         """For how long after its newest job a resource may be silent and still be taken for selected: twice the
         longest time between scheduled starts, and two days at least.
         """
-        longest, fire = timedelta(), self.next_after(moment)
+        longest, fire = timedelta(), self.next_after(timestamp)
         for _ in range(_FIRES_CONSIDERED):
             following = fire and self.next_after(fire)
             if not fire or not following:

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.events.messages import ServerPolicyChanged, encode, encode_message, parse_message
-from backup_webhooks.events.timestamps import Moment, iso_milliseconds
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 from backup_webhooks.sources.aws_backup.jobs import BackupJob, Stage
 from backup_webhooks.sources.aws_backup.plans import BackupPlan, PlannedServer
 
@@ -44,7 +44,7 @@ class KnownOfJob(Struct, frozen=True):
     """What is known where a job is heard of. `account`: whose it is; `plan` and `server`: None where not known yet."""
 
     account: str
-    is_told: bool
+    is_published: bool
     plan: BackupPlan | None
     server: PlannedServer | None
 
@@ -56,7 +56,7 @@ class Reconciliation(Struct, frozen=True):
     until: datetime
 
 
-class SourcesStore(Struct, frozen=True):
+class AwsBackupStore(Struct, frozen=True):
     """Reads and writes what AWS Backup's source remembers. Raises botocore's errors."""
 
     client: DynamoDBClient
@@ -76,12 +76,12 @@ class SourcesStore(Struct, frozen=True):
         server = found.get((_plan(job.plan_id or ""), job.server_policy_id))
         return KnownOfJob(
             account=_alias(found, job.aws_account),
-            is_told=_is_told(job, found),
+            is_published=_is_told(job, found),
             plan=msgspec.json.decode(plan["plan"], type=BackupPlan) if plan else None,
             server=_server(server) if server else None,
         )
 
-    def untold(self, jobs: Sequence[BackupJob]) -> Iterator[BackupJob]:
+    def unpublished(self, jobs: Sequence[BackupJob]) -> Iterator[BackupJob]:
         """Those jobs whose stage has not been told."""
         for some in batched(jobs, _BATCH // len(Stage), strict=False):
             found = self._load([key for job in some for key in _tellings(job)])
@@ -141,7 +141,7 @@ class SourcesStore(Struct, frozen=True):
     def reconciliation(self) -> Reconciliation | None:
         """How far reconciliation has come; None before the first."""
         item = self._load([(_RECONCILIATION, "jobs")]).get((_RECONCILIATION, "jobs"))
-        return Reconciliation(Moment.parse(item["since"]), Moment.parse(item["until"])) if item else None
+        return Reconciliation(Timestamp.parse(item["since"]), Timestamp.parse(item["until"])) if item else None
 
     def save_reconciliation(self, reconciliation: Reconciliation) -> None:
         """Keep how far it has come."""
@@ -215,6 +215,6 @@ def _server(item: Mapping[str, Any]) -> PlannedServer:
         rule_id=item["ruleId"],
         resource_arn=item["resourceArn"],
         resource_name=item.get("resourceName"),
-        last_job_at=Moment.parse(item["lastJobAt"]) if "lastJobAt" in item else None,
+        last_job_at=Timestamp.parse(item["lastJobAt"]) if "lastJobAt" in item else None,
         told=cast("ServerPolicyChanged", parse_message(item["told"])) if "told" in item else None,
     )

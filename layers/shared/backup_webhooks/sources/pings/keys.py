@@ -17,7 +17,7 @@ from backup_webhooks.aws.errors import Conflict, InvalidMessage
 from backup_webhooks.events.errors import InvalidField
 from backup_webhooks.events.messages import ACTIVE, INACTIVE, ServerPolicyChanged, encode_message, parse_message
 from backup_webhooks.events.queue import BackupEventsQueue
-from backup_webhooks.events.timestamps import Moment
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.monitoring.server_policies import ServerPolicy
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.sources.pings.rules import PingKey, hash_of, new_key
@@ -59,7 +59,7 @@ class PingKeys(Struct, frozen=True):
         Raises `InvalidField`, `TooManyPingKeys` and `Conflict`.
         """
         secret = new_key()
-        made_at = Moment.of(now)
+        made_at = Timestamp.of(now)
         key = PingKey(
             key_hash=hash_of(secret),
             account=account,
@@ -137,7 +137,7 @@ def _policy(key: PingKey, status: str) -> ServerPolicyChanged:
         storage_region=key.storage_region,
         account_policy_status=ACTIVE,
         server_policy_status=status,
-        changed_date=Moment.of(key.changed_at),
+        changed_date=Timestamp.of(key.changed_at),
         backup_schedule=key.backup_schedule,
         backup_interval_hours=key.backup_interval_hours,
         timezone=key.timezone,
@@ -158,4 +158,4 @@ def _checked(key: PingKey, status: str) -> ServerPolicyChanged:
 
 def _later(key: PingKey, now: datetime) -> datetime:
     """Now, and in any case after the last change: what is told of the same moment, or of an earlier one, is ignored."""
-    return max(Moment.of(now), Moment.of(key.changed_at + _TICK))
+    return max(Timestamp.of(now), Timestamp.of(key.changed_at + _TICK))

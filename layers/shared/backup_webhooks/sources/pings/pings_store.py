@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
-from backup_webhooks.events.timestamps import Moment, epoch_milliseconds, from_epoch_milliseconds, iso_milliseconds
+from backup_webhooks.events.timestamps import Timestamp, epoch_milliseconds, from_epoch_milliseconds, iso_milliseconds
 from backup_webhooks.sources.pings.rules import MOST_A_MINUTE, Ping, PingKey, Signal
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def ping_key_of(fields: Mapping[str, Any]) -> PingKey:
     return PingKey(
         **{name: fields.get(attribute) for name, attribute in _TEXTS.items()},  # type: ignore[arg-type]
         backup_interval_hours=None if hours is None else int(hours),
-        created_at=Moment.parse(fields["createdAt"]),
-        changed_at=Moment.parse(fields["changedAt"]),
+        created_at=Timestamp.parse(fields["createdAt"]),
+        changed_at=Timestamp.parse(fields["changedAt"]),
         pings=tuple(map(_ping, fields["pings"])),
     )
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.settings import PingSettings
-from backup_webhooks.events.backup_output import Log
+from backup_webhooks.events.backup_output import BackupOutput
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.events.timestamps import from_epoch_milliseconds
 from backup_webhooks.sources.pings.pings_store import PingsStore
@@ -103,7 +103,7 @@ class Pings(Struct, frozen=True):
             run_id="" if run_id is None else check_run_id(run_id),
         )
         pinged = self._remember(hash_of(key), ping)
-        self.events.send(pinged.message(Log.of(_body(event))))
+        self.events.send(pinged.message(BackupOutput.of(_body(event))))
         logger.info(
             "ping",
             extra={"account": pinged.account, "server_policy_id": pinged.server_policy_id, "signal": str(signal)},

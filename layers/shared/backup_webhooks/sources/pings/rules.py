@@ -19,9 +19,9 @@ from typing import Self
 
 from msgspec import Struct
 
-from backup_webhooks.events.backup_output import Log
+from backup_webhooks.events.backup_output import BackupOutput
 from backup_webhooks.events.messages import BackupFinished, BackupStarted, BackupStatus
-from backup_webhooks.events.timestamps import Moment, epoch_milliseconds
+from backup_webhooks.events.timestamps import Timestamp, epoch_milliseconds
 
 _KEY_BYTES = 16
 MOST_A_MINUTE = 10
@@ -127,8 +127,8 @@ class PingKey:
         """The key with these pings in the place of its own."""
         return replace(self, pings=tuple(pings))
 
-    def message(self, log: Log) -> BackupStarted | BackupFinished:
-        """What the newest ping says; `log` goes with an end."""
+    def message(self, output: BackupOutput) -> BackupStarted | BackupFinished:
+        """What the newest ping says; `output` goes with an end."""
         *earlier, newest = self.pings
         ping = _first(earlier, newest)
         facts = {
@@ -142,14 +142,14 @@ class PingKey:
         began = _began(earlier, ping)
         run_id = f"{self.ping_key_id}-{ping.run_id or epoch_milliseconds(began)}"
         if ping.signal is Signal.START:
-            return BackupStarted(**facts, backup_started_date=Moment.of(ping.at), restore_point_id=run_id)
+            return BackupStarted(**facts, backup_started_date=Timestamp.of(ping.at), restore_point_id=run_id)
         return BackupFinished(
             **facts,
-            backup_started_date=Moment.of(began),
+            backup_started_date=Timestamp.of(began),
             restore_point_id=run_id,
             restore_point_creation_status=_STATUS_OF_SIGNAL[ping.signal],
-            backup_finished_date=Moment.of(ping.at),
-            log=log or None,
+            backup_finished_date=Timestamp.of(ping.at),
+            output=output or None,
         )
 
 
