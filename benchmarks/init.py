@@ -37,7 +37,7 @@ ROUNDS, QUICK_ROUNDS = 9, 3
 _API = "from backup_webhooks.api.services import services; services()"
 FIRST_USES = {
     "NotifierFunction": ("app._notifier()", ("dynamodb", "sqs")),
-    "MissedBackupsFunction": ("app._missed_backups()", ("dynamodb", "sqs")),
+    "MissedBackupsFunction": ("app._detector()", ("dynamodb", "sqs")),
     "RedelivererFunction": ("app._redeliverer()", ("dynamodb", "sqs")),
     "WebhooksApiFunction": (_API, ("dynamodb", "sqs")),
     "DailyReportFunction": ("app._due_reports(); app._account_reports()", ("dynamodb", "sqs", "sesv2")),

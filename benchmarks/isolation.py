@@ -22,8 +22,9 @@ from local.clock import LocalClock
 from local.demo import functions_running
 from local.receiver import Post, Receiver
 from local.stack import Stack, embedded
+from local.targets import save_target
 from local.template import translate
-from local.webhooks import configurations_store
+from local.webhooks import targets_store
 
 A_SECOND = 5
 SECONDS_ALONE, SECONDS_BESIDE = 20, 60
@@ -97,9 +98,9 @@ def measure(quick: bool) -> Iterable[Figure]:
         Receiver(lambda post: over.wait(HANG_SECONDS) and None) as hanging,
         functions_running(template, stack, LocalClock(), ENVIRONMENTS),
     ):
-        store = configurations_store(stack)
-        store.save(Target("GOOD", EventType.MISSING, good.url))
-        store.save(Target("HANGS", EventType.MISSING, hanging.url))
+        store = targets_store(stack)
+        save_target(store, Target("GOOD", EventType.MISSING, good.url))
+        save_target(store, Target("HANGS", EventType.MISSING, hanging.url))
         watch.send_for(stack, 5)  # cold starts
         alone = watch.send_for(stack, SECONDS_ALONE)
         storm = threading.Thread(target=send_hanging, args=[stack])

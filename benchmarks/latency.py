@@ -28,8 +28,9 @@ from benchmarks.figures import Figure
 from benchmarks.support import answering, bare, cpu_milliseconds, function_process, share
 from local.poller import Poller
 from local.stack import Function, Stack, embedded
+from local.targets import save_target
 from local.template import PROJECT, Template, translate
-from local.webhooks import configurations_store
+from local.webhooks import targets_store
 from tests.support.messages import finished, sqs_event
 
 FUNCTION, QUEUE, ACCOUNT = "NotifierFunction", "BackupEventsQueue", "BENCH"
@@ -113,7 +114,7 @@ def measure(quick: bool) -> Iterable[Figure]:
     taken: dict[str, dict[int, list[float]]] = {"floor": {}, "ours": {}}
     cores: dict[tuple[str, int], str] = {}
     with embedded(template) as stack, answering(tell=watch.on_post) as url:
-        configurations_store(stack).save(Target(ACCOUNT, EventType.SUCCESS, url))
+        save_target(targets_store(stack), Target(ACCOUNT, EventType.SUCCESS, url))
         function = stack.functions()[FUNCTION]
         with tables(stack) as dynamodb:
             environment = {"TARGET": url, "AWS_ENDPOINT_URL_DYNAMODB": dynamodb}

@@ -21,7 +21,7 @@ from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore
@@ -32,8 +32,9 @@ from benchmarks.support import answering, bare, function_process, peak_mib
 from local.http_api import request_event
 from local.mailbox import Mailbox
 from local.stack import Function, Stack, embedded
+from local.targets import save_target
 from local.template import PROJECT, HttpRoute, Template, translate
-from local.webhooks import configurations_store
+from local.webhooks import targets_store
 from tests.support.messages import finished, sqs_event
 from tests.support.policies import LONG_AGO, changed
 
@@ -106,7 +107,7 @@ class World:
             ),
         )
         minute = timedelta(minutes=1)
-        vouches = Seen(TICK - 8 * minute, TICK - 7 * minute)
+        vouches = SeenHeartbeat(TICK - 8 * minute, TICK - 7 * minute)
         WatermarkStore(dynamodb, table).save_tick(Watermark(seen=(vouches,), ran_at=TICK - minute, resumed_at=LONG_AGO))
         return Invocations([{"time": iso_milliseconds(TICK)}], f"{self.due} missed at once")
 
@@ -163,7 +164,7 @@ def measure(quick: bool) -> Iterable[Figure]:
     ):
         world = World(stack, url, *((QUICK_DUE, QUICK_BACKUPS) if quick else (DUE, BACKUPS)))
         for target in world.targets:
-            configurations_store(stack).save(target)
+            save_target(targets_store(stack), target)
         functions = stack.functions()
         floors = {
             clients: at_once.submit(_peak_of_clients, stack, functions["NotifierFunction"], clients)

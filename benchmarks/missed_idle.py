@@ -21,7 +21,7 @@ from typing import Any
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import _fields, shard_of
-from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
 from benchmarks.figures import Figure
@@ -117,7 +117,7 @@ def _own(policy_id: str) -> dict[str, Any]:
 
 def vouch(client: Any, table: str) -> None:
     """Let a heartbeat vouch for 18:05, as if no tick had been since: the next judges as of then."""
-    seen = Seen(at("12-20 18:05"), at("12-20 18:06"))
+    seen = SeenHeartbeat(at("12-20 18:05"), at("12-20 18:06"))
     watermark = Watermark(seen=(seen,), ran_at=at("12-20 18:12"), resumed_at=LONG_AGO)
     WatermarkStore(client, table).save_tick(watermark)
 

@@ -32,8 +32,9 @@ from backup_webhooks.targets.target import Target
 from benchmarks.figures import Figure
 from benchmarks.support import answering, bare, cpu_milliseconds, function_process
 from local.stack import Stack, embedded
+from local.targets import save_target
 from local.template import PROJECT, Template, translate
-from local.webhooks import configurations_store
+from local.webhooks import targets_store
 from local.worker import Worker
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import finished, sqs_event
@@ -185,7 +186,7 @@ def measure(quick: bool) -> Iterable[Figure]:
         folder = Path(running.enter_context(TemporaryDirectory()))
         url = running.enter_context(answering(ENDPOINT_MILLISECONDS, tell=recording.on_post))
         stack = running.enter_context(embedded(template))
-        configurations_store(stack).save(Target(ACCOUNT, EventType.FAILURE, url))
+        save_target(targets_store(stack), Target(ACCOUNT, EventType.FAILURE, url))
         recording.make(template, stack)
         (folder / "plan.json").write_text(json.dumps(recording.plan(url, stack.outputs["DeliveriesTableName"])))
         aws = running.enter_context(answering(AWS_MILLISECONDS, recording.answers))

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import urllib3
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
-from backup_webhooks.sources.pings.rules import MOST_A_MINUTE, PingKey, hash_of, new_key
+from backup_webhooks.sources.pings.rules import MOST_PINGS_A_MINUTE, PingKey, hash_of, new_key
 
 from benchmarks.figures import Figure
 from benchmarks.support import bare, function_process, tables_elsewhere
@@ -66,7 +66,7 @@ def measure(quick: bool) -> Iterable[Figure]:
     template = translate()
     with tables_elsewhere(), embedded(template) as stack, TemporaryDirectory() as folder:
         function = stack.functions()[FUNCTION]
-        pings = [key for key in keys(stack, rounds // MOST_A_MINUTE + 1) for _ in range(MOST_A_MINUTE)]
+        pings = [key for key in keys(stack, rounds // MOST_PINGS_A_MINUTE + 1) for _ in range(MOST_PINGS_A_MINUTE)]
         pool = urllib3.PoolManager()
         with (
             closing(Worker(function, template.sources[FUNCTION], stack, Path(folder) / "log")) as worker,

@@ -1,3 +1,1 @@
-"""The whole service on one machine: the template's own resources in an embedded moto server, its functions as
-processes.
-"""
+"""The whole service on one machine: the template's resources in an embedded moto server, its functions as processes."""

@@ -12,7 +12,7 @@ _FASTEST = 86_400
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and do what it says; the exit status."""
+    """Parse the command line, run its command, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--once", action="store_true", help="end after the sample backups, with 0 if all arrived")
     run.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="where AWS and the receiver listen")
     run.add_argument(
-        "--speed", type=_speed, default=1.0, metavar="TIMES", help="how much faster the schedules' clock runs"
+        "--speed", type=_speed, default=1.0, metavar="TIMES", help="run the schedules' clock so many times as fast"
     )
     run.set_defaults(call=lambda options: demo.run(options.once, options.listen, options.speed))
 

@@ -1,6 +1,6 @@
-"""AWS Backup, for the local stack and the tests: the calls of its API that read, over what is put into it here.
+"""AWS Backup for the local stack and the tests: the reading calls of its API over data that the caller sets.
 
-moto's AWS Backup knows plans, but no jobs, no selections and no protected resources.
+moto's AWS Backup has plans, but no jobs, selections or protected resources.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ type Answer = tuple[int, dict[str, Any]]
 
 @dataclass
 class AwsBackup:
-    """One region's. Jobs, plans, selections and resources are as the API answers them, moments as `datetime`s.
+    """AWS Backup of one region. Its data have the shapes of the API's answers, with timestamps as `datetime`s.
 
-    `selections`: a plan's, by its id. `page_size`: the most that a call answers with. `fault`: what a call of a path is
-    answered with in place of the truth.
+    `selections` are by plan id. `page_size` is the most that one call returns. `fault` returns the answer for a path,
+    or None for the true answer.
     """
 
     jobs: list[dict[str, Any]] = field(default_factory=list)
@@ -51,7 +51,7 @@ class AwsBackup:
         self._server.server_close()
 
     def answer(self, path: str, query: dict[str, str]) -> Answer:
-        """What the call of that path answers with."""
+        """Return the answer to a call of the path."""
         if fault := self.fault(path):
             return fault
         match [urllib.parse.unquote(part) for part in path.strip("/").split("/")]:
@@ -65,8 +65,8 @@ class AwsBackup:
             case ["backup", "plans", plan_id] if plan_id in self.plans:
                 return 200, self.plans[plan_id]
             case ["backup", "plans", plan_id, "selections"]:
-                some = [{"SelectionId": str(position)} for position, _ in enumerate(self.selections.get(plan_id, []))]
-                return self._page("BackupSelectionsList", some, query)
+                listed = [{"SelectionId": str(position)} for position, _ in enumerate(self.selections.get(plan_id, []))]
+                return self._page("BackupSelectionsList", listed, query)
             case ["backup", "plans", plan_id, "selections", position]:
                 return 200, {"BackupSelection": self.selections[plan_id][int(position)]}
         return 400, {"code": "ResourceNotFoundException", "message": path}
@@ -80,8 +80,8 @@ class AwsBackup:
 def _listed(jobs: Sequence[dict[str, Any]], query: dict[str, str]) -> Iterator[dict[str, Any]]:
     for job in jobs:
         bounds = [("completeAfter", "CompletionDate"), ("createdAfter", "CreationDate")]
-        asked = [(datetime.fromisoformat(query[bound]), job.get(date)) for bound, date in bounds if bound in query]
-        if all(timestamp is not None and timestamp > bound for bound, timestamp in asked):
+        limits = [(datetime.fromisoformat(query[bound]), job.get(date)) for bound, date in bounds if bound in query]
+        if all(timestamp is not None and timestamp > bound for bound, timestamp in limits):
             yield job
 
 

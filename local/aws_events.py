@@ -1,4 +1,4 @@
-"""`python -m local aws-backup`: what EventBridge would bring of AWS Backup, to the running stack's function."""
+"""`python -m local aws-backup`: gives an event of AWS Backup to the running stack's function, as EventBridge would."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from local.template import PROJECT
 from local.worker import FunctionError, Worker
 
 FUNCTION = "AwsBackupFunction"
-# AWS's own example number, which the events of events/ are of.
+# AWS's example number, which the files in events/ have.
 AWS_ACCOUNT = "111122223333"
 
 
 def add_commands(commands: Any) -> None:
-    """`aws-backup FILE`."""
+    """Add `aws-backup FILE`."""
     event = commands.add_parser("aws-backup", help="give an event of AWS Backup to the running stack's function")
     event.add_argument("file", type=Path, help="such as events/aws-backup-completed.json")
     event.set_defaults(call=_invoke)
 
 
 def map_account(stack: Stack, alias: str) -> None:
-    """Let the examples' AWS account be that account, as docs/sources.md does with the AWS CLI."""
+    """Map the examples' AWS account to the account, as docs/sources.md does with the AWS CLI."""
     stack.client("dynamodb").put_item(
         TableName=stack.outputs["SourcesTableName"],
         Item={"collection": {"S": "aws-backup/accounts"}, "entry": {"S": AWS_ACCOUNT}, "alias": {"S": alias}},

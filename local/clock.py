@@ -1,35 +1,33 @@
-"""The local stack's clock, which may run faster than the world's, and be set."""
+"""The local stack's clock, which may run faster than real time, and be set."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
-
-def _world() -> datetime:
-    return datetime.now(UTC)
+from backup_webhooks.events.timestamps import utc_now
 
 
 @dataclass
 class LocalClock:
-    """Answers with the local stack's time (UTC): as it is at the start, and then `speed` times as fast.
+    """The local stack's time (UTC): it starts at the real time, and runs `speed` times as fast.
 
-    `set` takes it to any other moment. The schedules and the gateway go by it; what a function looks up itself is the
-    world's time, as on AWS nobody sets a clock.
+    The schedules and the gateway use this clock. Functions look up the real time themselves, because no clock is set on
+    AWS.
     """
 
     speed: float = 1.0
-    started: datetime = field(default_factory=_world)
+    started: datetime = field(default_factory=utc_now)
 
     def __post_init__(self) -> None:
-        # In one, for those who read in other threads: what it said, and when by the world's clock.
+        # One tuple of local and real time, because other threads read it.
         self._basis = (self.started, self.started)
 
     def __call__(self) -> datetime:
-        """Now, here."""
-        said, on = self._basis
-        return said + (_world() - on) * self.speed
+        """Return the local time."""
+        local, real = self._basis
+        return local + (utc_now() - real) * self.speed
 
     def set(self, timestamp: datetime) -> None:
-        """Let it be that moment now; from there it runs on."""
-        self._basis = (timestamp, _world())
+        """Set the local time, from which the clock runs on."""
+        self._basis = (timestamp, utc_now())

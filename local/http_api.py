@@ -1,4 +1,4 @@
-"""The HTTP API, as API Gateway runs it: the template's routes, their JWT authorizer, events of payload format 2.0."""
+"""The HTTP API as API Gateway runs it: the template's routes, their JWT authorizer, and events of format 2.0."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _LARGEST_BODY = 10 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Authorizer:
-    """API Gateway's JWT authorizer: tokens of one issuer, for one audience."""
+    """API Gateway's JWT authorizer, for the tokens of one issuer and one audience."""
 
     issuer: str
     audience: str
 
     def claims(self, authorization: str) -> Mapping[str, str] | None:
-        """The claims of the token in the header, as text; None for one that is not valid."""
+        """Return the claims of the token in the header, as text, or None if the token is not valid."""
         token = authorization.removeprefix("Bearer ").strip()
         try:
             key = self._keys.get_signing_key_from_jwt(token)
-            # Where there is no `aud`, API Gateway looks at `client_id`.
+            # Without an `aud`, API Gateway checks `client_id`.
             claims = jwt.decode(
                 token,
                 key,
@@ -60,12 +60,12 @@ class Authorizer:
 
 
 class HttpApi:
-    """Serves the routes at an address of this machine while it is entered; each request has a worker to itself.
+    """A server of the routes while its context is open; each request has a worker to itself.
 
-    `workers`: those of each function that a route leads to; `clock`: by which requests are dated.
+    `workers`: of each function that a route calls, by name. `clock`: gives the time of requests.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what is served, by whom, where and when
+    def __init__(  # noqa: PLR0913, PLR0917 - the routes, their workers, the address and the clock
         self,
         routes: Sequence[HttpRoute],
         workers: Mapping[str, Sequence[Worker]],
@@ -93,34 +93,34 @@ class HttpApi:
         self._server.server_close()
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
-        """The answer to a request, in the form that functions give."""
+        """Return the answer to a request, in the form that functions return."""
         path = unquote(urlsplit(target).path)
         route = next((route for route in self._routes if route.matches(method, path)), None)
         if route is None:
-            return _refusal(404, "Not Found")
+            return _gateway_error(404, "Not Found")
         claims = None
         if route.authorized:
             claims = self._authorizer.claims(headers.get("authorization", ""))
             if claims is None:
-                return _refusal(401, "Unauthorized") | {"headers": {"www-authenticate": "Bearer"}}
+                return _gateway_error(401, "Unauthorized") | {"headers": {"www-authenticate": "Bearer"}}
         idle = self._idle[route.function]
-        # Before it waits for an environment.
+        # The request's time is taken before it waits for an environment.
         event = request_event(route, method, target, headers, body, claims, self._clock())
         worker = idle.get()
         try:
             answer: Mapping[str, Any] = worker.invoke(event)
         except FunctionError:
-            return _refusal(500, "Internal Server Error")
+            return _gateway_error(500, "Internal Server Error")
         finally:
             idle.put(worker)
         return answer
 
 
-def _refusal(status: int, message: str) -> dict[str, Any]:
+def _gateway_error(status: int, message: str) -> dict[str, Any]:
     return {"statusCode": status, "headers": {}, "body": json.dumps({"message": message})}
 
 
-def request_event(  # noqa: PLR0913, PLR0917 - what a request has
+def request_event(  # noqa: PLR0913, PLR0917 - the parts of a request
     route: HttpRoute,
     method: str,
     target: str,
@@ -129,7 +129,7 @@ def request_event(  # noqa: PLR0913, PLR0917 - what a request has
     claims: Mapping[str, str] | None,
     now: datetime | None = None,
 ) -> dict[str, Any]:
-    """The request as a function gets it. `now`: when it came, if not at this moment.
+    """Return the request as a function gets it. `now`: the time of the request, if it is not the present.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
@@ -160,7 +160,7 @@ def request_event(  # noqa: PLR0913, PLR0917 - what a request has
         "routeKey": route.route_key,
         "rawPath": unquote(url.path),
         "rawQueryString": url.query,
-        # The gateway's own, whatever the client sent.
+        # The gateway replaces this header if the client sends it.
         "headers": dict(headers) | {"x-forwarded-proto": "http"},
         "requestContext": context,
         "isBase64Encoded": False,
@@ -182,14 +182,14 @@ def _body(body: bytes) -> dict[str, Any]:
 def _handler(api: HttpApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # Head and body in one: else the body waits until the client has acknowledged the head, 40 ms.
+        # Head and body in one write: a body of its own would wait 40 ms until the client acknowledges the head.
         wbufsize = -1
 
         def handle_any(self) -> None:
             length = int(self.headers.get("content-length", 0))
             if length > _LARGEST_BODY:
                 self.close_connection = True
-                self._answer(_refusal(413, "Request Too Long"))
+                self._answer(_gateway_error(413, "Request Too Long"))
                 return
             headers: dict[str, str] = {}
             for name, value in self.headers.items():
@@ -203,7 +203,7 @@ def _handler(api: HttpApi) -> type[BaseHTTPRequestHandler]:
             text = answer.get("body") or ""
             body = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
             self.send_response(answer["statusCode"])
-            # API Gateway's own, where a function names none.
+            # API Gateway's default, for a function that names no content type.
             headers = {"content-type": "application/json"} if body else {}
             for name, value in (headers | dict(answer.get("headers") or {})).items():
                 self.send_header(name, value)

@@ -1,4 +1,4 @@
-"""SES, for the local stack and the tests: takes e-mail as its API v2 does, and keeps it as files for a mail program.
+"""A stand-in for SES (API v2) for the local stack and the tests, which keeps e-mail as files for a mail program.
 
 moto's SES loses attachments, headers and the plain text.
 """
@@ -37,7 +37,7 @@ class Mail:
     attachments: Mapping[str, bytes]
 
     def message(self) -> EmailMessage:
-        """The same as a mail program reads it."""
+        """Return the e-mail as a mail program reads it."""
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self.sender, self.to, self.subject
         for name, value in self.headers.items():
@@ -51,8 +51,9 @@ class Mail:
 
 @dataclass
 class Mailbox:
-    """Everybody's. `refuse`, `throttle`: whether SES refuses a message, or puts it off. `folder`: each is kept there as
-    an `.eml` file too.
+    """The e-mail of all addresses. `refuse`, `throttle`: whether SES refuses or throttles an e-mail.
+
+    `folder`: each e-mail is written there too, as an `.eml` file.
     """
 
     refuse: Callable[[Mail], bool] = lambda mail: False
@@ -76,7 +77,7 @@ class Mailbox:
         self._receiver.__exit__()
 
     def of(self, address: str) -> list[Mail]:
-        """What came for that address, the oldest first."""
+        """Return the e-mail for that address, the oldest first."""
         return [mail for mail in self.mails if mail.to == address]
 
     def _answer(self, post: Post) -> Answer:
@@ -84,7 +85,7 @@ class Mailbox:
             return _error(404, "NotFoundException", "only SendEmail is known here")
         request = json.loads(post.body)
         mail = _mail(request)
-        if reason := _unacceptable(mail, len(post.body)):
+        if reason := _refusal_reason(mail, len(post.body)):
             return _error(400, "BadRequestException", reason)
         if self.throttle(mail):
             return _error(429, "TooManyRequestsException", "Maximum sending rate exceeded.")
@@ -116,8 +117,8 @@ def _mail(request: dict[str, Any]) -> Mail:
     )
 
 
-def _unacceptable(mail: Mail, size: int) -> str | None:
-    """What SES would refuse."""
+def _refusal_reason(mail: Mail, size: int) -> str | None:
+    """Return the reason why SES would refuse the e-mail, or None. `size`: in bytes."""
     if size > _LARGEST:
         return "the message is larger than 40 MB"
     if "\n" in mail.subject or "\r" in mail.subject:

@@ -1,4 +1,4 @@
-"""Messages to put on the queue: from files in events/, or from JSON."""
+"""Messages to send to the queue, from files in events/ or from JSON."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from local.stack import Stack
 from local.template import PROJECT
 
 EVENTS = PROJECT / "events"
-# One a webhook event, with the facts of the FAQ's examples.
+# One for each event type of the FAQ, with the facts of its examples.
 SAMPLES = ("backup-failed", "backup-partial-success", "backup-missed", "backup-success")
 
 
 def read(source: str) -> list[str]:
-    """The message bodies in a file of events/ (a Lambda event or one bare message) or in a JSON text."""
+    """Return the message bodies in a file of events/ (a Lambda event or one message), or in a JSON text."""
     text = source if source.lstrip().startswith(("{", "[")) else Path(source).read_text()
     try:
         event = json.loads(text)
     except ValueError:
-        # Sent as it is: what the service makes of a broken message is worth seeing.
+        # Sent as it is, to show how the service handles a broken message.
         return [text]
     if isinstance(event, dict) and "Records" in event:
         return [record["body"] for record in event["Records"]]
@@ -28,12 +28,12 @@ def read(source: str) -> list[str]:
 
 
 def send(stack: Stack, body: str) -> str:
-    """Put a message on BackupEventsQueue; its id."""
+    """Send a message to BackupEventsQueue. Return its id."""
     response = stack.client("sqs").send_message(QueueUrl=stack.outputs["BackupEventsQueueUrl"], MessageBody=body)
     return str(response["MessageId"])
 
 
 def samples() -> Iterator[str]:
-    """The bodies of the four sample messages."""
+    """Yield the bodies of the four sample messages."""
     for name in SAMPLES:
         yield from read(str(EVENTS / f"{name}.json"))

@@ -1,4 +1,4 @@
-"""moto's DynamoDB, made to keep DynamoDB's word that a conditional write is one step, and no more than is needed."""
+"""Patches of moto's DynamoDB: conditional writes are atomic as in DynamoDB, and it needs less memory and time."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from moto.dynamodb.responses import DynamoHandler
 
 @functools.cache
 def make_atomic() -> None:
-    """Let requests be answered one at a time: moto looks at the condition, and writes then, and the requests of two
-    functions would both find it met.
+    """Make moto answer one request at a time.
+
+    moto checks a condition before it writes, so the condition would be met for two requests at the same time.
     """
-    answer, lock = DynamoHandler.call_action, threading.Lock()
+    call_action, lock = DynamoHandler.call_action, threading.Lock()
 
-    @functools.wraps(answer)
-    def alone(handler: DynamoHandler) -> Any:
+    @functools.wraps(call_action)
+    def locked_call_action(handler: DynamoHandler) -> Any:
         with lock:
-            return answer(handler)
+            return call_action(handler)
 
-    DynamoHandler.call_action = alone  # type: ignore[method-assign]
+    DynamoHandler.call_action = locked_call_action  # type: ignore[method-assign]
 
 
 @functools.cache
 def make_forgetful() -> None:
-    """Keep no list of all that ever was, which moto has for its dashboard: gigabytes that nobody looks at."""
+    """Stop moto from listing all objects ever made, which it does for its dashboard: the list grows to gigabytes."""
 
     def new(cls: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
         return object.__new__(cls)
@@ -41,34 +42,33 @@ def make_forgetful() -> None:
 
 @functools.cache
 def make_transactions_quick() -> None:
-    """Let a transaction keep, to go back to, what it touches; moto keeps a deep copy of each table. Relies on
-    `make_atomic`: there is one transaction at a time.
+    """Make a transaction copy only the partitions that it touches, for its rollback; moto deep-copies each table.
+
+    This needs `make_atomic`, by which there is one transaction at a time.
     """
     transact = DynamoDBBackend.transact_write_items
     touched: set[DynamoType] = set()
 
-    def with_partitions(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+    def transact_noting_partitions(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
         touched.clear()
         for operation in (operation for item in transact_items for operation in item.values()):
             if table := backend.tables.get(operation["TableName"]):
                 touched.add(DynamoType(operation.get("Key", operation.get("Item", {})).get(table.hash_key_attr)))
         transact(backend, transact_items)
 
-    def before(table: Table, memo: dict[int, Any]) -> Table:
-        kept = copy.copy(table)
-        kept.items = copy.copy(table.items)
+    def copy_touched(table: Table, memo: dict[int, Any]) -> Table:
+        backup = copy.copy(table)
+        backup.items = copy.copy(table.items)
         for partition in touched & table.items.keys():
-            kept.items[partition] = copy.deepcopy(table.items[partition], memo)
-        return kept
+            backup.items[partition] = copy.deepcopy(table.items[partition], memo)
+        return backup
 
-    DynamoDBBackend.transact_write_items = with_partitions  # type: ignore[method-assign, assignment]
-    Table.__deepcopy__ = before  # type: ignore[attr-defined]
+    DynamoDBBackend.transact_write_items = transact_noting_partitions  # type: ignore[method-assign, assignment]
+    Table.__deepcopy__ = copy_touched  # type: ignore[attr-defined]
 
 
 def empty_tables() -> None:
-    """Take all items out of moto's tables. It reads a whole table for each query of an index: what is left there makes
-    all that follows slower.
-    """
+    """Remove all items from moto's tables. moto reads a whole table for each index query, so old items cost time."""
     for account in dynamodb_backends.values():
         for region in account.values():
             for table in region.tables.values():

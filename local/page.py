@@ -1,4 +1,4 @@
-"""The page and its API on this machine: the HTTP API in front of the function's own processes."""
+"""The page and its API on this machine: the HTTP API in front of the functions' processes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from local.stack import STACK_FILE, Stack
 from local.template import HttpRoute, Template
 from local.worker import Worker
 
-# A browser asks for several things at once; each worker answers one request at a time.
+# A browser sends several requests at once; each worker answers one at a time.
 _WORKERS = 3
 
 
 @contextmanager
-def page_running(  # noqa: PLR0913, PLR0917 - where, and whom to trust
+def page_running(  # noqa: PLR0913, PLR0917 - the address, the issuer and the environment
     template: Template,
     stack: Stack,
     issuer: str,
@@ -25,7 +25,7 @@ def page_running(  # noqa: PLR0913, PLR0917 - where, and whom to trust
     port: int = 0,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[HttpApi]:
-    """Serve it, warm, with the tokens of that issuer. `environment`: variables of the functions that are to differ."""
+    """Serve the page with warm functions. `issuer`: of the tokens. `environment`: variables to replace in functions."""
     functions = stack.functions()
     with ExitStack() as running:
 
@@ -39,13 +39,13 @@ def page_running(  # noqa: PLR0913, PLR0917 - where, and whom to trust
         workers = {name: [worker(name) for _ in range(_WORKERS)] for name in names}
         api = running.enter_context(HttpApi(template.http_routes, workers, Authorizer(issuer, AUDIENCE), host, port))
         with ThreadPoolExecutor(_WORKERS * len(names)) as warming:
-            every = [(name, one) for name, of_function in workers.items() for one in of_function]
-            list(warming.map(lambda named: _warm(template.http_routes, *named), every))
+            pairs = [(name, worker) for name, of_function in workers.items() for worker in of_function]
+            list(warming.map(lambda pair: _warm(template.http_routes, *pair), pairs))
         yield api
 
 
 def _warm(routes: Sequence[HttpRoute], name: str, worker: Worker) -> None:
-    """Ask for what each route of the function has, as the first visitor would: of no account, and with no key."""
+    """Send a request to each route of the function, as a first visitor would, with an unknown account or ping key."""
     for route in routes:
         if route.function == name:
             prefix = route.route_key.partition(" ")[2].removesuffix("{proxy+}")

@@ -19,11 +19,11 @@ from local.text import minute, print_table
 
 
 def add_commands(commands: Any) -> None:
-    """`policy put|list`."""
+    """Add the commands `policy put|list`."""
     verbs = commands.add_parser("policy", help="server policies of the running stack").add_subparsers(
         required=True, metavar="verb"
     )
-    put = verbs.add_parser("put", help="set a server's backup schedule, as the backup service would tell of it")
+    put = verbs.add_parser("put", help="send a server's backup schedule, as the backup service would")
     put.add_argument("account")
     put.add_argument("server")
     when = put.add_mutually_exclusive_group(required=True)
@@ -38,7 +38,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _put(options: argparse.Namespace) -> int:
-    """Send the message of a changed policy; a schedule that would be refused is refused here, with the reason."""
+    """Send the message of a changed policy, or print the reason why the service would refuse its schedule."""
     message = ServerPolicyChanged(
         server_policy_id=str(uuid.uuid5(uuid.NAMESPACE_DNS, options.server)),
         account_policy_id=str(uuid.uuid5(uuid.NAMESPACE_DNS, options.account)),

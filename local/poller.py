@@ -1,4 +1,4 @@
-"""A queue's event source mapping, as Lambda's poller runs it: batches, partial failures, visibility, dead letters."""
+"""A queue's event source mapping as Lambda's poller runs it: batches, partial failures, and visibility."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from local.worker import FunctionError, Worker
 
 _WAIT_SECONDS = 1
 _MOST_AT_ONCE = 10
-# Nobody waits here for more to come, as long as one would on AWS.
+# The batching window is shorter than on AWS, so that the demo and the tests do not wait.
 _LONGEST_WINDOW_SECONDS = 2.0
 
 
 class Poller(threading.Thread):
-    """Receives batches and runs them through one worker, until it is stopped."""
+    """A thread that receives batches and invokes one worker with them until it is stopped."""
 
     def __init__(self, stack: Stack, queue_url: str, source: QueueSource, worker: Worker) -> None:
         super().__init__(name="poller", daemon=True)
@@ -30,20 +30,20 @@ class Poller(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Poll; a batch that was received is finished before the end."""
+        """Poll until the thread is stopped. A batch that was received is finished first."""
         while not self._stopped.is_set():
             self.poll_once()
 
     def stop(self) -> None:
-        """End after the batch in hand, and wait for that."""
+        """Wait until the batch in hand is finished, and end."""
         self._stopped.set()
         self.join()
 
     def poll_once(self) -> None:
-        """Receive a batch, and invoke the function if something came.
+        """Receive a batch, and invoke the function unless it is empty.
 
-        What the function reports as failed, or the whole batch where it raises, stays and comes again after the
-        queue's visibility timeout, at last in the dead letters.
+        Messages that the function reports as failed stay in the queue, and so does the whole batch if it raises. They
+        come again after the visibility timeout, and go to the dead-letter queue in the end.
         """
         messages = self._receive()
         end = time.monotonic() + self._window_seconds
@@ -78,7 +78,7 @@ class Poller(threading.Thread):
 
 
 def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
-    """A received message in the form in which Lambda hands it to a function."""
+    """Return a received message as Lambda passes it to a function."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],

@@ -1,4 +1,4 @@
-"""The HTTP server that the local stack's own endpoints run on."""
+"""The HTTP server of the local stack's own endpoints."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 class QuietServer(ThreadingHTTPServer):
-    """A thread a connection, as many waiting as tests bring; quiet about clients that go."""
+    """An HTTP server with a thread per connection, which ignores clients that disconnect."""
 
     daemon_threads = True
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone before its answer is none of the server's troubles; any other error is."""
+        """Print the error, unless the client has disconnected before its answer."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)

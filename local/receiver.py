@@ -1,4 +1,4 @@
-"""A customer's endpoint, for the demo and the tests: takes posts, remembers them, tells of each as it comes."""
+"""A customer's endpoint for the demo and the tests: it keeps each post, and calls a function for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.quiet_server import QuietServer
 
 @dataclass(frozen=True)
 class Post:
-    """A request as it came. `received_at` is in seconds since the epoch."""
+    """A request that was received. `received_at` is in seconds since the epoch."""
 
     path: str
     headers: Mapping[str, str]
@@ -27,9 +27,9 @@ type Answer = int | tuple[int, Mapping[str, str]] | tuple[int, Mapping[str, str]
 
 
 class Receiver:
-    """Keeps every POST in `posts`, in the order of arrival; answers as `on_post` says.
+    """An endpoint that keeps each POST in `posts`, in the order of arrival.
 
-    With a status, or a status, headers and, if it is not `ok`, the body; None stands for 200.
+    `on_post` returns the answer: a status, or a status with headers and a body (default `ok`), or None for 200.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Receiver:
         self.url = f"http://{host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        # Looks often whether it is to end: tests make many.
+        # Tests make many receivers, so each must notice its end at once.
         serve = partial(self._server.serve_forever, poll_interval=0.01)
         threading.Thread(target=serve, name="receiver", daemon=True).start()
         return self

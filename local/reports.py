@@ -1,4 +1,4 @@
-"""`python -m local report`: an account's report on the running stack, as its recipients would get it now."""
+"""`python -m local report`: an account's report from the running stack, as its recipients would get it now."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from backup_webhooks.reports.queries import ReportQueries
 from backup_webhooks.reports.report import ReportKind
 from backup_webhooks.reports.report_email import report_email
 from backup_webhooks.reports.settings_store import ReportSettingsStore
-from backup_webhooks.targets.webhooks_store import WebhooksStore
+from backup_webhooks.targets.store import TargetsStore
 
 from local.stack import PAGE, STACK_FILE, Stack, running
 
 
 def add_commands(commands: Any) -> None:
-    """`report`."""
+    """Add the command `report`."""
     report = commands.add_parser("report", help="write an account's report of the running stack to files, and open it")
     report.add_argument("account", nargs="?", default="TEST")
     report.add_argument("--weekly", action="store_true", help="the weekly digest, in place of the daily report")
@@ -38,7 +38,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    """Write `report.html`, `report.txt` and the table, of a report that comes with the next full hour."""
+    """Write `report.html`, `report.txt` and the table of the report that is due at the next full hour."""
     stack = running()
     dynamodb = stack.client("dynamodb")
     settings = ReportSettingsStore(dynamodb, stack.outputs["WebhooksTableName"]).load(options.account)
@@ -48,8 +48,8 @@ def _report(options: argparse.Namespace) -> int:
     end = days.next_end(now)
     start = days.start(kind, end)
     period = Period(kind, days.start(kind, start), start, end, cut=end, cut_before=None)
-    report, table = _sources(stack).report(options.account, days, period, now)
-    # Its hour goes on: that not all is read is no trouble here.
+    report, table = _queries(stack).report(options.account, days, period, now)
+    # The report's hour is not over, so the warning that some messages are not read yet is left out.
     email = report_email(replace(report, read_until=None), [table], PAGE, f"{PAGE}unsubscribe")
     options.folder.mkdir(parents=True, exist_ok=True)
     (options.folder / "report.html").write_text(email.html)
@@ -62,12 +62,12 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sources(stack: Stack) -> ReportQueries:
+def _queries(stack: Stack) -> ReportQueries:
     dynamodb, outputs = stack.client("dynamodb"), stack.outputs
     return ReportQueries(
         backups=BackupsStore(dynamodb, outputs["BackupsTableName"]),
         server_policies=ServerPoliciesStore(dynamodb, outputs["ServerPoliciesTableName"]),
-        webhooks=WebhooksStore(dynamodb, outputs["WebhooksTableName"]),
+        targets=TargetsStore(dynamodb, outputs["WebhooksTableName"]),
         deliveries=DeliveryLog(dynamodb, outputs["DeliveriesTableName"]),
-        heartbeats=WatermarkStore(dynamodb, outputs["ServerPoliciesTableName"]),
+        watermark_store=WatermarkStore(dynamodb, outputs["ServerPoliciesTableName"]),
     )

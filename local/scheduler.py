@@ -1,4 +1,4 @@
-"""EventBridge Scheduler, for rates: invokes a function with the time at which it was scheduled."""
+"""EventBridge Scheduler for rates: it invokes a function with the scheduled time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from local.clock import LocalClock
 from local.template import RateSchedule
 from local.worker import FunctionError, Worker
 
-# However fast the clock: a tick that takes a while is not to be overrun by the next.
+# However fast the clock runs, a slow tick should end before the next one is due.
 _SHORTEST_PAUSE_SECONDS = 1.0
 
 
 class RateScheduler(threading.Thread):
-    """Ticks by the local clock, though never more often than each second, until it is stopped."""
+    """A thread that ticks by the local clock, at most once a real second, until it is stopped."""
 
     def __init__(self, schedule: RateSchedule, worker: Worker, clock: LocalClock) -> None:
         super().__init__(name="scheduler", daemon=True)
@@ -26,7 +26,7 @@ class RateScheduler(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Tick; a failed tick is followed by the next, as on AWS."""
+        """Tick until the thread is stopped. The next tick follows a failed one, as on AWS."""
         pause = max(self._schedule.every.total_seconds() / self._clock.speed, _SHORTEST_PAUSE_SECONDS)
         next_tick = time.monotonic()
         while not self._stopped.wait(max(next_tick - time.monotonic(), 0)):
@@ -37,14 +37,12 @@ class RateScheduler(threading.Thread):
                 continue
 
     def tick(self) -> Any:
-        """Invoke the function once, as of now by the local clock, and answer with what it returned; `FunctionError`
-        otherwise.
-        """
+        """Invoke the function with the local time, and return its answer. Raise `FunctionError` if there is none."""
         scheduled = self._clock().replace(second=0, microsecond=0)
         event = self._schedule.input.replace("<aws.scheduler.scheduled-time>", f"{scheduled:%Y-%m-%dT%H:%M:%SZ}")
         return self._worker.invoke(json.loads(event))
 
     def stop(self) -> None:
-        """End after the tick in hand, and wait for that."""
+        """Wait until the tick in hand is finished, and end."""
         self._stopped.set()
         self.join()

@@ -1,4 +1,4 @@
-"""The demo's servers: policies of each kind, and backups that follow them, or for once do not."""
+"""The demo's servers: policies of each kind, and backups that follow them, except for a random few."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from backup_webhooks.events.messages import BackupFinished, ServerPolicyChanged
 
 ACCOUNT = "TEST"
-# Of a month's backups; while one watches, more go wrong.
-_SKIPPED, _SKIPPED_WHILE_WATCHED = 0.02, 0.1
+# The share of backups that do not start: in the past month, and while the demo runs.
+_SKIPPED, _SKIPPED_LIVE = 0.02, 0.1
 _STATUSES = ("SUCCESS",) * 17 + ("PARTIAL_SUCCESS", "FAILED", "CANCELLED")
 
 
 @dataclass
 class DemoServer:
-    """One server under one policy. `next_at`: when it will back up next; None if it will not."""
+    """A server under one policy. `next_at`: the start of its next backup, or None if there is none."""
 
     server_id: str
     schedule: str | None = None
@@ -37,7 +37,7 @@ class DemoServer:
     next_at: datetime | None = None
 
     def changed(self, now: datetime) -> dict[str, Any]:
-        """The policy's message, as of now, with which its backups begin."""
+        """Return the message of the changed policy, and start its backups."""
         if self.active:
             self.next_at = self._after(now)
         message = self._common() | {
@@ -54,37 +54,37 @@ class DemoServer:
         return {name: value for name, value in message.items() if value is not None}
 
     def backups_until(
-        self, now: datetime, chance: random.Random, skipped: float = _SKIPPED_WHILE_WATCHED
+        self, now: datetime, rng: random.Random, skipped: float = _SKIPPED_LIVE
     ) -> Iterator[dict[str, Any]]:
-        """The messages of the backups that were due by now; of which that share does not take place."""
+        """Yield the messages of the backups that were due by now. `skipped`: the share that does not start."""
         while self.next_at is not None and self.next_at <= now:
-            if chance.random() < skipped:
+            if rng.random() < skipped:
                 self.next_at = self._after(self.next_at)
                 continue
-            finished = min(self.next_at + timedelta(minutes=chance.randint(2, 20)), now)
-            yield from self.backup(self.next_at, finished, chance)
+            finished = min(self.next_at + timedelta(minutes=rng.randint(2, 20)), now)
+            yield from self.backup(self.next_at, finished, rng)
             self.next_at = self._after(finished)
 
-    def past_month(self, now: datetime, chance: random.Random) -> tuple[TrackedPolicy, Sequence[Backup]]:
-        """What is known of the policy after 30 days of such backups, and of some that did not take place; and they."""
+    def past_month(self, now: datetime, rng: random.Random) -> tuple[TrackedPolicy, Sequence[Backup]]:
+        """Return the tracked policy after 30 days of backups and misses, and those backups and misses."""
         backups: list[Backup] = []
         timestamp = now - timedelta(days=30)
-        told = parse_message(json.dumps(self.changed(timestamp)))
-        known = TrackedPolicy(str(self._common()["serverPolicyId"])).after(cast("ServerPolicyChanged", told))
+        changed = cast("ServerPolicyChanged", parse_message(json.dumps(self.changed(timestamp))))
+        tracked = TrackedPolicy(str(self._common()["serverPolicyId"])).after(changed)
         while timestamp < now:
             timestamp = min(timestamp + timedelta(hours=1), now)
-            for backup in self.backups_until(timestamp, chance, _SKIPPED):
+            for backup in self.backups_until(timestamp, rng, _SKIPPED):
                 message = cast("BackupFinished", parse_message(json.dumps(backup)))
-                known = known.after(message)
+                tracked = tracked.after(message)
                 if backup["type"] == "BackupFinished":
                     backups.append(Backup.of(message, message.backup_finished_date))
-            while known.missed(timestamp):
-                backups.append(Backup.of(known.miss(), timestamp))
-                known = known.after_miss(timestamp - timedelta(days=1))
-        return known, backups
+            while tracked.is_missed(timestamp):
+                backups.append(Backup.of(tracked.miss(), timestamp))
+                tracked = tracked.after_miss(timestamp - timedelta(days=1))
+        return tracked, backups
 
-    def backup(self, started: datetime, finished: datetime, chance: random.Random) -> Iterator[dict[str, Any]]:
-        """The messages of one backup."""
+    def backup(self, started: datetime, finished: datetime, rng: random.Random) -> Iterator[dict[str, Any]]:
+        """Yield the messages of one backup."""
         message = self._common() | {
             "type": "BackupStarted",
             "accountAlias": ACCOUNT,
@@ -94,8 +94,8 @@ class DemoServer:
         yield message
         yield message | {
             "type": "BackupFinished",
-            "restorePointId": str(uuid.UUID(int=chance.getrandbits(128))),
-            "restorePointCreationStatus": chance.choice(_STATUSES),
+            "restorePointId": str(uuid.UUID(int=rng.getrandbits(128))),
+            "restorePointCreationStatus": rng.choice(_STATUSES),
             "backupFinishedDate": finished.isoformat(),
         }
 
@@ -114,7 +114,7 @@ class DemoServer:
 
 
 def demo_servers() -> list[DemoServer]:
-    """Schedules and intervals, and one server whose policy is inactive: silent, and not missed."""
+    """Return servers with schedules and intervals, and one with an inactive policy, whose backups are not missed."""
     return [
         DemoServer("IL1TESTWEB01", schedule="0 0 1 * * ?", timezone="America/Chicago"),
         DemoServer("IL1TESTDB01", interval_hours=6),

@@ -1,6 +1,6 @@
-"""A demo sign-in: an OpenID Connect provider for the local stack alone, where one is whom one says.
+"""A demo sign-in: an OpenID Connect provider for the local stack only, which asks for no password.
 
-Authorization Code with PKCE (RFC 7636), Discovery, signed tokens: what the page and the authorizer ask of a real one.
+It has all that the page and the authorizer need: Authorization Code with PKCE (RFC 7636), Discovery and signed tokens.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LIFETIME_SECONDS = 3600
 
 @dataclass(frozen=True)
 class DemoUser:
-    """Somebody to sign in as."""
+    """A user who can sign in."""
 
     email: str
     account_alias: str
@@ -45,7 +45,7 @@ DEMO_USERS = (
 
 
 class SignIn:
-    """The provider, on an address of this machine while it is entered. `url` is its issuer, `users` whom it offers."""
+    """The provider, which serves while its context is open. `url` is its issuer; it offers the `users`."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.users = list(DEMO_USERS)
@@ -64,7 +64,7 @@ class SignIn:
         self._server.server_close()
 
     def access_token(self, account_alias: str, lifetime_seconds: int = _LIFETIME_SECONDS, **claims: Any) -> str:
-        """A token of somebody of that account, as the API takes it."""
+        """Return a token that the API accepts for that account."""
         now = int(time.time())
         claims = {
             "iss": self.url,
@@ -77,12 +77,12 @@ class SignIn:
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": "local"})
 
     def jwks(self) -> dict[str, Any]:
-        """The key that its tokens are verified with."""
+        """Return the key by which its tokens are verified."""
         key = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return {"keys": [key | {"kid": "local", "use": "sig", "alg": "RS256"}]}
 
     def discovery(self) -> dict[str, str]:
-        """OpenID Connect Discovery 1.0."""
+        """Return the document of OpenID Connect Discovery 1.0."""
         return {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",
@@ -92,13 +92,13 @@ class SignIn:
         }
 
     def code_for(self, user: DemoUser, challenge: str, redirect_uri: str) -> str:
-        """A code by which the page gets that user's tokens, once."""
+        """Return a code that gives the page that user's tokens, once."""
         code = secrets.token_urlsafe()
         self._codes[code] = (user, challenge, redirect_uri)
         return code
 
     def tokens(self, form: dict[str, str]) -> dict[str, Any] | None:
-        """The answer of the token endpoint; None for a grant that is not one."""
+        """Return the answer of the token endpoint, or None for an invalid grant."""
         user = self._user_of_grant(form)
         if user is None or form.get("client_id") != CLIENT_ID:
             return None
@@ -147,13 +147,13 @@ def _handler(provider: SignIn) -> type[BaseHTTPRequestHandler]:
         def _authorize(self, query: dict[str, str]) -> None:
             chosen = next((user for user in provider.users if user.email == query.get("login")), None)
             if chosen is None:
-                self._answer(200, "text/html; charset=utf-8", _choice(provider.users, query).encode())
+                self._answer(200, "text/html; charset=utf-8", _choice_page(provider.users, query).encode())
                 return
             code = provider.code_for(chosen, query.get("code_challenge", ""), query["redirect_uri"])
             self._redirect(f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query.get('state', '')})}")
 
         def _redirect(self, url: str) -> None:
-            # Of this machine only: a demo is no open redirector either.
+            # Only to this machine, so that the demo is no open redirector.
             if urlsplit(url).hostname != urlsplit(provider.url).hostname:
                 self._answer_json(400, {"error": "invalid_request"})
                 return
@@ -179,7 +179,7 @@ def _handler(provider: SignIn) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _choice(users: Sequence[DemoUser], query: dict[str, str]) -> str:
+def _choice_page(users: Sequence[DemoUser], query: dict[str, str]) -> str:
     links = "".join(
         f'<li><a href="/authorize?{html.escape(urlencode(query | {"login": user.email}))}">'
         f"{html.escape(user.email)}</a><br>{html.escape(user.description)}</li>"

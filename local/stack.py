@@ -1,4 +1,4 @@
-"""The stack: moto's server with the template deployed into it, or the one that is already running."""
+"""The stack: moto's server with the template deployed into it, or a stack that is running already."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from local.template import PAGE_URL, PROJECT, Template
 
 STACK_FILE = PROJECT / ".local" / "stack.json"
 AWS_PORT = 8002
-# What stands for credentials: the embedded server takes any.
+# The embedded server accepts any credentials.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
-# Targets are on this machine, and nobody waits for days.
+# Targets are on this machine, and retries must not take days.
 PARAMETERS = {
     "AllowPrivateTargets": "true",
     "RetryDelaysSeconds": "1,2,4",
@@ -32,14 +32,14 @@ PARAMETERS = {
     "SignInClientId": CLIENT_ID,
     "EmailSender": "backups@example.com",
 }
-# For a stack into whose page nobody signs.
+# For a stack without sign-in: nothing listens there.
 NO_ISSUER = "http://127.0.0.1:9"
 PAGE = "http://127.0.0.1:8000/"
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function as it was deployed."""
+    """A deployed function. `timeout` is in seconds, `memory` in MB."""
 
     name: str
     handler: str
@@ -50,8 +50,9 @@ class Function:
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed stack. `endpoint`: where its AWS is, and `ses` its SES, and `backup` its AWS Backup; `outputs`: the
-    template's, by name.
+    """A deployed stack. `endpoint`, `ses`, `backup`: the URLs of its AWS, its SES and its AWS Backup.
+
+    `outputs`: the template's outputs by name.
     """
 
     endpoint: str
@@ -60,7 +61,7 @@ class Stack:
     backup: str | None = None
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this stack's AWS; `AWS_ENDPOINT_URL_<SERVICE>` leads a service elsewhere."""
+        """Return a boto3 client of this stack. `AWS_ENDPOINT_URL_<SERVICE>` replaces the endpoint of a service."""
         return _session().client(
             service,  # type: ignore[call-overload]
             endpoint_url=os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}", self.endpoint),
@@ -68,30 +69,30 @@ class Stack:
         )
 
     def functions(self) -> dict[str, Function]:
-        """The functions, with the environment that CloudFormation resolved."""
+        """Return the functions by name, with the environment that CloudFormation resolved."""
         return {
             deployed["FunctionName"]: Function(
                 name=deployed["FunctionName"],
                 handler=deployed["Handler"],
                 timeout=deployed["Timeout"],
                 memory=deployed["MemorySize"],
-                # moto leaves a Number parameter a number; AWS makes all variables text.
+                # moto keeps a Number parameter as a number; on AWS all variables are text.
                 environment={name: str(value) for name, value in deployed["Environment"]["Variables"].items()},
             )
             for deployed in self.client("lambda").list_functions()["Functions"]
         }
 
     def aws_environment(self) -> dict[str, str]:
-        """The variables that point an AWS SDK at this stack."""
-        elsewhere = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_")}
-        own = {"AWS_ENDPOINT_URL_SESV2": self.ses, "AWS_ENDPOINT_URL_BACKUP": self.backup}
-        known = {name: url for name, url in own.items() if url}
-        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint} | known | elsewhere
+        """Return the environment variables that make an AWS SDK use this stack."""
+        replaced = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL_")}
+        services = {"AWS_ENDPOINT_URL_SESV2": self.ses, "AWS_ENDPOINT_URL_BACKUP": self.backup}
+        given = {name: url for name, url in services.items() if url}
+        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint} | given | replaced
 
 
 @cache
 def _session() -> boto3.Session:
-    """Of the stack's own clients. boto3's default session is left to the functions that run in this process."""
+    """Return the session of the stack's clients. Functions that run in this process use boto3's default session."""
     return boto3.Session(
         region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
@@ -100,7 +101,7 @@ def _session() -> boto3.Session:
 
 
 @contextmanager
-def embedded(  # noqa: PLR0913, PLR0917 - where, and what is outside of it
+def embedded(  # noqa: PLR0913, PLR0917 - the address, and the services beside it
     template: Template,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -109,23 +110,22 @@ def embedded(  # noqa: PLR0913, PLR0917 - where, and what is outside of it
     page_url: str = PAGE,
     backup: str | None = None,
 ) -> Iterator[Stack]:
-    """Start moto's server and deploy the template into it, with targets on this machine allowed.
+    """Start moto's server, deploy the template into it, and allow targets on this machine.
 
-    `issuer`: of tokens; `ses`: where e-mail is to go; `page_url`: where it says that the page is; `backup`: where AWS
-    Backup is, which is a source of backups only then.
+    `issuer`: of the tokens. `ses`: the URL of the stand-in for SES. `page_url`: the page's URL in e-mails.
+    `backup`: the URL of AWS Backup, which is a source of backups only if it is given.
 
-    Where AWS_ENDPOINT_URL is set, deploy into what is there instead. AWS_ENDPOINT_URL_DYNAMODB leads the tables alone
-    elsewhere.
+    If AWS_ENDPOINT_URL is set, deploy to that endpoint. AWS_ENDPOINT_URL_DYNAMODB moves only the tables.
     """
-    if elsewhere := os.environ.get("AWS_ENDPOINT_URL"):
-        outputs = deploy(Stack(elsewhere, {}, ses, backup), template, issuer, page_url)
-        yield Stack(elsewhere, outputs, ses, backup)
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        outputs = deploy(Stack(endpoint, {}, ses, backup), template, issuer, page_url)
+        yield Stack(endpoint, outputs, ses, backup)
         return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     make_atomic()
     make_forgetful()
     make_transactions_quick()
-    # moto's server thread would die of it alone, and its starter wait for ever.
+    # On a taken port moto's server thread would end, and its starter would wait for ever.
     require_free(host, port)
     server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
     server.start()
@@ -139,21 +139,19 @@ def embedded(  # noqa: PLR0913, PLR0917 - where, and what is outside of it
 
 
 def require_free(host: str, port: int) -> None:
-    """`SystemExit` where the port can't be listened on."""
+    """Raise `SystemExit` if the port is taken."""
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        raise SystemExit(
-            f"{host}:{port} can't be listened on ({error.strerror}). Is a stack running already?"
-        ) from None
+        raise SystemExit(f"cannot listen on {host}:{port} ({error.strerror}). Is a stack running already?") from None
 
 
 def deploy(stack: Stack, template: Template, issuer: str, page_url: str) -> dict[str, str]:
-    """Deploy the template with CloudFormation; the outputs by name."""
+    """Deploy the template with CloudFormation. Return the outputs by name."""
     source = {"AwsBackupSource": "true"} if stack.backup else {}
     parameters = PARAMETERS | {"JwtIssuer": issuer, PAGE_URL: page_url} | source
     cloudformation = stack.client("cloudformation")
-    # What another run has left at an endpoint that outlives it.
+    # An endpoint that outlives a run may still have its stack.
     cloudformation.delete_stack(StackName="local")
     cloudformation.get_waiter("stack_delete_complete").wait(StackName="local")
     cloudformation.create_stack(
@@ -170,16 +168,16 @@ def deploy(stack: Stack, template: Template, issuer: str, page_url: str) -> dict
 
 
 def _create_tables(stack: Stack, template: Template) -> None:
-    """CloudFormation made its tables in moto; make them anew in the DynamoDB that the environment leads to."""
+    """Create the tables, which CloudFormation has made in moto, in the DynamoDB that the environment names."""
     dynamodb = stack.client("dynamodb")
-    understood = {"TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"}
+    supported = {"TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"}
     existing = set(dynamodb.list_tables()["TableNames"])
     for resource in template.cloudformation["Resources"].values():
         if resource["Type"] == "AWS::DynamoDB::Table":
             properties = resource["Properties"]
             if properties["TableName"] in existing:
                 dynamodb.delete_table(TableName=properties["TableName"])
-            dynamodb.create_table(**{name: value for name, value in properties.items() if name in understood})
+            dynamodb.create_table(**{name: value for name, value in properties.items() if name in supported})
 
 
 @contextmanager
@@ -194,7 +192,7 @@ def published(stack: Stack) -> Iterator[None]:
 
 
 def running() -> Stack:
-    """The stack that `make run` has up; `SystemExit` with what to do where there is none."""
+    """Return the stack that `make run` has started. Raise `SystemExit` if there is none."""
     try:
         return Stack(**json.loads(STACK_FILE.read_text()))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""template.yaml as AWS would see it: translated by SAM's own translator, so the local stack can't drift from it."""
+"""template.yaml as AWS sees it: SAM's own translator translates it, so the local stack cannot differ from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 PROJECT = Path(__file__).resolve().parent.parent
-# The parameter in the place of the HTTP API's address, which has no resource here.
+# The parameter that replaces the HTTP API's address, because the API is no resource here.
 PAGE_URL = "LocalPageUrl"
 
 
@@ -32,7 +32,7 @@ class QueueSource:
 
 @dataclass(frozen=True)
 class RateSchedule:
-    """Invokes a function every so often. `input`: the event, with EventBridge Scheduler's placeholders."""
+    """A schedule that invokes a function at a rate. `input`: the event, with EventBridge Scheduler's placeholders."""
 
     function: str
     input: str
@@ -41,26 +41,28 @@ class RateSchedule:
 
 @dataclass(frozen=True)
 class HttpRoute:
-    """A route of the HTTP API to a function. `authorized`: whether only with a token."""
+    """A route of the HTTP API to a function. `authorized`: whether it needs a token."""
 
     route_key: str
     function: str
     authorized: bool
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a request of that method for that (decoded) path takes this route, where no other comes before."""
+        """Return whether a request with that method and decoded path fits this route."""
         if self.route_key == "$default":
             return True
-        wanted, _, pattern = self.route_key.partition(" ")
+        route_method, _, pattern = self.route_key.partition(" ")
         prefix = pattern.removesuffix("{proxy+}")
-        # The gateway's `{proxy+}` is one segment at least.
-        return wanted in ("ANY", method) and path.startswith(prefix) and path != prefix
+        # The gateway's `{proxy+}` is at least one segment.
+        return route_method in ("ANY", method) and path.startswith(prefix) and path != prefix
 
 
 @dataclass(frozen=True)
 class Template:
-    """`cloudformation`: what to deploy here; `whole`: what AWS would deploy. `sources`: each function's folder. Logical
-    ids throughout.
+    """The translated template, with logical ids as names.
+
+    `cloudformation`: the part that is deployed here. `whole`: the template as AWS deploys it. `sources`: the folder of
+    each function.
     """
 
     cloudformation: dict[str, Any]
@@ -71,7 +73,7 @@ class Template:
     http_routes: tuple[HttpRoute, ...]
 
 
-_ELSEWHERE = (
+_LEFT_OUT = (
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Events::Rule",
     "AWS::SQS::QueuePolicy",
@@ -91,19 +93,19 @@ class _NoManagedPolicies:
 
 
 def cloudformation(template: dict[str, Any]) -> dict[str, Any]:
-    """What SAM makes of a template whose code is packaged."""
-    # The translator looks for a region in the environment; partition-dependent ARNs are all that it is for.
+    """Return the CloudFormation template that SAM makes of a template with packaged code."""
+    # The translator needs a region in the environment, for ARNs that depend on the partition.
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-    # It warns that nobody takes its metrics, and that it has no switches of AWS's.
+    # Else it warns that its metrics and feature switches are not set up.
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     return dict(transform(template, {}, _NoManagedPolicies()))
 
 
 def translate(path: Path = PROJECT / "template.yaml") -> Template:
-    """Translate, and take out what runs here by other means (code, layers, event source mappings, schedules), and what
-    has no place here: versions, their deployment, alarms.
+    """Return the translated template, with its own means of code, layers, event source mappings and schedules removed.
 
-    Tables and queues are named by their logical ids, as `sam local invoke` resolves a `!Ref` to them.
+    Versions, their deployment and alarms are removed too. Tables and queues are named by their logical ids, to which
+    `sam local invoke` resolves a `!Ref`.
     """
     template = yaml_parse(path.read_text())
     sources = {}
@@ -117,10 +119,10 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
     translated = cloudformation(template)
     whole = copy.deepcopy(translated)
     resources = translated["Resources"]
-    _call_functions_themselves(resources)
+    _replace_aliases(resources)
     queue_sources = tuple(map(_queue_source, _take_out(resources, "AWS::Lambda::EventSourceMapping")))
-    # moto has not all of these, and nothing here invokes asynchronously: an event is given to the function by hand.
-    for kind in _ELSEWHERE:
+    # moto lacks some of these, and nothing here invokes a function asynchronously.
+    for kind in _LEFT_OUT:
         _take_out(resources, kind)
     del translated["Outputs"]["DashboardUrl"]
     schedules = tuple(map(_schedule, _take_out(resources, "AWS::Scheduler::Schedule")))
@@ -135,7 +137,7 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
                 resource["Properties"].pop("Layers", None)
             case "AWS::DynamoDB::Table":
                 resource["Properties"]["TableName"] = name
-                # On AWS a table outlives its stack; here the next run begins with an empty one.
+                # On AWS a table outlives its stack; here each run begins with an empty one.
                 del resource["DeletionPolicy"], resource["UpdateReplacePolicy"]
                 del resource["Properties"]["DeletionProtectionEnabled"]
             case "AWS::SQS::Queue":
@@ -143,9 +145,11 @@ def translate(path: Path = PROJECT / "template.yaml") -> Template:
     return Template(translated, whole, sources, queue_sources, schedules, http_routes)
 
 
-def _call_functions_themselves(resources: dict[str, Any]) -> None:
-    """Let all that calls an alias call its function, of which there is one version here."""
-    aliases = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::Lambda::Alias"}
+def _replace_aliases(resources: dict[str, Any]) -> None:
+    """Replace each reference to an alias by one to its function, which has one version here."""
+    aliases = {
+        name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Alias"
+    }
 
     def without_aliases(part: Any) -> Any:
         match part:
@@ -165,19 +169,23 @@ def _call_functions_themselves(resources: dict[str, Any]) -> None:
 
 
 def _take_out(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """The properties of all resources of a type, which are then no longer among the resources."""
+    """Remove all resources of a type, and return their properties."""
     names = [name for name, resource in resources.items() if resource["Type"] == kind]
     return [resources.pop(name)["Properties"] for name in names]
 
 
 def _properties(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """The properties of all resources of a type."""
+    """Return the properties of all resources of a type."""
     return [resource["Properties"] for resource in resources.values() if resource["Type"] == kind]
 
 
 def _http_routes(resources: dict[str, Any], outputs: dict[str, Any]) -> tuple[HttpRoute, ...]:
-    """The routes, `$default` last; all that belongs to the API is then no longer among the resources and outputs."""
-    integrations = {name: one["Properties"] for name, one in resources.items() if one["Type"].endswith("::Integration")}
+    """Return the routes, `$default` last, and remove all resources and outputs of the API."""
+    integrations = {
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"].endswith("::Integration")
+    }
     routes = [
         HttpRoute(
             route_key=properties["RouteKey"],
@@ -186,12 +194,12 @@ def _http_routes(resources: dict[str, Any], outputs: dict[str, Any]) -> tuple[Ht
         )
         for properties in _take_out(resources, "AWS::ApiGatewayV2::Route")
     ]
-    if unknown := [one.route_key for one in routes if not one.route_key.endswith(("$default", "/{proxy+}"))]:
+    if unknown := [route.route_key for route in routes if not route.route_key.endswith(("$default", "/{proxy+}"))]:
         raise NotImplementedError(f"the local HTTP API knows METHOD /path/{{proxy+}} and $default, not {unknown}")
     for part in ("Integration", "Authorizer", "Stage", "Api"):
         _take_out(resources, f"AWS::ApiGatewayV2::{part}")
     _take_out(resources, "AWS::Lambda::Permission")
-    # Where the page is here is known once it has been opened.
+    # The page's address is known only once it is served, hence a parameter.
     url = outputs.pop("ApiUrl")["Value"]
     for properties in _properties(resources, "AWS::Lambda::Function"):
         variables = properties["Environment"]["Variables"]
@@ -209,7 +217,7 @@ def _function_of(integrations: dict[str, Any], target: dict[str, str]) -> str:
 def _schedule(properties: dict[str, Any]) -> RateSchedule:
     rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", properties["ScheduleExpression"])
     if rate is None:
-        raise NotImplementedError(f"the local scheduler knows rates alone, not {properties['ScheduleExpression']}")
+        raise NotImplementedError(f"the local scheduler knows only rates, not {properties['ScheduleExpression']}")
     return RateSchedule(
         function=properties["Target"]["Arn"]["Ref"],
         input=properties["Target"]["Input"],

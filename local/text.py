@@ -1,4 +1,4 @@
-"""Text for people: tables and times."""
+"""Tables and times of the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backup_webhooks.events.timestamps import Timestamp
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print the rows in columns; an empty cell for None."""
+    """Print the rows in columns, with `-` for None."""
     lines = [header, *(["-" if cell is None else str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -18,12 +18,12 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 def minute(timestamp: datetime | None) -> str | None:
-    """`2018-12-20 01:39 UTC`."""
+    """Return a time in UTC as text such as `2018-12-20 01:39 UTC`, or None for None."""
     return f"{timestamp:%Y-%m-%d %H:%M} UTC" if timestamp else None
 
 
-def moment_argument(text: str) -> datetime:
-    """An argument of a command that is a time."""
+def timestamp_argument(text: str) -> datetime:
+    """Return the timestamp that a command's argument holds. Raise `ArgumentTypeError` if it holds none."""
     try:
         return Timestamp.parse(text)
     except ValueError as error:

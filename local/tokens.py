@@ -1,4 +1,4 @@
-"""`python -m local token`: a token of one of the demo's people, to call the API with."""
+"""`python -m local token`: a demo user's token, to call the API with."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from local.stack import running
 
 
 def add_commands(commands: Any) -> None:
-    """`token`."""
+    """Add the command `token`."""
     token = commands.add_parser("token", help="a token for the running stack's API")
     token.add_argument(
-        "account", nargs="?", default=DEMO_USERS[0].account_alias, help="whose (default: TEST; '*': an operator's)"
+        "account",
+        nargs="?",
+        default=DEMO_USERS[0].account_alias,
+        help="the user's account (default: TEST; '*': an operator's)",
     )
     token.set_defaults(call=_print_token)
 
@@ -29,7 +32,7 @@ def _print_token(options: argparse.Namespace) -> int:
     user = next((user for user in DEMO_USERS if user.account_alias == options.account), None)
     if user is None:
         known = ", ".join(user.account_alias for user in DEMO_USERS)
-        print(f"account: nobody of it can sign in here; allowed: {known}", file=sys.stderr)
+        print(f"account: no demo user has it; allowed: {known}", file=sys.stderr)
         return 1
     function = running().functions()["WebhooksApiFunction"]
     print(sign_in(function.environment["JWT_ISSUER"], user.email)["access_token"])
@@ -37,8 +40,8 @@ def _print_token(options: argparse.Namespace) -> int:
 
 
 def sign_in(issuer: str, email: str) -> Any:
-    """The tokens that the provider gives for that person: Authorization Code with PKCE, as the page does it."""
-    # Nothing is there: the code is read from where the provider sends a browser to.
+    """Return the tokens that the provider gives that user, by Authorization Code with PKCE, as the page gets them."""
+    # Nothing listens at this URI: the code is read from the redirect itself.
     verifier, redirect_uri = secrets.token_urlsafe(32), f"http://{urlsplit(issuer).hostname}/"
     challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     pools = urllib3.PoolManager()
@@ -50,10 +53,10 @@ def sign_in(issuer: str, email: str) -> Any:
         "code_challenge_method": "S256",
         "login": email,
     }
-    there = pools.request("GET", f"{issuer}/authorize", fields=query, redirect=False)
+    redirect = pools.request("GET", f"{issuer}/authorize", fields=query, redirect=False)
     form = {
         "grant_type": "authorization_code",
-        "code": parse_qs(urlsplit(there.headers["location"]).query)["code"][0],
+        "code": parse_qs(urlsplit(redirect.headers["location"]).query)["code"][0],
         "client_id": CLIENT_ID,
         "redirect_uri": redirect_uri,
         "code_verifier": verifier,

@@ -14,33 +14,28 @@ from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.targets.signing import OVERLAP, TooManySecrets
-from backup_webhooks.targets.store import TargetsStore
+from backup_webhooks.targets.store import TargetsStore, UnknownTarget
 from backup_webhooks.targets.target import DeliveryMode, Target, check_target
-from backup_webhooks.targets.webhooks_store import UnknownTarget, WebhooksStore
 
 from local.stack import Stack, running
+from local.targets import remove_target, save_target
 from local.text import print_table
 
 
-def webhooks_store(stack: Stack) -> WebhooksStore:
-    """The stack's targets, as its functions read them."""
-    return WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
-
-
-def configurations_store(stack: Stack) -> TargetsStore:
-    """The stack's targets, as customers set them."""
+def targets_store(stack: Stack) -> TargetsStore:
+    """Return the store of the stack's targets."""
     return TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
 
 
 def add_commands(commands: Any) -> None:
-    """`webhook set|list|rotate|remove`."""
+    """Add the commands `webhook set|list|rotate|remove`."""
     verbs = commands.add_parser("webhook", help="webhooks of the running stack").add_subparsers(
         required=True, metavar="verb"
     )
     put = verbs.add_parser("set", help="set a target URL for an event of an account")
     _add_target(put)
     put.add_argument("--format", choices=FORMATS, default="text")
-    put.add_argument("--destination-key", help="what the format needs beside the URL: PagerDuty's routing key")
+    put.add_argument("--destination-key", help="the key that the format needs beside the URL, such as PagerDuty's")
     put.add_argument("--delivery", choices=[str(mode) for mode in DeliveryMode], default="once")
     put.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="sent with each post")
     put.add_argument("--off", action="store_true", help="keep it, and post nothing")
@@ -56,7 +51,7 @@ def add_commands(commands: Any) -> None:
         "--overlap-hours",
         type=_overlap_hours,
         default=OVERLAP / timedelta(hours=1),
-        help="for which the old one signs too (0 to 168)",
+        help="how long the old secret signs too (0 to 168)",
     )
     rotate.set_defaults(call=_rotate)
 
@@ -94,7 +89,7 @@ def _set(options: argparse.Namespace) -> int:
     )
     try:
         check_target(target)
-        secret = configurations_store(running()).save(target)
+        secret = save_target(targets_store(running()), target)
     except InvalidTarget as error:
         print(error, file=sys.stderr)
         return 1
@@ -106,7 +101,7 @@ def _set(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     rows = []
-    for target in webhooks_store(running()).of_account(options.account):
+    for target in targets_store(running()).of_account(options.account):
         enabled = "yes" if target.enabled else "no"
         rows.append((target.event_type, enabled, target.format, target.delivery, _health(target), target.url))
     print_table(("EVENT", "ON", "FORMAT", "DELIVERY", "HEALTH", "URL"), rows)
@@ -124,14 +119,14 @@ def _health(target: Target) -> str:
 
 def _rotate(options: argparse.Namespace) -> int:
     try:
-        secret = webhooks_store(running()).rotate_secret(
+        secret = targets_store(running()).rotate_secret(
             _target(options), utc_now(), timedelta(hours=options.overlap_hours)
         )
     except UnknownTarget:
         print("There is no such target: see `webhook list`.", file=sys.stderr)
         return 1
     except Conflict:
-        print("Somebody else has rotated it in this very moment.", file=sys.stderr)
+        print("Another request has rotated it at the same time.", file=sys.stderr)
         return 1
     except (InvalidTarget, TooManySecrets) as error:
         print(error, file=sys.stderr)
@@ -141,6 +136,6 @@ def _rotate(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    configurations_store(running()).remove(_target(options))
+    remove_target(targets_store(running()), _target(options))
     print(f"{options.event} of {options.account} no longer goes to {options.url} (within 30 s)")
     return 0

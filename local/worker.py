@@ -1,6 +1,4 @@
-"""A function's execution environment: AWS's own runtime client in a process, the Lambda Runtime API's other
-end here.
-"""
+"""A function's execution environment: AWS's runtime client in a process, and the Lambda Runtime API that it calls."""
 
 from __future__ import annotations
 
@@ -27,11 +25,11 @@ _INVOCATION = "/2018-06-01/runtime/invocation/"
 
 
 class FunctionError(Exception):
-    """The invocation did not return: the function raised, ran out of time, or its process died."""
+    """An invocation did not return: the function raised an error, ran out of time, or its process died."""
 
 
 class Worker:
-    """One execution environment. Invocations go through it one at a time, as on Lambda."""
+    """One execution environment. It runs one invocation at a time, as on Lambda."""
 
     def __init__(
         self, function: Function, source: Path, stack: Stack, log: Path, environment: Mapping[str, str] | None = None
@@ -47,7 +45,7 @@ class Worker:
         self.process = self._start()
 
     def invoke(self, event: Any) -> Any:
-        """Run the handler on the event and answer with what it returned; `FunctionError` otherwise."""
+        """Return the handler's answer to the event. Raise `FunctionError` if there is none."""
         if self.process.poll() is not None:
             self.process = self._start()
         request_id = str(uuid.uuid4())
@@ -78,7 +76,7 @@ class Worker:
         self.process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # What the dead process was given and did not take is not for its successor.
+        # A new process must not get the events that the dead one left.
         self._events = queue.Queue()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
@@ -112,7 +110,7 @@ class Worker:
 
         class RuntimeApi(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # Head and body in one: else the body waits until the runtime has acknowledged the head, 40 ms.
+            # Head and body in one write: a body of its own would wait 40 ms until the runtime acknowledges the head.
             wbufsize = -1
 
             def do_GET(self) -> None:

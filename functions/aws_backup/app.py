@@ -1,4 +1,4 @@
-"""The source AWS Backup: turns its events, and what its API says of lost ones, into messages of BackupEventsQueue."""
+"""The source AWS Backup: turns its events into messages of BackupEventsQueue, and finds lost events by its API."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ def _plans() -> AwsPlanPublisher:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Handle an event of AWS Backup, a tick, `{"task": "reconcile-jobs", "time": "2018-12-20T18:00:00Z"}` or
-    `{"task": "read-plans"}`, or an operator's `{"task": "expect-nothing"}`.
+    """Handle an event of AWS Backup or a task. Return the number of messages sent.
 
-    Answers with how many messages were sent. What it raises makes Lambda try again.
+    The scheduled tasks are `{"task": "reconcile-jobs", "time": "2018-12-20T18:00:00Z"}` and `{"task": "read-plans"}`.
+    An operator may send `{"task": "expect-nothing"}`. Lambda tries again after an error.
     """
     deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
     match event.get("detail-type") or event.get("task"):
         case "Backup Job State Change":
             job = BackupJob.from_event(event)
-            return _counted("Told", int(job is not None and _jobs().tell(job)))
+            return _counted("Published", int(job is not None and _jobs().publish(job)))
         case "Backup Plan State Change":
-            return _counted("PoliciesTold", _plans().read(plan_id_of(event)))
+            return _counted("PoliciesPublished", _plans().publish(plan_id_of(event)))
         case "reconcile-jobs":
             return _counted("Reconciled", _jobs().reconcile(Timestamp.parse(event.get("time")), deadline))
         case "read-plans":
-            return _counted("PoliciesTold", _plans().read_all(deadline))
+            return _counted("PoliciesPublished", _plans().publish_all(deadline))
         case "expect-nothing":
-            return _counted("PoliciesTold", _plans().expect_nothing())
+            return _counted("PoliciesPublished", _plans().expect_nothing())
         case _:
             raise InvalidMessage(
                 "$.detail-type", "allowed: Backup Job State Change, Backup Plan State Change; or a task"
             )
 
 
-def _counted(metric: str, told: int) -> dict[str, int]:
-    metrics.add_metric(metric, MetricUnit.Count, told)
-    return {"told": told}
+def _counted(metric: str, published: int) -> dict[str, int]:
+    metrics.add_metric(metric, MetricUnit.Count, published)
+    return {"told": published}

@@ -1,4 +1,4 @@
-"""Sends the accounts' reports by e-mail: a schedule finds those that are due, and a queue brings them one by one."""
+"""Sends the accounts' reports by e-mail. A tick puts the accounts that are due on ReportsQueue; its messages send."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.aws.batch import Batch, handle_batch
 from backup_webhooks.aws.metrics import count_records
-from backup_webhooks.aws.settings import DailyReportSettings
 from backup_webhooks.events.timestamps import Timestamp, utc_now
 from backup_webhooks.reports.account_reports import AccountReports, Sent
-from backup_webhooks.reports.due_reports import DueReports
+from backup_webhooks.reports.due_reports import DailyReportSettings, DueReports
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -38,7 +37,7 @@ def _account_reports() -> AccountReports:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | dict[str, int]:
-    """Handle a tick, `{"time": "2018-12-20T18:05:00Z"}`, or a batch of ReportsQueue's records."""
+    """Handle a tick, `{"time": "2018-12-20T18:05:00Z"}`, or a batch of records of ReportsQueue."""
     if "Records" in event:
         batch = handle_batch(event, context, _threads, _account_reports().send)
         _count(batch)

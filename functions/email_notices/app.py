@@ -1,4 +1,4 @@
-"""Tells recipients at once of backups that failed or were missed: one e-mail for all that comes within some seconds."""
+"""Sends recipients one e-mail at once for all backups that failed or were missed within some seconds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from backup_webhooks.aws.settings import EmailNoticesSettings
 from backup_webhooks.events.timestamps import utc_now
-from backup_webhooks.reports.email_notices import EmailNotices
+from backup_webhooks.reports.email_notices import EmailNotices, EmailNoticesSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -28,9 +27,9 @@ def _email_notices() -> EmailNotices:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Handle a batch of EmailNoticesQueue's records; answer with those that must come again."""
+    """Handle a batch of records of EmailNoticesQueue, and return those to deliver again."""
     deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
-    told = _email_notices().tell({record["messageId"]: record["body"] for record in event["Records"]}, deadline)
-    metrics.add_metric("NoticeEmailsSent", MetricUnit.Count, told.sent)
-    metrics.add_metric("NoticeEmailsFailed", MetricUnit.Count, told.failed)
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in told.again]}
+    emailed = _email_notices().send({record["messageId"]: record["body"] for record in event["Records"]}, deadline)
+    metrics.add_metric("NoticeEmailsSent", MetricUnit.Count, emailed.sent)
+    metrics.add_metric("NoticeEmailsFailed", MetricUnit.Count, emailed.failed)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in emailed.again]}

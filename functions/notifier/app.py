@@ -1,7 +1,8 @@
-"""Consumes BackupEventsQueue: posts results and misses to the accounts' targets, and records what backups have done."""
+"""Consumes BackupEventsQueue: records each message, and posts events to the accounts' targets."""
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,14 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.aws.batch import Batch, handle_batch
 from backup_webhooks.aws.metrics import count_records
-from backup_webhooks.aws.settings import NotifierSettings
+from backup_webhooks.deliveries.attempt import DEFERRED, Outcome
+from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.metrics import count_attempts
-from backup_webhooks.deliveries.notifier import Notified, Notifier
+from backup_webhooks.deliveries.notifier import Notifier, NotifierSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -31,19 +35,22 @@ def _notifier() -> Notifier:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Handle a batch of SQS records; answer with those that must come again."""
+    """Handle a batch of SQS records. Return those that SQS must deliver again."""
     batch = handle_batch(event, context, _threads, _notifier().handle)
     _count(batch)
     return batch.response
 
 
-def _count(batch: Batch[Notified]) -> None:
-    count_attempts(metrics, [attempt for notified in batch.results for attempt in notified.attempts])
-    metrics.add_metric("HandedOver", MetricUnit.Count, sum(notified.deferred for notified in batch.results))
-    if suppressed := sum(notified.suppressed for notified in batch.results):
-        # A metric is paid for by the hour in which it is there; few installations have any of these.
-        metrics.add_metric("HeldBack", MetricUnit.Count, suppressed)
-    if grouped := sum(notified.grouped for notified in batch.results):
-        metrics.add_metric("Gathered", MetricUnit.Count, grouped)
-    metrics.add_metric("WithoutWebhook", MetricUnit.Count, sum(notified.without_webhook for notified in batch.results))
+def _count(batch: Batch[Sequence[Outcome] | None]) -> None:
+    outcomes = [outcome for of_event in batch.results for outcome in of_event or ()]
+    states = Counter(outcome.state for outcome in outcomes)
+    count_attempts(metrics, outcomes)
+    metrics.add_metric("Deferred", MetricUnit.Count, states[DEFERRED.state])
+    # A metric is charged by the hour in which it has a value, and few installations have any of these.
+    if suppressed := states[DeliveryState.SUPPRESSED]:
+        metrics.add_metric("Suppressed", MetricUnit.Count, suppressed)
+    if grouped := states[DeliveryState.GROUPED]:
+        metrics.add_metric("Grouped", MetricUnit.Count, grouped)
+    without_target = sum(of_event is not None and not of_event for of_event in batch.results)
+    metrics.add_metric("WithoutTarget", MetricUnit.Count, without_target)
     count_records(metrics, batch)

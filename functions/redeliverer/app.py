@@ -1,4 +1,4 @@
-"""Consumes RetryQueue: makes the attempts that are due there, and plans the next or gives up."""
+"""Consumes RetryQueue: makes the attempts that are due, and after a failure plans the next or gives up."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.aws.batch import Batch, handle_batch
 from backup_webhooks.aws.metrics import count_records
-from backup_webhooks.aws.settings import RedelivererSettings
+from backup_webhooks.deliveries.attempt import Outcome
+from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.metrics import count_attempts
-from backup_webhooks.deliveries.redeliverer import Redelivered, Redeliverer
+from backup_webhooks.deliveries.redeliverer import Redeliverer, RedelivererSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -31,13 +32,15 @@ def _redeliverer() -> Redeliverer:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Handle a batch of SQS records; answer with those that must come again."""
+    """Handle a batch of SQS records. Return those that SQS must deliver again."""
     batch = handle_batch(event, context, _threads, _redeliverer().handle)
     _count(batch)
     return batch.response
 
 
-def _count(batch: Batch[Redelivered]) -> None:
-    count_attempts(metrics, [redelivered.attempt for redelivered in batch.results if redelivered.attempt])
-    metrics.add_metric("Exhausted", MetricUnit.Count, sum(redelivered.exhausted for redelivered in batch.results))
+def _count(batch: Batch[Outcome | None]) -> None:
+    attempted = [outcome for outcome in batch.results if outcome and outcome.result]
+    count_attempts(metrics, attempted)
+    exhausted = sum(outcome.state is DeliveryState.EXHAUSTED for outcome in attempted)
+    metrics.add_metric("Exhausted", MetricUnit.Count, exhausted)
     count_records(metrics, batch)

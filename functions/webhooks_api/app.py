@@ -1,4 +1,4 @@
-"""Serves the "Webhooks" page and its JSON API: HTTP API requests in, answers out."""
+"""The function that serves the Webhooks page and its JSON API: HTTP API requests in, answers out."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ import urllib3
 from backup_webhooks.events.messages import EventType, encode_message, parse_message
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
-from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore
@@ -32,6 +32,7 @@ from standardwebhooks import Webhook
 from local.mailbox import Mailbox
 from local.receiver import Receiver
 from local.stack import Stack
+from local.targets import save_target
 from local.template import PROJECT
 from tests.support.messages import sqs_event
 from tests.support.policies import LONG_AGO, changed
@@ -115,7 +116,7 @@ def test_the_built_notifier_posts_a_backups_result(stack: Stack, notifier_url: s
     store = TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     event = json.loads((PROJECT / "events/backup-failed.json").read_text())
     with Receiver() as receiver:
-        store.save(Target("TEST", EventType.FAILURE, receiver.url))
+        save_target(store, Target("TEST", EventType.FAILURE, receiver.url))
 
         response = invoke(notifier_url, event)
 
@@ -141,7 +142,7 @@ def test_the_built_redeliverer_makes_the_next_attempt_signed(stack: Stack, runti
     order = json.loads(event["Records"][0]["body"])
     with Receiver() as receiver, emulated("RedelivererFunction", stack, runtime_client) as url:
         target = Target("TEST", EventType.FAILURE, f"{receiver.url}/redelivered")
-        secret = store.save(target)
+        secret = save_target(store, target)
         order["delivery"]["targetId"] = target.target_id
         event["Records"][0]["body"] = json.dumps(order)
 
@@ -156,7 +157,7 @@ def test_the_built_redeliverer_makes_the_next_attempt_signed(stack: Stack, runti
 def test_the_built_functions_tell_of_a_missed_backup(stack: Stack, runtime_client: Path, notifier_url: str) -> None:
     sqs, queue = stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]
     table = stack.outputs["ServerPoliciesTableName"]
-    vouches = Seen(datetime(2018, 12, 20, 18, 5, tzinfo=UTC), datetime(2018, 12, 20, 18, 6, tzinfo=UTC))
+    vouches = SeenHeartbeat(datetime(2018, 12, 20, 18, 5, tzinfo=UTC), datetime(2018, 12, 20, 18, 6, tzinfo=UTC))
     WatermarkStore(stack.client("dynamodb"), table).save_tick(
         Watermark(seen=(vouches,), ran_at=vouches.seen_at, resumed_at=LONG_AGO)
     )
@@ -175,7 +176,7 @@ def test_the_built_functions_tell_of_a_missed_backup(stack: Stack, runtime_clien
 
 def test_the_built_api_serves_the_page_and_an_accounts_webhooks(stack: Stack, runtime_client: Path) -> None:
     store = TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
-    store.save(Target("TEST", EventType.SUCCESS, "https://hooks.example/built"))
+    save_target(store, Target("TEST", EventType.SUCCESS, "https://hooks.example/built"))
     with emulated("WebhooksApiFunction", stack, runtime_client) as url:
         page = invoke(url, json.loads((PROJECT / "events/page.json").read_text()))
         webhooks = invoke(url, json.loads((PROJECT / "events/api-webhooks.json").read_text()))

@@ -30,14 +30,14 @@ def main() -> None:
     html = render_html(demo_report(), PAGE, UNSUBSCRIBE)
     with sync_playwright() as playwright:
         browser = launch(playwright)
-        for name, components in LOOKS.items():
-            take(browser, html, name, components)
+        for name, appearance in LOOKS.items():
+            take(browser, html, name, appearance)
         browser.close()
 
 
-def take(browser: Browser, html: str, name: str, components: dict[str, Any]) -> None:
+def take(browser: Browser, html: str, name: str, appearance: dict[str, Any]) -> None:
     """One picture, of the whole e-mail."""
-    context = browser.new_context(**components)
+    context = browser.new_context(**appearance)
     page = context.new_page()
     page.set_content(html)
     page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
@@ -87,9 +87,9 @@ def demo_report() -> Report:
         before=DayCounts(success=22, partial_success=1, failed=1),
         attention=sorted(attention, key=lambda line: order.index(line.state)),
         webhooks=[
-            webhook(event=EventType.MISSING, url="https://hooks.chat.example/services/T0/B0/XXXX", undelivered=1),
+            webhook(event_type=EventType.MISSING, url="https://hooks.chat.example/services/T0/B0/XXXX", undelivered=1),
             webhook(
-                event=EventType.SUCCESS,
+                event_type=EventType.SUCCESS,
                 url="https://ops.example.com/backups",
                 undelivered=9,
                 switched_off_at=on("11-25 01:03"),

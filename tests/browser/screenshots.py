@@ -22,8 +22,9 @@ from local.receiver import Receiver
 from local.servers import ACCOUNT, demo_servers
 from local.sign_in import DEMO_USERS, SignIn
 from local.stack import Stack, embedded
+from local.targets import save_target
 from local.template import PROJECT, translate
-from local.webhooks import configurations_store
+from local.webhooks import targets_store
 from tests.browser.conftest import PATIENCE_MS, launch
 
 IMAGES = PROJECT / "docs" / "images"
@@ -53,17 +54,17 @@ def main() -> None:
         set_recipients(stack)
         let_backups_end(stack)
         browser = launch(running.enter_context(sync_playwright()))
-        for suffix, components in LOOKS.items():
-            take(browser, page.url, suffix, components)
+        for suffix, look in LOOKS.items():
+            take(browser, page.url, suffix, look)
 
 
 def set_targets(stack: Stack, url: str) -> None:
     """A chat for failures and misses, and a pager that is down."""
-    store = configurations_store(stack)
+    store = targets_store(stack)
     chat = f"{url}/services/T00000000/B00000000/XXXXXXXXXXXX"
     for event in (EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS):
-        store.save(Target(ACCOUNT, event, chat))
-    store.save(Target(ACCOUNT, EventType.FAILURE, f"{url}/pager", "detailed", DeliveryMode.RETRY))
+        save_target(store, Target(ACCOUNT, event, chat))
+    save_target(store, Target(ACCOUNT, EventType.FAILURE, f"{url}/pager", "detailed", DeliveryMode.RETRY))
 
 
 def let_backups_end(stack: Stack) -> None:
@@ -77,14 +78,14 @@ def let_backups_end(stack: Stack) -> None:
     log = DeliveryLog(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
     for _ in range(120):
         page = log.page(ACCOUNT, since=now - timedelta(days=1), until=now, limit=SHOWN_DELIVERIES)
-        if len(page.entries) >= SHOWN_DELIVERIES:
+        if len(page.records) >= SHOWN_DELIVERIES:
             break
         time.sleep(0.25)
 
 
-def take(browser: Browser, url: str, suffix: str, components: dict[str, Any]) -> None:
+def take(browser: Browser, url: str, suffix: str, look: dict[str, Any]) -> None:
     """The views, in that look."""
-    context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **components)
+    context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **look)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto(url)

@@ -32,10 +32,8 @@ ROUTING_KEY = "R0utingKey" + "a" * 22
 
 
 @pytest.mark.parametrize("look", [{}, {"color_scheme": "dark"}, PHONE], ids=["wide", "dark", "phone"])
-def test_each_format_is_offered_by_its_name_and_previewed(
-    account: Account, visit: Visit, components: dict[str, Any]
-) -> None:
-    person = visit(account.alias, **components)
+def test_each_format_is_offered_by_its_name_and_previewed(account: Account, visit: Visit, look: dict[str, Any]) -> None:
+    person = visit(account.alias, **look)
     card = person.open_event("Backup Failure")
     expect(card.get_by_label("Format").locator("option")).to_have_text(LABELS)
 

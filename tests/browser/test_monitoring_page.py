@@ -294,11 +294,11 @@ class TestUnsaved:
 
 @pytest.mark.parametrize("look", [{}, DARK, PHONE, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"])
 def test_it_is_accessible_and_fits(
-    account: Account, visit: Visit, store: ReportSettingsStore, components: dict[str, Any]
+    account: Account, visit: Visit, store: ReportSettingsStore, look: dict[str, Any]
 ) -> None:
     long = replace(TWO[0], address=f"{'long' * 15}@{'b' * 60}.example", unsubscribe_token="x" * 22)
     store.save(account.alias, ReportSettings([*TWO, long], timezone="America/Argentina/ComodRivadavia"))
-    person = visit(account.alias, at=AT, **components)
+    person = visit(account.alias, at=AT, **look)
     expect(address(person, 3)).to_be_visible()
     expect(person.page.get_by_text(re.compile("^The next report goes out"))).to_be_visible()
 
@@ -357,12 +357,12 @@ def test_where_e_mail_is_sent_nothing_is_said_of_that(account: Account, visit: V
 
 @pytest.mark.parametrize("look", [{}, DARK, PHONE | DARK], ids=["light", "dark", "phone-dark"])
 def test_the_link_of_an_e_mail_asks_and_its_button_unsubscribes(
-    account: Account, visit: Visit, store: ReportSettingsStore, components: dict[str, Any]
+    account: Account, visit: Visit, store: ReportSettingsStore, look: dict[str, Any]
 ) -> None:
     store.save(account.alias, ReportSettings(TWO))
     first, second = store.load(account.alias).recipients
     link = f"unsubscribe?account={account.alias}&token={first.unsubscribe_token}"
-    person = visit(None, at=link, **components)
+    person = visit(None, at=link, **look)
     expect(person.page.get_by_text("Shall a@b.example get no more e-mail")).to_be_visible()
     assert person.axe() == []
     assert person.sideways() <= 0

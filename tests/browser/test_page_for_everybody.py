@@ -69,7 +69,7 @@ def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
     known = policies.load(policy_id)
     policies.save(known.after_miss(LONG_AGO))
     target = account.set_target(EventType.FAILURE, "http://127.0.0.1:9/" + ("x" * 80))
-    account.webhooks.record_failure(target, 503, name, slow=False, now=NOW)
+    account.targets.record_failure(target, 503, name, slow=False, now=NOW)
 
 
 class TestSignIn:
@@ -223,10 +223,10 @@ def show(person: Person, view: str) -> None:
 @pytest.mark.parametrize("view", ["Webhooks", "Servers"])
 @pytest.mark.parametrize("look", [{}, DARK, PHONE, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"])
 def test_each_view_is_accessible_and_fits(
-    account: Account, stack: Stack, visit: Visit, view: str, components: dict[str, Any]
+    account: Account, stack: Stack, visit: Visit, view: str, look: dict[str, Any]
 ) -> None:
     fill(account, stack)
-    person = visit(account.alias, **components)
+    person = visit(account.alias, **look)
 
     show(person, view)
     for summary in person.page.locator("summary").all():
@@ -239,9 +239,9 @@ def test_each_view_is_accessible_and_fits(
 @pytest.mark.parametrize("view", ["Webhooks", "Servers"])
 @pytest.mark.parametrize("look", [{}, DARK], ids=["light", "dark"])
 def test_an_account_without_anything_is_told_what_to_do(
-    account: Account, visit: Visit, view: str, components: dict[str, Any]
+    account: Account, visit: Visit, view: str, look: dict[str, Any]
 ) -> None:
-    person = visit(account.alias, **components)
+    person = visit(account.alias, **look)
     if view == "Servers":
         person.page.get_by_role("link", name="Servers").click()
         expect(person.page.get_by_text("No servers with a backup policy yet.")).to_be_visible()
@@ -253,8 +253,8 @@ def test_an_account_without_anything_is_told_what_to_do(
 
 
 @pytest.mark.parametrize("look", [{}, DARK], ids=["light", "dark"])
-def test_errors_are_accessible_too(account: Account, visit: Visit, components: dict[str, Any]) -> None:
-    person = visit(account.alias, **components)
+def test_errors_are_accessible_too(account: Account, visit: Visit, look: dict[str, Any]) -> None:
+    person = visit(account.alias, **look)
     card = person.open_event("Backup Failure")
     card.get_by_label("Target URL").fill("nonsense")
     card.get_by_role("button", name="Save", exact=True).click()

@@ -205,8 +205,8 @@ def test_what_was_typed_is_carried_over_a_sign_in(account: Account, visit: Visit
 
 
 @pytest.mark.parametrize("look", [{}, DARK, PHONE, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"])
-def test_it_is_accessible_and_fits(account: Account, visit: Visit, components: dict[str, Any]) -> None:
-    person = visit(account.alias, at=AT, **components)
+def test_it_is_accessible_and_fits(account: Account, visit: Visit, look: dict[str, Any]) -> None:
+    person = visit(account.alias, at=AT, **look)
     make(person, HOSTILE + "x" * 100)
     expect(panel(person).get_by_role("heading", name=re.compile("xxx"))).to_be_visible()
     panel(person).get_by_text("Logs of the last backups").click()

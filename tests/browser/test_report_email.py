@@ -50,8 +50,8 @@ def show(browser: Browser) -> Iterator[Show]:
     """Shows an e-mail; what it asks the network for fails the test."""
     contexts, asked = [], []
 
-    def make(html: str, **components: Any) -> Page:
-        context = browser.new_context(**components)
+    def make(html: str, **appearance: Any) -> Page:
+        context = browser.new_context(**appearance)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))

@@ -21,6 +21,7 @@ from local.page import page_running
 from local.receiver import Receiver
 from local.sign_in import SignIn
 from local.stack import Stack
+from local.targets import remove_target
 from local.template import Template
 from tests.browser.conftest import PATIENCE_MS, Person, Visit
 from tests.integration.conftest import Account
@@ -106,7 +107,7 @@ def test_a_url_that_can_not_be_is_told_at_its_field(account: Account, visit: Vis
     expect(field).to_have_accessible_description(re.compile(message))
     expect(field).to_be_focused()
     expect(field).to_have_value(url)
-    assert account.webhooks.of_account(account.alias) == []
+    assert account.targets.of_account(account.alias) == []
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_a_url_that_leads_into_a_private_network_is_refused_with_the_reason(
     card.get_by_role("button", name="Save", exact=True).click()
 
     expect(field).to_have_accessible_description(re.compile("not on the public internet"))
-    assert account.webhooks.of_account(account.alias) == []
+    assert account.targets.of_account(account.alias) == []
 
 
 def test_format_delivery_headers_and_the_switch_are_saved(account: Account, visit: Visit, receiver: Receiver) -> None:
@@ -182,7 +183,7 @@ def test_less_noise_is_set_and_taken_back(account: Account, visit: Visit, receiv
         changes_only=True,
         remind_hours=24,
         quiet_hours=QuietHours(time(22), time(6, 30), "Europe/Berlin"),
-        gather=True,
+        group=True,
     )
 
     person.page.reload()
@@ -206,14 +207,14 @@ def test_targets_are_added_up_to_five_and_removed(account: Account, visit: Visit
     expect(card.get_by_role("button", name="Add target")).to_be_hidden()
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
-    assert len(account.webhooks.of_account(account.alias)) == 5
+    assert len(account.targets.of_account(account.alias)) == 5
 
     first = card.get_by_role("group", name="Backup Success, target 1")
     gone = first.get_by_label("Target URL").input_value()
     first.get_by_role("button", name="Remove", exact=True).click()
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
-    left = {target.url for target in account.webhooks.of_account(account.alias)}
+    left = {target.url for target in account.targets.of_account(account.alias)}
     assert len(left) == 4
     assert gone not in left
 
@@ -283,7 +284,7 @@ def test_what_is_wrong_with_a_header_is_told_at_it(
     last = card.get_by_role("group", name="New header").last
     expect(last.locator("[aria-invalid=true]")).to_have_accessible_description(re.compile(message))
     expect(last.locator("[aria-invalid=true]")).to_be_focused()
-    assert account.webhooks.of_account(account.alias) == []
+    assert account.targets.of_account(account.alias) == []
 
 
 def test_a_url_that_is_typed_twice_is_told_at_the_second(account: Account, visit: Visit) -> None:
@@ -294,7 +295,7 @@ def test_a_url_that_is_typed_twice_is_told_at_the_second(account: Account, visit
     card.get_by_role("button", name="Save", exact=True).click()
 
     expect(card.get_by_label("Target URL").nth(1)).to_have_accessible_description(re.compile("set above already"))
-    assert account.webhooks.of_account(account.alias) == []
+    assert account.targets.of_account(account.alias) == []
 
 
 def test_a_delivery_that_was_never_attempted_is_shown_too(account: Account, visit: Visit, stack: Stack) -> None:
@@ -317,7 +318,7 @@ def test_a_delivery_that_was_never_attempted_is_shown_too(account: Account, visi
 
     expect(person.page.get_by_text("not called yet")).to_be_visible()
     assert person.axe() == []
-    account.configurations.remove(target)
+    remove_target(account.targets, target)
     person.page.get_by_role("button", name="Send again").click()
     expect(person.page.get_by_text("The target was removed: it is not called.")).to_be_visible()
 
@@ -388,7 +389,7 @@ def test_who_was_overtaken_may_save_his_own_over_it_and_loses_no_header_in_silen
     person = visit(account.alias)
     card = person.open_event("Backup Failure")
     card.get_by_label("Format").select_option("detailed")
-    account.configurations.remove(mine)
+    remove_target(account.targets, mine)
     account.set_target(FAILURE, "https://hooks.example/theirs")
     card.get_by_role("button", name="Save", exact=True).click()
     card.get_by_role("button", name="Save mine over theirs").click()
@@ -425,9 +426,9 @@ def test_unsaved_changes_are_not_lost_in_passing(account: Account, visit: Visit)
 
 def test_a_target_that_was_switched_off_says_why_and_comes_back(account: Account, visit: Visit) -> None:
     target = account.set_target(FAILURE, "https://hooks.example/gone")
-    failing = account.webhooks.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
+    failing = account.targets.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
     assert failing
-    account.webhooks.switch_off(failing, "answered 410 Gone", datetime.now(UTC))
+    account.targets.switch_off(failing, "answered 410 Gone", datetime.now(UTC))
     person = visit(account.alias)
     card = person.open_event("Backup Failure")
     expect(card.get_by_text("Switched off: answered 410 Gone")).to_be_visible()

@@ -52,7 +52,7 @@ class Aws:
     def _client(self, service: str) -> Any:
         proxy = self.proxies[service]
         proxy.behaviour = self._answer
-        client = clients.with_whole_answers(_client(service, proxy.url, clients.CONFIG))
+        client = clients.retrying_truncated_responses(_client(service, proxy.url, clients.CONFIG))
         client._endpoint.http_session = FaultySession(lambda: self.boundary, service)
         return client
 

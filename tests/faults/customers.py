@@ -36,7 +36,7 @@ def targets(receiver: Receiver) -> list[Target]:
         _target(receiver, EventType.FAILURE, 1, preferences=changes),
         _target(receiver, EventType.PARTIAL_SUCCESS, 0),
         _target(receiver, EventType.MISSING, 0, delivery=DeliveryMode.RETRY),
-        _target(receiver, EventType.SUCCESS, 0, preferences=Preferences(gather=True)),
+        _target(receiver, EventType.SUCCESS, 0, preferences=Preferences(group=True)),
         _target(receiver, EventType.RECOVERED, 0),
     ]
 

@@ -19,7 +19,7 @@ from backup_webhooks.deliveries.reminders import Reminders
 from backup_webhooks.deliveries.reminders_store import RemindersStore
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
-from backup_webhooks.deliveries.suppression import Wishes
+from backup_webhooks.deliveries.suppression import Suppression
 from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.history.backup_output_store import BackupOutputStore
@@ -31,7 +31,7 @@ from backup_webhooks.monitoring.streaks_store import StreaksStore
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.posting.sender import AttemptResult, Sender
 from backup_webhooks.targets.cache import TargetsCache
-from backup_webhooks.targets.webhooks_store import WebhooksStore
+from backup_webhooks.targets.store import TargetsStore
 
 from tests.faults.aws import Aws
 from tests.faults.boundary import Boundary, Fault
@@ -74,14 +74,14 @@ class Functions:
         cls, aws: Aws, boundary: Boundary, history: History, clock: Callable[[], datetime], chance: random.Random
     ) -> Functions:
         """New ones, which remember nothing."""
-        webhooks = WebhooksStore(aws.dynamodb, "WebhooksTable")
+        webhooks = TargetsStore(aws.dynamodb, "WebhooksTable")
         deliveries = DeliveriesStore(aws.dynamodb, "DeliveriesTable", RETENTION)
         policies = ServerPoliciesStore(aws.dynamodb, "ServerPoliciesTable")
-        heartbeats = WatermarkStore(aws.dynamodb, "ServerPoliciesTable")
+        watermark_store = WatermarkStore(aws.dynamodb, "ServerPoliciesTable")
         retries = RetryQueue(aws.sqs, "RetryQueue")
-        gatherer = Grouper(GroupsStore(deliveries), retries, clock)
-        wishes = Wishes(deliveries, gatherer, clock)
-        reminders = Reminders(RemindersStore(aws.dynamodb, deliveries.table), retries, wishes, clock)
+        grouper = Grouper(GroupsStore(deliveries), retries, clock)
+        suppression = Suppression(deliveries, grouper, clock)
+        reminders = Reminders(RemindersStore(aws.dynamodb, deliveries.table), retries, suppression, clock)
 
         def deliverer(cache: TargetsCache) -> Deliverer:
             return Deliverer(
@@ -95,35 +95,34 @@ class Functions:
         caches = [TargetsCache(webhooks.of_account, lambda: clock().timestamp()) for _ in range(2)]
         return cls(
             notifier=Notifier(
-                webhooks=caches[0],
+                targets=caches[0],
                 deliverer=deliverer(caches[0]),
                 retry_queue=retries,
-                gatherer=gatherer,
-                wishes=wishes,
+                grouper=grouper,
+                suppression=suppression,
                 reminders=reminders,
                 recorder=Recorder(policies, BackupEventsQueue(aws.sqs, "BackupEventsQueue")),
                 backups=BackupsStore(aws.dynamodb, "BackupsTable"),
                 backup_output=BackupOutputStore(aws.dynamodb, "BackupsTable"),
-                heartbeats=heartbeats,
-                email_notices=EmailNoticesQueue(aws.sqs, None),
+                watermark_store=watermark_store,
+                email_notices=EmailNoticesQueue(aws.sqs, ""),
                 clock=clock,
                 _threads=SoonerOrLater(chance),
             ),
             redeliverer=Redeliverer(
-                webhooks=caches[1],
+                targets=caches[1],
                 deliverer=deliverer(caches[1]),
-                queue=retries,
-                dead_letters=RetryQueue(aws.sqs, "RetryDeadLetterQueue"),
-                gatherer=gatherer,
+                retry_queue=retries,
+                dead_letter_queue=RetryQueue(aws.sqs, "RetryDeadLetterQueue"),
+                grouper=grouper,
                 reminders=reminders,
-                goes_on=StreaksStore(aws.dynamodb, "ServerPoliciesTable").goes_on,
+                streaks=StreaksStore(aws.dynamodb, "ServerPoliciesTable"),
                 clock=clock,
             ),
             missed_backups=Detector(
                 policies=policies,
-                heartbeats=heartbeats,
-                sqs=aws.sqs,
-                queue_url="BackupEventsQueue",
+                watermark_store=watermark_store,
+                events=BackupEventsQueue(aws.sqs, "BackupEventsQueue"),
                 grace=GRACE,
                 clock=clock,
                 _threads=InThisThread(),

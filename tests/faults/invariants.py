@@ -54,7 +54,7 @@ def every_notice_was_attempted_at_each_of_its_targets(world: World) -> None:
         assert entry, f"{event} was never judged for {target.event_type}"
         match entry["state"]:
             case "gathered":
-                assert target.preferences.gather
+                assert target.preferences.group
                 assert _is_in_a_gathered_post(world, event, target), f"{event} was gathered and never posted"
             case "heldBack":
                 assert target.preferences.changes_only

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from backup_webhooks.events.messages import EventType, parse_message
-from backup_webhooks.sources.pings.keys import BackupPlan, PingKeys
+from backup_webhooks.sources.pings.keys import PingKeys, PingSchedule
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.sources.pings.pings_store import PingsStore
 from backup_webhooks.sources.pings.requests import Pings
@@ -36,8 +36,8 @@ class Script:
     def __init__(self, world: World) -> None:
         self._world, aws = world, world.aws
         keys = PingKeys(PingKeysStore(aws.dynamodb, "PingKeysTable"), events_queue(aws))
-        plan = BackupPlan("0 0 1 * * ?", None, "UTC")
-        _, self._key = keys.make(ACCOUNT, "fileserver", "Nightly restic", "scripts", plan, world.now)
+        schedule = PingSchedule("0 0 1 * * ?", None, "UTC")
+        _, self._key = keys.make(ACCOUNT, "fileserver", "Nightly restic", "scripts", schedule, world.now)
         self._pings = Pings(PingsStore(aws.dynamodb, "PingKeysTable"), events_queue(aws))
 
     def fail(self) -> list[int]:

@@ -22,6 +22,7 @@ from backup_webhooks.targets.target import Target
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.receiver import Answer, Post, Receiver
+from local.targets import save_target
 from tests.faults.aws import Aws
 from tests.faults.boundary import Boundary
 from tests.faults.functions import NOTIFIER_TIMEOUT, TICK_TIMEOUT, Functions
@@ -95,7 +96,7 @@ class World:
 
     def set_target(self, target: Target) -> Target:
         """A target as the customer has set it."""
-        TargetsStore(self.aws.dynamodb, "WebhooksTable").save(target)
+        save_target(TargetsStore(self.aws.dynamodb, "WebhooksTable"), target)
         self.targets.append(target)
         return target
 

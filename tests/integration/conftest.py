@@ -20,11 +20,11 @@ from backup_webhooks.aws.items import from_item
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
-from backup_webhooks.targets.webhooks_store import WebhooksStore
 
 from local.aws_backup import AwsBackup
 from local.receiver import Receiver
 from local.stack import Stack
+from local.targets import save_target
 from local.template import Template
 from tests.support.access import Access
 from tests.support.api import Client
@@ -108,20 +108,16 @@ class Account:
 
     def set_target(self, event: EventType, url: str, **settings: Any) -> Target:
         target = Target(self.alias, event, url, **settings)
-        self.configurations.save(target)
+        save_target(self.targets, target)
         return target
 
     @property
-    def webhooks(self) -> WebhooksStore:
-        return WebhooksStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"])
-
-    @property
-    def configurations(self) -> TargetsStore:
+    def targets(self) -> TargetsStore:
         return TargetsStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"])
 
     def target(self) -> Target:
         """The account's one target, as it is stored now."""
-        (target,) = self.webhooks.of_account(self.alias)
+        (target,) = self.targets.of_account(self.alias)
         return target
 
     def deliveries(self, day: str = "2018-12-20") -> list[dict[str, Any]]:

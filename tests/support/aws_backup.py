@@ -1,4 +1,4 @@
-"""AWS Backup's events and answers: its documentation's examples, and small factories."""
+"""AWS Backup's events and answers: the examples of its documentation, and small factories."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PLAN, RULE = "bde0f455-4e24-4668-aeaa-4932a97f5cc5", "1f97bafa-14d6-4f39-94fd-94
 
 
 def example(name: str) -> dict[str, Any]:
-    """An example of AWS's documentation, whole."""
+    """Return an example of AWS's documentation, whole."""
     event: dict[str, Any] = json.loads((EXAMPLES / f"{name}.json").read_text())
     return event
 
 
 def job_event(state: str, **detail: Any) -> dict[str, Any]:
-    """An event of a job of the plan's rule, scheduled for 05:00 on 15 July 2020; None takes a field out."""
+    """Return an event of a job of the plan's rule, scheduled for 05:00 on 15 July 2020. None removes a field."""
     fields: dict[str, Any] = {
         "backupJobId": "a827233a-d405-4a86-a440-759fa94f34dd",
         "backupVaultArn": f"arn:aws:backup:{REGION}:{AWS_ACCOUNT}:backup-vault:Default",
@@ -55,7 +55,7 @@ def job_event(state: str, **detail: Any) -> dict[str, Any]:
 
 
 def api_job(event: dict[str, Any]) -> dict[str, Any]:
-    """The event's job as `ListBackupJobs` lists it: other capitals, real dates, the recovery point in its own field."""
+    """Return the event's job as `ListBackupJobs` does: other capitals, real dates, the recovery point in a field."""
     detail = dict(event["detail"])
     creator = detail.pop("createdBy", {})
     job = {name[0].upper() + name[1:]: value for name, value in detail.items()} | {"AccountId": event["account"]}
@@ -73,7 +73,7 @@ def api_job(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def plan_answer(*rules: dict[str, Any], plan_id: str = PLAN, name: str = "Nightly") -> dict[str, Any]:
-    """What `GetBackupPlan` answers; without rules, one at 05:00 UTC."""
+    """Return an answer of `GetBackupPlan`. Without rules, it has one at 05:00 UTC."""
     return {
         "BackupPlanId": plan_id,
         "BackupPlanArn": f"arn:aws:backup:{REGION}:{AWS_ACCOUNT}:backup-plan:{plan_id}",
@@ -83,7 +83,7 @@ def plan_answer(*rules: dict[str, Any], plan_id: str = PLAN, name: str = "Nightl
 
 
 def rule(schedule: str | None = "cron(0 5 ? * * *)", rule_id: str = RULE, **fields: Any) -> dict[str, Any]:
-    """One rule of a plan, as `GetBackupPlan` has it."""
+    """Return one rule of a plan, as in an answer of `GetBackupPlan`."""
     return {
         "RuleId": rule_id,
         "RuleName": "daily",
@@ -94,14 +94,14 @@ def rule(schedule: str | None = "cron(0 5 ? * * *)", rule_id: str = RULE, **fiel
 
 
 def plan(*rules: dict[str, Any], **changes: str) -> BackupPlan:
-    """The same, read."""
+    """Return the plan of `plan_answer`."""
     read = BackupPlan.of(plan_answer(*rules, **changes))
     assert read is not None
     return read
 
 
 def job(event: dict[str, Any]) -> BackupJob:
-    """The event's job, of which there is something to tell."""
+    """Return the event's job, which must have a message."""
     read = BackupJob.from_event(event)
     assert read is not None
     return read
@@ -110,5 +110,5 @@ def job(event: dict[str, Any]) -> BackupJob:
 def message(
     event: dict[str, Any], known_plan: BackupPlan | None = None, resource_name: str | None = None
 ) -> BackupStarted | BackupFinished | BackupMissed:
-    """What is told of the event's job, as account TEST's."""
+    """Return the message of the event's job for the account TEST."""
     return job(event).message("TEST", known_plan, resource_name)

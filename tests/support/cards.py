@@ -1,4 +1,4 @@
-"""Cards of any size, to try the bounds of the formats with."""
+"""Cards of any size, to test the limits of formats."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def card(
 
 
 def card_of_many(count: int, value: str = "SERVER") -> Card:
-    """A card with so many facts, all of one value."""
+    """Return a card with `count` facts of one value."""
     return card(facts=[("Server", value)] * count)

@@ -1,4 +1,4 @@
-"""An e-mail's HTML as a mail program reads it: which elements it has, with which attributes, and its words."""
+"""An e-mail's HTML as a mail program reads it: its elements, their attributes, and its words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _INLINE = {"a", "abbr", "b", "bdi", "small", "span"}
 
 @dataclass
 class Element:
-    """An element. `text`: all within it, spaces run together."""
+    """An element. `text`: all text within it, with single spaces."""
 
     tag: str
     attributes: dict[str, str]
@@ -23,7 +23,7 @@ class Element:
 
 
 class ReadEmail(HTMLParser):
-    """The elements in the order of the document; whether each was closed in its turn."""
+    """The elements in document order. `well_formed`: whether all were closed in the right order."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ReadEmail(HTMLParser):
 
     @property
     def rows(self) -> list[list[str]]:
-        """The rows of the tables of data, each as the texts of its cells."""
+        """The rows of the data tables, each as the texts of its cells."""
         rows: list[list[str]] = []
         for element in self.elements:
             if element.tag == "tr":
@@ -73,5 +73,5 @@ class ReadEmail(HTMLParser):
 
     @property
     def shapes(self) -> set[tuple[str, frozenset[str]]]:
-        """Which elements there are, each with the names of its attributes."""
+        """The set of elements, each with the names of its attributes."""
         return {(element.tag, frozenset(element.attributes)) for element in self.elements}

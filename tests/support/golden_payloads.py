@@ -1,7 +1,7 @@
-"""What each format makes of each kind of notice, and of several: tests/unit/data/payloads/<format>/<case>.json.
+"""The expected payloads of each format, for each type of event and for groups: tests/unit/data/payloads/<format>/.
 
-`python -m tests.support.golden_payloads` writes them anew; whether they are as they should be is told by the diff.
-Characters beyond ASCII are escaped, so that it shows those that one does not see.
+`python -m tests.support.golden_payloads` writes them; the diff shows whether they are correct. Characters outside ASCII
+are escaped, so that the diff shows invisible ones.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
     "recovered-hostile": ("backup-recovered.json", HOSTILE),
     "failure-invisible": ("backup-failed.json", INVISIBLE),
 }
-# Several notices in one message: one that is as usual, and those that are not.
+# Groups of three events: one with ordinary names, and two with hostile ones.
 GROUPED: dict[str, list[tuple[str, dict[str, str]]]] = {
     case: [(name, {}), (name, HOSTILE | {"serverPolicyId": "sp-2"}), (name, INVISIBLE | {"serverPolicyId": "sp-3"})]
     for case, name in (
-        ("failures-gathered", "backup-failed.json"),
-        ("misses-gathered", "backup-missed.json"),
-        ("recoveries-gathered", "backup-recovered.json"),
+        ("failures-grouped", "backup-failed.json"),
+        ("misses-grouped", "backup-missed.json"),
+        ("recoveries-grouped", "backup-recovered.json"),
     )
 }
 
 
 def cases_of(format_name: str) -> list[str]:
-    """The cases that a format has."""
+    """Return the names of the format's cases."""
     return [*CASES, *(GROUPED if format_named(format_name).grouped else ())]
 
 
 def example(name: str, **changes: Any) -> Event:
-    """The notice in one of the sample events, with fields changed."""
+    """Return the event in a file of events/, with some JSON fields changed."""
     record = json.loads((EVENTS / name).read_text(encoding="utf-8"))["Records"][0]
     message = parse_message(json.dumps(json.loads(record["body"]) | changes))
     assert isinstance(message, BackupFinished | BackupMissed | BackupRecovered)
@@ -65,9 +65,9 @@ def example(name: str, **changes: Any) -> Event:
 
 
 def golden(format_name: str, case: str) -> str:
-    """What the file of that format and case is to hold."""
+    """Return the content that the case's file must have."""
     if case in GROUPED:
-        # All of them are of one account.
+        # A group is of one account.
         account = example(GROUPED[case][0][0]).account_alias
         events = [example(name, **changes | {"accountAlias": account}) for name, changes in GROUPED[case]]
         body = render_all(format_name, events)
@@ -78,12 +78,12 @@ def golden(format_name: str, case: str) -> str:
 
 
 def path_of(format_name: str, case: str) -> Path:
-    """Where it stands."""
+    """Return the path of the case's file."""
     return GOLDEN / format_name / f"{case}.json"
 
 
 def write_all() -> None:
-    """Write all that there are to be, and remove what is of a format or case that is gone."""
+    """Write all files, and remove those of formats and cases that no longer exist."""
     for old in GOLDEN.glob("*/*.json"):
         old.unlink()
     for format_name in FORMATS:

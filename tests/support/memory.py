@@ -1,5 +1,7 @@
-"""The stores and the queue in memory, for a virtual week in a second. What DynamoDB and SQS promise, and no more:
-conditional writes, an index, messages that are invisible while they are in hand and come again if they are not deleted.
+"""The stores and the queue in memory, for a simulated week in a second.
+
+They promise as much as DynamoDB and SQS, and no more: conditional writes, an index, and messages that are invisible
+while they are handled and come again if they are not deleted.
 """
 
 from __future__ import annotations
@@ -48,15 +50,15 @@ class MemoryPolicies:
 
     def due(self, shard: int, as_of: datetime) -> Iterator[Sequence[TrackedPolicy]]:
         page = [
-            self.items[policy_id] for policy_id in sorted(self._shards[shard]) if self.items[policy_id].missed(as_of)
+            self.items[policy_id] for policy_id in sorted(self._shards[shard]) if self.items[policy_id].is_missed(as_of)
         ]
         if page:
             yield page
 
 
 @dataclass
-class MemoryHeartbeats:
-    """The heartbeats' item."""
+class MemoryWatermarkStore:
+    """The watermark's item."""
 
     watermark: Watermark = field(default_factory=Watermark)
 

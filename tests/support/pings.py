@@ -1,4 +1,4 @@
-"""A script with a ping URL: its calls through the real handler, and what they put on the queue."""
+"""A script with a ping URL: its calls through the real handler, and their messages on the queue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NIGHTLY = {"serverId": "fileserver", "accountPolicyName": "Nightly restic", "bac
 
 
 def made(client: Client, account: str, **changes: Any) -> dict[str, Any]:
-    """A new ping key, as the API tells of it."""
+    """Make a ping key and return the API's answer."""
     body = {name: value for name, value in (NIGHTLY | changes).items() if value is not None}
     answer = client.post(of_account(account, "pingKeys"), body, host="ping.example")
     assert answer.status == 201, answer.text
@@ -29,7 +29,7 @@ def made(client: Client, account: str, **changes: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Script:
-    """Calls `handler`, the function's own; what it says is on the queue `queue`, which nobody else reads."""
+    """A script that calls the real `handler`, which sends to `queue`, with no other reader."""
 
     handler: Any
     stack: Stack
@@ -43,26 +43,26 @@ class Script:
         body: bytes = b"",
         method: str = "POST",
     ) -> Answer:
-        """A request for a path (and query), as the gateway got it at that time."""
+        """Return the answer to a request for a path (and query) that the gateway got at that time."""
         timestamp = at(on) if isinstance(on, str) else on
         event = request_event(ROUTE, method, path, {"host": "ping.example"}, body, None, timestamp)
         answer = self.handler(event, Context(function_name="PingFunction"))
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def ping(self, url: str, step: str = "", **call: Any) -> Answer:
-        """A call of the ping URL, with what is put behind it."""
+        """Return the answer to a call of the ping URL, with `step` behind it."""
         return self.call(urlsplit(url).path + step, **call)
 
     def messages(self) -> list[dict[str, Any]]:
-        """All that is on the queue now, in no order; it is empty then."""
+        """Empty the queue and return its messages, in no order."""
         return taken_off(self.stack, self.queue)
 
 
 def taken_off(stack: Stack, queue: str) -> list[dict[str, Any]]:
-    """All messages that the queue has, which it has no longer."""
+    """Empty the queue and return its messages."""
     sqs, found = stack.client("sqs"), []
-    while some := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-        for one in some:
-            found.append(json.loads(one["Body"]))
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
+    while batch := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        for message in batch:
+            found.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     return found

@@ -1,4 +1,4 @@
-"""Small factories of server policies and of their backups, and the judge as one sees it from outside."""
+"""Factories of server policies and of their backups, and the verdict on their misses."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def at(text: str) -> Timestamp:
-    """`12-20 17:00` (of 2018, UTC), with seconds or a year and a zone where they matter."""
+    """Return the timestamp of text such as `12-20 17:00` (2018, UTC), if need be with seconds, or a year and a zone."""
     if text[2] == "-":
         text = f"2018-{text}"
     return Timestamp.parse(text if "+" in text[10:] or text.endswith("Z") else f"{text}Z")
 
 
 def changed(on: str, **changes: Any) -> ServerPolicyChanged:
-    """An active policy with a backup daily at 17:00 UTC, since then."""
+    """Return the message of a policy that is active since `on`, with a backup daily at 17:00 UTC."""
     fields: dict[str, Any] = {
         "server_policy_id": POLICY_ID,
         "account_policy_id": "6c8a4b1f-4d68-4d2b-9a1c-1a7a3a2a8d22",
@@ -47,7 +47,7 @@ def changed(on: str, **changes: Any) -> ServerPolicyChanged:
 
 
 def every(hours: int, on: str, **changes: Any) -> ServerPolicyChanged:
-    """An active policy with a backup so many hours after the end of the one before."""
+    """Return the message of an active policy with each backup so many hours after the end of the one before."""
     return changed(on, backup_schedule=None, backup_interval_hours=hours, **changes)
 
 
@@ -79,7 +79,7 @@ def finished(start: str, end: str, status: str = "SUCCESS", **fields: Any) -> Ba
 
 
 def tracked(*messages: PolicyMessage) -> TrackedPolicy:
-    """What is known after these messages, in this order."""
+    """Return what is known after these messages, in this order."""
     policy = TrackedPolicy(POLICY_ID)
     for message in messages:
         policy = policy.after(message)
@@ -87,11 +87,11 @@ def tracked(*messages: PolicyMessage) -> TrackedPolicy:
 
 
 def no_policies(stack: Stack) -> None:
-    """Empty ServerPoliciesTable: of server policies, and of the heartbeats."""
+    """Empty ServerPoliciesTable of server policies and of the watermark."""
     client, table = stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"]
     for page in client.get_paginator("scan").paginate(TableName=table, ProjectionExpression="serverPolicyId"):
-        for some in batched(page["Items"], 25, strict=False):
-            client.batch_write_item(RequestItems={table: [{"DeleteRequest": {"Key": key}} for key in some]})
+        for batch in batched(page["Items"], 25, strict=False):
+            client.batch_write_item(RequestItems={table: [{"DeleteRequest": {"Key": key}} for key in batch]})
 
 
 def record(store: ServerPoliciesStore, *messages: PolicyMessage) -> None:
@@ -101,10 +101,10 @@ def record(store: ServerPoliciesStore, *messages: PolicyMessage) -> None:
 
 
 def misses(policy: TrackedPolicy, as_of: str, resumed_at: datetime = LONG_AGO) -> list[str]:
-    """The scheduled times that are told as missed by one who knows of all starts up to `as_of`."""
-    told = []
-    while policy.missed(at(as_of)):
+    """Return the scheduled times that are reported as missed if all starts up to `as_of` are recorded."""
+    missed = []
+    while policy.is_missed(at(as_of)):
         assert policy.expected_at is not None
-        told.append(f"{policy.expected_at:%m-%d %H:%M}")
+        missed.append(f"{policy.expected_at:%m-%d %H:%M}")
         policy = policy.after_miss(resumed_at)
-    return told
+    return missed

@@ -1,4 +1,4 @@
-"""Small factories of reports and of their lines; times are given as `11-25 03:12` (of 2026, UTC)."""
+"""Factories of reports and their lines. Times are given as `11-25 03:12` (of 2026, UTC)."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ OF_CHARACTER = {"v": OK, "!": PARTIAL, "x": FAILED, "m": MISSED, "-": NONE}
 
 
 def on(text: str) -> Timestamp:
-    """`11-25 03:12` of 2026, or with a year of its own."""
+    """Return the timestamp of `11-25 03:12` in 2026, or of a text with its own year."""
     return Timestamp.parse(f"{text if text[4] == '-' else f'2026-{text}'}Z")
 
 
 def server(name: str = "IL1TESTWEB01", strip: str = "vvvvvvv", **changes: Any) -> ServerLine:
-    """A server that is well; `strip`: a letter a day, as `OF_CHARACTER` reads it, the last of them the period."""
+    """Return a server in state OK. `strip`: a letter a day, as in `OF_CHARACTER`; the last is the period."""
     days = [OF_CHARACTER[character] for character in strip]
     fields: dict[str, Any] = {
         "server_policy_id": f"policy of {name}",
@@ -50,7 +50,7 @@ def server(name: str = "IL1TESTWEB01", strip: str = "vvvvvvv", **changes: Any) -
 
 
 def webhook(**changes: Any) -> WebhookLine:
-    """One that fails since yesterday."""
+    """Return a webhook that fails since yesterday."""
     fields: dict[str, Any] = {
         "event_type": EventType.FAILURE,
         "url": "https://hooks.example.com/services/T000/secret",
@@ -63,7 +63,7 @@ def webhook(**changes: Any) -> WebhookLine:
 
 
 def report(servers: Sequence[ServerLine] = (), end: str = "11-25 06:00", days: float = 1, **changes: Any) -> Report:
-    """A report of these servers on the day, or days, to `end`; the totals are theirs, and so is who needs attention."""
+    """Return a report of these servers on the `days` to `end`, with their totals and those that need attention."""
     until = on(end)
     totals = sum((line.period for line in servers), NONE)
     fields: dict[str, Any] = {
@@ -82,10 +82,10 @@ def report(servers: Sequence[ServerLine] = (), end: str = "11-25 06:00", days: f
 
 
 def backup(result: BackupResult = BackupResult.SUCCESS, **changes: Any) -> Backup:
-    """One that ended at 02:12 and took twelve minutes, or was missed at 02:12."""
+    """Return a backup that ended at 02:12 after twelve minutes, or that was missed at 02:12."""
     missed = result is BackupResult.MISSED
     ended: datetime = on("11-25 02:12:05")
-    made = Backup(
+    ended_backup = Backup(
         account="TEST",
         server_id="IL1TESTWEB01",
         server_policy_id="policy of IL1TESTWEB01",
@@ -98,4 +98,4 @@ def backup(result: BackupResult = BackupResult.SUCCESS, **changes: Any) -> Backu
         started_at=None if missed else ended - timedelta(minutes=12),
         restore_point_id=None if missed else "rp 1",
     )
-    return replace(made, **changes)
+    return replace(ended_backup, **changes)

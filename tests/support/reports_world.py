@@ -30,11 +30,11 @@ from backup_webhooks.reports.schedule_store import ReportScheduleStore
 from backup_webhooks.reports.settings_store import ReportSettingsStore
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
-from backup_webhooks.targets.webhooks_store import WebhooksStore
 from botocore.config import Config
 
 from local.mailbox import Mail, Mailbox
 from local.stack import CREDENTIALS, Stack
+from local.targets import save_target
 
 TICK = timedelta(minutes=5)
 PAGE = "https://page.example/"
@@ -42,8 +42,8 @@ DAILY, WEEKLY, NONE = ReportFrequency.DAILY, ReportFrequency.WEEKLY, ReportFrequ
 
 
 @dataclass
-class Heartbeats:
-    """The queue of backup events: read at once, unless it stands still."""
+class FakeWatermarkStore:
+    """The watermark of a queue that is read at once, unless it stands still."""
 
     world: ReportsWorld
     stands_still_since: datetime | None = None
@@ -54,7 +54,7 @@ class Heartbeats:
 
 @dataclass
 class ReportsWorld:
-    """One account's reports. `now` is everybody's time."""
+    """One account's reports. `now` is the time of every clock."""
 
     stack: Stack
     mailbox: Mailbox
@@ -64,19 +64,19 @@ class ReportsWorld:
 
     def __post_init__(self) -> None:
         outputs, client = self.stack.outputs, self.stack.client("dynamodb")
-        self.heartbeats = Heartbeats(self)
+        self.watermark_store = FakeWatermarkStore(self)
         self.pauses: list[float] = []
         self.backups = BackupsStore(client, outputs["BackupsTableName"])
         self.policies = ServerPoliciesStore(client, outputs["ServerPoliciesTableName"])
-        self.webhooks = WebhooksStore(client, outputs["WebhooksTableName"])
+        self.targets = TargetsStore(client, outputs["WebhooksTableName"])
         self.schedule = ReportScheduleStore(client, outputs["WebhooksTableName"])
         self.settings = ReportSettingsStore(client, outputs["WebhooksTableName"], lambda: self.now)
-        self.sources = ReportQueries(
+        self.queries = ReportQueries(
             backups=self.backups,
             server_policies=self.policies,
-            webhooks=self.webhooks,
+            targets=self.targets,
             deliveries=DeliveryLog(client, outputs["DeliveriesTableName"]),
-            heartbeats=self.heartbeats,  # type: ignore[arg-type]
+            watermark_store=self.watermark_store,  # type: ignore[arg-type]
         )
         self.ses: Any = boto3.client(
             "sesv2",
@@ -88,7 +88,7 @@ class ReportsWorld:
         )
         self.due_reports = DueReports(
             self.schedule,
-            self.heartbeats,  # type: ignore[arg-type]
+            self.watermark_store,  # type: ignore[arg-type]
             self.stack.client("sqs"),
             self.queue_url,
             lambda: self.now,
@@ -96,12 +96,12 @@ class ReportsWorld:
 
     @property
     def account_reports(self) -> AccountReports:
-        """As in a new execution environment."""
+        """The function in a new execution environment."""
         mailer = Mailer(self.ses, "backups@example.com", PAGE, self.pauses.append)
-        return AccountReports(self.schedule, self.sources, mailer, lambda: self.now)
+        return AccountReports(self.schedule, self.queries, mailer, lambda: self.now)
 
     def address(self, name: str) -> str:
-        """An address that no other test has."""
+        """Return an address that no other test has."""
         return f"{name}@{self.account.lower()}.example"
 
     def set(self, *recipients: tuple[str, ReportFrequency], hour: int = 7, timezone: str = "UTC") -> None:
@@ -111,7 +111,7 @@ class ReportsWorld:
     def end(
         self, timestamp: datetime, result: str = "SUCCESS", recorded: datetime | None = None, **changes: Any
     ) -> str:
-        """A backup that ends then; answers with its restore point."""
+        """Keep a backup that ends then, and return its restore point."""
         restore_point = str(uuid.uuid4())
         fields = {
             "server_id": "SERVER",
@@ -134,14 +134,14 @@ class ReportsWorld:
         return restore_point
 
     def target(self, url: str, **settings: Any) -> Target:
-        """A target for failures."""
+        """Save a target for failures, and return it."""
         target = Target(self.account, EventType.FAILURE, url, **settings)
-        TargetsStore(self.webhooks.client, self.webhooks.table).save(target)
+        save_target(TargetsStore(self.targets.client, self.targets.table), target)
         return target
 
     def deliver(self, target: Target, occurred_at: datetime, attempted_at: datetime) -> None:
-        """A delivery whose last retry failed then."""
-        log = DeliveriesStore(self.webhooks.client, self.stack.outputs["DeliveriesTableName"], timedelta(days=30))
+        """Record a delivery whose last retry failed at `attempted_at`."""
+        log = DeliveriesStore(self.targets.client, self.stack.outputs["DeliveriesTableName"], timedelta(days=30))
         delivery = Delivery(
             account=self.account,
             event_type=target.event_type,
@@ -156,7 +156,7 @@ class ReportsWorld:
         log.record(claim, AttemptResult(503, "answered 503", b"", 10), DeliveryState.EXHAUSTED, None)
 
     def tick(self) -> list[Sent]:
-        """The schedule fires, and the function handles what is then on the queue for the account."""
+        """Let the schedule fire, and the function handle the account's messages on the queue."""
         self.due_reports.tick(self.now, self.now + timedelta(minutes=5))
         return [self.send(body) for body in self.messages()]
 
@@ -164,7 +164,7 @@ class ReportsWorld:
         return self.account_reports.send(body, self.now + timedelta(minutes=5))
 
     def messages(self) -> Iterator[str]:
-        """What is on the queue for the account; what other tests' accounts have left is taken off too."""
+        """Take all messages off the queue, also those of other tests, and yield those of the account."""
         sqs = self.stack.client("sqs")
         while got := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in got:
@@ -180,7 +180,7 @@ class ReportsWorld:
             if progress.due_at is None or progress.due_at >= end:
                 self.now = end
             elif progress.due_at > self.now:
-                # Nothing happens until then; at a tick's own time.
+                # Nothing happens before. The result is the time of a tick.
                 self.now = max(self.now, progress.due_at - TICK)
             else:
                 self.tick()
@@ -189,11 +189,11 @@ class ReportsWorld:
         return self.mailbox.of(self.address(name))
 
     def restore_points(self, name: str) -> list[list[str]]:
-        """The restore points in the tables of each report that the recipient has got."""
+        """Return, for each report that the recipient got, the restore points in its attachment."""
         return [[row["Restore Point Id"] for row in rows(mail)] for mail in self.mails(name)]
 
 
 def rows(mail: Mail) -> list[dict[str, str]]:
-    """The rows of the attached table."""
+    """Return the rows of the attached CSV."""
     (content,) = mail.attachments.values()
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))

@@ -26,7 +26,7 @@ from backup_webhooks.deliveries.reminders_store import RemindersStore
 from backup_webhooks.deliveries.replays import Replays
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
-from backup_webhooks.deliveries.suppression import Wishes
+from backup_webhooks.deliveries.suppression import Suppression
 from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.history.backup_output_store import BackupOutputStore
@@ -37,7 +37,7 @@ from backup_webhooks.monitoring.streaks_store import StreaksStore
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.posting.sender import AttemptResult, Sender
 from backup_webhooks.targets.cache import TargetsCache
-from backup_webhooks.targets.webhooks_store import WebhooksStore
+from backup_webhooks.targets.store import TargetsStore
 from botocore.exceptions import BotoCoreError
 
 from local.receiver import Post
@@ -123,7 +123,7 @@ class RetryWorld:
         def clock() -> datetime:
             return self.now
 
-        webhooks = WebhooksStore(dynamodb, outputs["WebhooksTableName"])
+        webhooks = TargetsStore(dynamodb, outputs["WebhooksTableName"])
         self.deliveries = DeliveriesStore(dynamodb, outputs["DeliveriesTableName"], 30 * DAY)
         retry_queue = RetryQueue(self.retries, "RetryQueue")  # type: ignore[arg-type]
         dead_letters = RetryQueue(self.dead_letters, "RetryDeadLetterQueue")  # type: ignore[arg-type]
@@ -140,18 +140,18 @@ class RetryWorld:
         def seconds() -> float:
             return self.now.timestamp()
 
-        self.gatherer = Grouper(GroupsStore(self.deliveries), retry_queue, clock)
+        self.grouper = Grouper(GroupsStore(self.deliveries), retry_queue, clock)
         store = RemindersStore(dynamodb, self.deliveries.table)
-        wishes = Wishes(self.deliveries, self.gatherer, clock)
-        reminders = Reminders(store, retry_queue, wishes, clock)
-        goes_on = StreaksStore(dynamodb, outputs["ServerPoliciesTableName"]).goes_on
+        suppression = Suppression(self.deliveries, self.grouper, clock)
+        reminders = Reminders(store, retry_queue, suppression, clock)
+        streaks = StreaksStore(dynamodb, outputs["ServerPoliciesTableName"])
         notifiers, redeliverers = (TargetsCache(webhooks.of_account, seconds) for _ in range(2))
         self.notifier = Notifier(
-            webhooks=notifiers,
+            targets=notifiers,
             deliverer=deliverer(notifiers),
             retry_queue=retry_queue,
-            gatherer=self.gatherer,
-            wishes=wishes,
+            grouper=self.grouper,
+            suppression=suppression,
             reminders=reminders,
             recorder=Recorder(
                 ServerPoliciesStore(client, outputs["ServerPoliciesTableName"]),
@@ -159,12 +159,12 @@ class RetryWorld:
             ),
             backups=BackupsStore(dynamodb, outputs["BackupsTableName"]),
             backup_output=BackupOutputStore(dynamodb, outputs["BackupsTableName"]),
-            heartbeats=WatermarkStore(client, outputs["ServerPoliciesTableName"]),
-            email_notices=EmailNoticesQueue(self.retries, None),  # type: ignore[arg-type]
+            watermark_store=WatermarkStore(client, outputs["ServerPoliciesTableName"]),
+            email_notices=EmailNoticesQueue(self.retries, ""),  # type: ignore[arg-type]
             clock=clock,
         )
         self.redeliverer = Redeliverer(
-            redeliverers, deliverer(redeliverers), retry_queue, dead_letters, self.gatherer, reminders, goes_on, clock
+            redeliverers, deliverer(redeliverers), retry_queue, dead_letters, self.grouper, reminders, streaks, clock
         )
         self.replays = Replays(DeliveryLog(dynamodb, outputs["DeliveriesTableName"]), retry_queue, clock)
 

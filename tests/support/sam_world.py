@@ -12,12 +12,12 @@ from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore
 from backup_webhooks.sources.aws_backup.store import AwsBackupStore, Reconciliation
-from backup_webhooks.sources.pings.keys import BackupPlan, PingKeys
+from backup_webhooks.sources.pings.keys import PingKeys, PingSchedule
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.targets.target import Target
 
@@ -27,7 +27,8 @@ from local.mailbox import Mailbox
 from local.messages import EVENTS, read
 from local.receiver import Receiver
 from local.stack import Stack
-from local.webhooks import configurations_store
+from local.targets import save_target
+from local.webhooks import targets_store
 from tests.support.aws_backup import VOLUME, api_job, job_event, plan_answer
 from tests.support.messages import finished
 from tests.support.pings import taken_off
@@ -62,9 +63,9 @@ class World:
         """A new one, of a server that backs up each night at 1:00; the word that is sent of it is off the queue."""
         client, table = self.stack.client("dynamodb"), self.stack.outputs["PingKeysTableName"]
         queue = BackupEventsQueue(self.stack.client("sqs"), self.stack.outputs["BackupEventsQueueUrl"])
-        plan = BackupPlan("0 0 1 * * ?", None, "UTC")
+        schedule = PingSchedule("0 0 1 * * ?", None, "UTC")
         keys = PingKeys(PingKeysStore(client, table), queue)
-        _, key = keys.make("TEST", "fileserver", "Nightly restic", "own storage", plan, datetime.now(UTC))
+        _, key = keys.make("TEST", "fileserver", "Nightly restic", "own storage", schedule, datetime.now(UTC))
         self.taken_off("BackupEventsQueue")
         return key
 
@@ -83,9 +84,9 @@ def nothing(world: World) -> None:
 
 def targets(world: World) -> None:
     """One for each event, at the receiver."""
-    store = configurations_store(world.stack)
+    store = targets_store(world.stack)
     for event in EventType:
-        store.save(Target("TEST", event, f"{world.receiver.url}/{event}"))
+        save_target(store, Target("TEST", event, f"{world.receiver.url}/{event}"))
 
 
 def a_schedule(world: World) -> None:
@@ -95,7 +96,7 @@ def a_schedule(world: World) -> None:
 
 def a_start_is_due(world: World) -> None:
     """One is, by a daily schedule, and up to after that nothing is unread."""
-    vouches = Seen(at("12-20 18:05"), at("12-20 18:06"))
+    vouches = SeenHeartbeat(at("12-20 18:05"), at("12-20 18:06"))
     world.heartbeats.save_tick(Watermark(seen=(vouches,), ran_at=vouches.seen_at, resumed_at=LONG_AGO))
     record(world.policies, changed("12-20 09:00"))
 

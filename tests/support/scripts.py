@@ -1,4 +1,4 @@
-"""The scripts of docs/sources.md as a server runs them, and backups of a home by restic and Borg, as nobody special."""
+"""Runs the scripts of docs/sources.md as a server does, and backups of a home by restic and Borg, unprivileged."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ NOBODY = 65534
 
 @dataclass(frozen=True)
 class ScriptedServer:
-    """A server with a folder of its own, which others may enter, and a ping URL."""
+    """A server with a folder of its own, which other users may enter, and a ping URL."""
 
     folder: Path
     url: str
 
     def run(self, name: str, changes: dict[str, str], *, privileged: bool = True, **environment: str) -> int:
-        """Run a script of the page, with these changes of it; its exit status."""
+        """Run a script of the page with these changes and return its exit status."""
         text = snippets()[name].replace("PING_URL", self.url)
         for old, new in changes.items():
             assert old in text
             text = text.replace(old, new)
         script = self.folder / name
         script.write_text(text)
-        # Root may read everything, so nothing would be partial.
+        # Root may read everything, so no backup would be partial.
         drop = (
             [] if privileged or os.getuid() else ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         )
@@ -40,7 +40,7 @@ class ScriptedServer:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
 
     def home(self) -> Path:
-        """What is backed up: a file that anybody may read."""
+        """Make and return the folder to back up, with a file that any user may read."""
         home = self.folder / "home"
         home.mkdir()
         (home / "file").write_text("content")
@@ -49,29 +49,29 @@ class ScriptedServer:
         return home
 
     def call(self, *command: str) -> None:
-        """Set something up on the server."""
+        """Run a command that sets the server up."""
         subprocess.run(command, env=self.environment, check=True)
 
     def restic(self, home: Path, status: str) -> int:
-        """Back the home up with restic and the page's script, so that it ends in this way; the script's exit status."""
+        """Back the home up with restic, so that it ends with this status. Return the script's exit status."""
         repository, password = self.folder / "repo", self.folder / "password"
         password.write_text("s3cret")
         self.call("restic", "init", "-q", "-r", str(repository), "--password-file", str(password))
         self._hand_over(home, status)
         changes = {
-            "/srv/restic-repo": str(repository) + _gone(status),
+            "/srv/restic-repo": str(repository) + _suffix(status),
             "/etc/restic-password": str(password),
             "backup /home": f"backup {home}",
         }
         return self.run("restic", changes, privileged=False)
 
     def borg(self, home: Path, status: str) -> int:
-        """The same with Borg."""
+        """Back the home up with Borg, so that it ends with this status. Return the script's exit status."""
         repository, base = self.folder / "repo", self.folder / "base"
         self.call("borg", "init", "--encryption=none", str(repository))
         base.mkdir()
         self._hand_over(home, status)
-        changes = {"/srv/borg-repo": str(repository) + _gone(status), "' /home": f"' {home}"}
+        changes = {"/srv/borg-repo": str(repository) + _suffix(status), "' /home": f"' {home}"}
         return self.run(
             "borg",
             changes,
@@ -83,10 +83,10 @@ class ScriptedServer:
     def _hand_over(self, home: Path, status: str) -> None:
         self.call("chmod", "-R", "a+rwX", str(self.folder))
         if status == "PARTIAL_SUCCESS":
-            (home / "secret").write_text("of somebody else's")
+            (home / "secret").write_text("of another user")
             (home / "secret").chmod(0)
 
 
-def _gone(status: str) -> str:
-    """What makes of the repository one that is not there, where the backup is to fail."""
+def _suffix(status: str) -> str:
+    """Return a suffix that leads to a missing repository if the backup is to fail."""
     return "-none" if status == "FAILED" else ""

@@ -19,8 +19,8 @@ const nav = document.getElementById('views');
 const who = document.getElementById('who');
 const notice = document.getElementById('notice');
 
-let view = null; // what is shown: {node, isUnsettled, holdsSecret, stash}
-let shown = null; // its place: {path, account, who, hash}
+let view = null; // the view that is shown: {node, isUnsettled, holdsSecret, stash}
+let shown = null; // the view's place: {path, account, who, hash}
 let closing = new AbortController();
 let leaving = false;
 
@@ -107,7 +107,7 @@ const mayLose = () => ask({
 async function followHash() {
   if (!shown || location.hash === shown.hash) return;
   if (!currentSession() || document.querySelector('dialog[open]')) {
-    history.replaceState(null, '', shown.hash || location.pathname); // What is asked there comes first.
+    history.replaceState(null, '', shown.hash || location.pathname); // The open dialog or the sign-in comes first.
     return;
   }
   const wanted = location.hash;
@@ -132,7 +132,7 @@ function showSignedOut(message, isTrouble) {
   show('Sign in', h('div', { class: 'panel welcome' }, trouble,
     h('p', {}, 'See how your backups are doing, and have their results posted to your own endpoints.'),
     button('Sign in', () => startSignIn(trouble), { class: 'primary' })));
-  readSettings().catch(() => {}); // Asked for now, so that Sign in need not wait.
+  readSettings().catch(() => {}); // Read now, so that the button need not wait.
 }
 
 async function startSignIn(trouble) {
@@ -160,7 +160,7 @@ async function leave() {
   focusOn(main.querySelector('h1'));
 }
 
-/** The session is over: what is unsaved stays in sight and is carried over the sign-in. */
+/** Shows that the session has ended. Unsaved input stays on the page and is kept during the sign-in. */
 function sessionEnded() {
   if (!view?.isUnsettled()) {
     showSignedOut('Your session has ended.');
@@ -198,7 +198,7 @@ async function start() {
     if (!leaving && view?.isUnsettled()) event.preventDefault();
   });
   window.addEventListener('pageshow', ({ persisted }) => {
-    if (persisted) location.reload(); // "Back" after a sign-out must not bring back what was shown.
+    if (persisted) location.reload(); // "Back" after a sign-out must not show the old view.
   });
   onSessionEnded(sessionEnded);
   try {

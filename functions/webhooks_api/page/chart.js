@@ -1,7 +1,7 @@
 import { h, svg } from './dom.js';
 import { counted, inFigures, shortDay } from './format.js';
 
-/** The results a day may have, from the best to the worst, with their words. */
+/** The results of a day, from the best to the worst, with their labels. */
 const RESULTS = [
   ['success', 'Succeeded', 'succeeded'],
   ['partialSuccess', 'Partly succeeded', 'partly succeeded'],
@@ -14,9 +14,9 @@ const TOP = 10;
 const BOTTOM = 22;
 const LEFT = 34;
 const LEAST_LABEL = 64;
-const LEAST_BAR = 4; // One failure among a thousand successes must still be seen.
+const LEAST_BAR = 4; // One failure among a thousand successes must be visible.
 
-/** Fill patterns, once for the page: bars are told apart without colour too. */
+/** Returns the fill patterns, once for the page: bars differ by more than colour. */
 export function patterns() {
   const hatch = (id, path) => svg('pattern', { id, width: 6, height: 6, patternUnits: 'userSpaceOnUse' },
     svg('rect', { width: 6, height: 6, class: `${id}-ground` }), svg('path', { d: path, class: `${id}-lines` }));
@@ -46,10 +46,10 @@ function legend(days) {
   return h('ul', { class: 'legend' }, RESULTS.map(([key, words]) => h('li', {}, sample(key), words, h('strong', {}, inFigures(sums[key])))));
 }
 
-/** A stacked bar a day, with its legend and its numbers as a table. */
+/** Returns a chart with a stacked bar for each day, its legend, and its numbers as a table. */
 export function dailyChart(days) {
   const place = h('div', { class: 'chart' });
-  // Drawn anew at each width, so that text and patterns keep their size.
+  // Drawn again at each new width, so that text and patterns keep their size.
   new ResizeObserver(([{ contentRect }]) => {
     if (contentRect.width > 0) place.replaceChildren(drawing(days, Math.floor(contentRect.width)));
   }).observe(place);
@@ -96,7 +96,7 @@ const STRIP_BARS = {
   nothing: { y: 23, height: 5 },
 };
 
-/** A small bar a day, as status pages have: the worst of the day. */
+/** Returns a strip with a small bar for each day, which shows the day's worst result. */
 export function dayStrip(days) {
   const count = Object.groupBy(days, worstOf);
   const words = [
@@ -112,7 +112,7 @@ export function dayStrip(days) {
         : bar(worstOf(day), { x: index * 10, width: 8, ...STRIP_BARS[worstOf(day)] }))));
 }
 
-/** The days that had a result other than success, for those who can't point at a bar; null where there is none. */
+/** Returns a list of the days with a result other than success, or null. It is for readers who cannot point at a bar. */
 export function troubledDays(days) {
   const troubled = days.filter((day) => !['success', 'nothing'].includes(worstOf(day))).toReversed();
   if (troubled.length === 0) return null;

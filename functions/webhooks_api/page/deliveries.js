@@ -27,7 +27,7 @@ function stateOf({ state }, ...more) {
 
 const clock = (iso, className) => h('time', { datetime: iso, title: utcTime(iso), class: className }, exactTime(iso));
 
-/** One delivery: a row of the table, and a second one with everything about it. */
+/** A delivery: a row of the table, and a second row with its details. */
 class DeliveryRows {
   constructor(delivery, { account, signal }) {
     Object.assign(this, { account, signal });
@@ -88,7 +88,7 @@ class DeliveryRows {
     setAvailable(this.againButton, false);
     this.outcome.replaceChildren('Sending…');
     try {
-      // As it is now: a retry may have been made since the list was read.
+      // Read again, because a retry may have been made since the list was read.
       const { attempts: before } = await readDelivery(this.account, this.delivery.deliveryId, this.signal);
       await sendAgain(this.account, this.delivery.deliveryId);
       const answered = await this.follow(before);
@@ -127,7 +127,7 @@ class Deliveries extends PagedPanel {
       class: 'filter', 'aria-label': 'Filter deliveries', novalidate: true, onsubmit: (event) => { event.preventDefault(); this.refresh(); },
     }, this.event.node, this.state.node, this.since.node, this.until.node, h('button', {}, 'Refresh'));
     this.body = h('tbody', { role: 'rowgroup' });
-    // Roles by name: on a phone the rows are stacked, which takes a table's own roles away.
+    // Explicit roles, because on a phone the rows are stacked, which removes the table's own roles.
     this.list = h('table', { role: 'table', class: 'deliveries', 'aria-label': 'Recent deliveries', hidden: true },
       h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, COLUMNS.map((name) => h('th', { role: 'columnheader', scope: 'col' }, name)))), this.body);
     const id = uniqueId('deliveries');
@@ -136,13 +136,13 @@ class Deliveries extends PagedPanel {
       filter, this.place, this.list, this.foot);
   }
 
-  wanted() {
+  filter() {
     const instant = ({ control }) => (control.value ? new Date(control.value).toISOString() : '');
     return { event: this.event.control.value, state: this.state.control.value, since: instant(this.since), until: instant(this.until) };
   }
 
   async refresh() {
-    const { since, until } = this.wanted();
+    const { since, until } = this.filter();
     const isBackwards = since && until && since >= until;
     this.until.complain(isBackwards ? 'This must be later than From.' : null);
     if (isBackwards) this.moreButton.hidden = true;
@@ -150,7 +150,7 @@ class Deliveries extends PagedPanel {
   }
 
   ask(cursor) {
-    return readDeliveries(this.account, { ...this.wanted(), cursor }, this.signal);
+    return readDeliveries(this.account, { ...this.filter(), cursor }, this.signal);
   }
 
   clear() {

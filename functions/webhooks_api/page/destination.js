@@ -5,7 +5,7 @@ import { formatFor, keyOf, labelOf } from './formats.js';
 
 const USUAL_FORMAT = 'text';
 
-/** What a target's messages look like: the format, the key that it may need, and a preview of the body. */
+/** The fields of a target's format and of the key that it may need, and a preview of the body. */
 export class Destination {
   /** @param {{account: string, event: string, formats: string[], changed: () => void}} context */
   constructor({ account, event, formats, changed }) {
@@ -24,7 +24,7 @@ export class Destination {
     this.preview = h('details', { ontoggle: () => this.showPreview() }, h('summary', {}, 'Preview of the body'), this.previewPlace);
   }
 
-  /** Takes over what is stored or has been typed. `isNew`: of a target that nobody has saved, the format may follow the URL. */
+  /** Shows the stored or typed values. `isNew`: the target is not saved yet, so its format may follow the URL. */
   adopt({ format, destinationKey }, isNew) {
     this.format.control.value = format;
     this.key.control.value = destinationKey ?? '';
@@ -32,13 +32,13 @@ export class Destination {
     this.announcement.textContent = '';
   }
 
-  /** What the reader wants of it; a key that is to stay as it is stored is null. */
+  /** Returns the typed values. The key is null if the stored one is to stay. */
   draft() {
     const format = this.format.control.value;
     return { format, destinationKey: (keyOf(format) && this.key.control.value.trim()) || null };
   }
 
-  /** Proposes the format of the destination that the URL leads to, until the reader has chosen one. */
+  /** Chooses the format by the URL's host, until the reader has chosen one. */
   follow(url) {
     if (this.isChosen) return;
     const format = formatFor(url) ?? USUAL_FORMAT;
@@ -47,7 +47,7 @@ export class Destination {
     this.announcement.textContent = format === USUAL_FORMAT ? '' : `By its URL this is ${labelOf(format)}: its format is chosen.`;
   }
 
-  /** Shows what belongs to the format. `stored`: the target whose key stays where none is typed, if there is one. */
+  /** Shows the fields of the format. `stored`: the target, if any, whose key stays if none is typed. */
   reflect(stored) {
     const { format } = this.draft();
     const key = keyOf(format);
@@ -69,7 +69,7 @@ export class Destination {
     this.key.complain(null);
   }
 
-  /** What can be told without asking the service: the control to be mended, if there is one. */
+  /** Returns the control to correct, of those that can be checked without the service, or null. */
   firstGap(stored) {
     const { format, destinationKey } = this.draft();
     const key = keyOf(format);

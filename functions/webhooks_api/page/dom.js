@@ -1,19 +1,19 @@
 const SVG_NAMESPACE = 'http://www.w3.org/2000/svg';
 let lastNumber = 0;
 
-/** An id that nothing else on the page has. */
+/** Returns an id that is unique on the page. */
 export const uniqueId = (prefix) => `${prefix}-${(lastNumber += 1)}`;
 
 /**
- * Builds an HTML element. Attributes that are null, undefined or false are left out, `on…` are listeners; children are
- * elements or texts (never markup).
+ * Returns an HTML element. Attributes that are null, undefined or false are left out, and `on…` are listeners. Children
+ * are elements or texts, never markup.
  * @param {string} tag
  * @param {Object<string, any>} [attributes]
  * @param {...(Node|string|number|null|false|Array)} children
  */
 export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 
-/** Builds an SVG element, as `h` does. */
+/** Returns an SVG element, like `h`. */
 export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG_NAMESPACE, tag), attributes, children);
 
 const isGiven = (value) => value !== null && value !== undefined && value !== false;
@@ -38,7 +38,7 @@ const SHAPES = {
 };
 
 /**
- * A state as shape, colour and words, so that colour alone never carries it.
+ * Returns a state as shape, colour and words, so that it never depends on colour alone.
  * @param {'good'|'slow'|'bad'|'off'|'missed'|'new'} kind
  * @param {string} words
  */
@@ -49,10 +49,10 @@ export function stateMark(kind, words) {
     h('span', {}, words));
 }
 
-/** A button that does not submit. */
+/** Returns a button that does not submit. */
 export const button = (label, onclick, attributes) => h('button', { type: 'button', onclick, ...attributes }, label);
 
-/** A select; `options` are pairs of value and words. */
+/** Returns a select. `options` are pairs of value and label. */
 export function select(options, value, attributes) {
   const element = h('select', attributes, options.map(([key, words]) => h('option', { value: key }, words)));
   if (isGiven(value)) element.value = value;
@@ -60,7 +60,7 @@ export function select(options, value, attributes) {
 }
 
 /**
- * A control under its label, with room for what is wrong with it.
+ * Returns a control under its label, with a place for an error.
  * @returns {{node: HTMLElement, control: HTMLElement, complain: (reason: ?string) => void}}
  */
 export function field(label, control, { hint, className = '' } = {}) {
@@ -81,23 +81,23 @@ export function field(label, control, { hint, className = '' } = {}) {
   return { node, control, complain };
 }
 
-/** Makes a button (un)available without taking the focus from it. */
+/** Makes a button available or unavailable without taking the focus from it. */
 export function setAvailable(element, available) {
   element.setAttribute('aria-disabled', String(!available));
 }
 
-/** Whether a button made with `setAvailable` may act. */
+/** Returns whether `setAvailable` has left the button available. */
 export const isAvailable = (element) => element.getAttribute('aria-disabled') !== 'true';
 
-/** What stands where something is being loaded. */
+/** Returns the note that is shown during loading. */
 export const loadingNote = (words) => h('p', { class: 'loading', role: 'status' }, words);
 
-/** What stands where loading has failed. */
+/** Returns the note that is shown if loading has failed. */
 export const failureNote = (words, retry) => h('div', { class: 'alert', role: 'alert' },
   h('p', {}, words), retry && button('Try again', retry));
 
 /**
- * Fills a place with what is read; says that it is being loaded, and offers to try again where that has failed.
+ * Fills a place with the nodes that `read` returns. It shows a note during loading, and a button to try again after a failure.
  * @param {HTMLElement} place
  * @param {{called: string, signal: AbortSignal}} what
  * @param {() => Promise<Node[]>} read
@@ -115,7 +115,7 @@ export async function loadInto(place, { called, signal }, read) {
 }
 
 /**
- * Asks before something is done that can't be undone.
+ * Asks the reader before an action that cannot be undone.
  * @param {{title: string, text: string, yes: string, no?: string}} question
  * @returns {Promise<boolean>}
  */
@@ -136,7 +136,7 @@ export function ask({ title, text, yes, no = 'Cancel' }) {
   });
 }
 
-/** Gives the focus to something that is not a control, for a reader who is to go on from there. */
+/** Gives the focus to an element that is not a control, so that a keyboard reader goes on from there. */
 export function focusOn(element, options) {
   if (!element.matches('a, button, input, select, summary')) element.tabIndex = -1;
   element.focus(options);

@@ -1,4 +1,4 @@
-// The page is in English; dates follow the reader's kind of English.
+// The page is in English; dates follow the reader's variant of English.
 const LOCALE = navigator.languages.find((language) => language.startsWith('en')) ?? 'en-GB';
 
 /** The reader's time zone. */
@@ -14,7 +14,7 @@ function format(date, options, zone) {
   return formats.get(key).format(date);
 }
 
-/** The year, where it is not the present one. */
+/** Returns the year if it is not the present one. */
 const year = (iso) => (iso.slice(0, 4) === String(new Date().getUTCFullYear()) ? {} : { year: 'numeric' });
 
 /** `Nov 24, 03:12` in the reader's zone. */
@@ -30,10 +30,10 @@ export const utcTime = (iso) => `${new Date(iso).toISOString().slice(0, 19).repl
 export const shortDay = (day) => format(new Date(`${day}T00:00:00Z`), { month: 'short', day: 'numeric' }, 'UTC');
 
 /**
- * A time on the clocks of two zones.
+ * Returns a time on the clocks of two zones.
  * @param {string} iso
- * @param {?string} zone the schedule's zone; UTC where it is null or unknown here
- * @returns {{there: string, zone: string, here: ?string}} `here` is null where both clocks show the same
+ * @param {?string} zone the schedule's zone; UTC if it is null or unknown to the browser
+ * @returns {{there: string, zone: string, here: ?string}} `here` is null if both clocks show the same
  */
 export function timeOnBothClocks(iso, zone) {
   const known = zone && isZone(zone) ? zone : 'UTC';
@@ -59,7 +59,7 @@ export const inFigures = (number) => number.toLocaleString(LOCALE);
 /** `1 target`, `2 targets`. */
 export const counted = (number, one, many = `${one}s`) => `${inFigures(number)} ${number === 1 ? one : many}`;
 
-/** JSON with line breaks; any other text as it is. */
+/** Returns JSON with line breaks, and any other text as it is. */
 export function pretty(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
@@ -80,7 +80,7 @@ export function answerText({ status, milliseconds }) {
     .filter(Boolean).join(', ');
 }
 
-/** The words for the four events. */
+/** The labels of the event types. */
 export const EVENT_LABELS = {
   'Backup.Failure': 'Backup Failure',
   'Backup.PartialSuccess': 'Backup Partial Success',

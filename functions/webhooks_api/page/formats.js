@@ -1,6 +1,6 @@
 /**
- * What the page knows of formats. `hosts`: the destination's own, by which a URL is known; `key`: what it needs beside the URL,
- * which is stored and never shown again.
+ * The formats on the page. `hosts`: the destination's own hosts, by which its URLs are recognised. `key`: the key that the
+ * format needs beside the URL; it is stored and never shown again.
  * @type {Object<string, {label: string, hosts?: RegExp, key?: {label: string, hint: string}}>}
  */
 const FORMATS = {
@@ -23,13 +23,13 @@ const FORMATS = {
   cloudevents: { label: 'CloudEvents' },
 };
 
-/** The name that people know a format by. */
+/** Returns the name by which people know a format. */
 export const labelOf = (format) => FORMATS[format]?.label ?? format;
 
-/** The key that a format needs, in words; undefined where it needs none. */
+/** Returns the texts of the key that a format needs, or undefined if it needs none. */
 export const keyOf = (format) => FORMATS[format]?.key;
 
-/** The format of the destination that a URL leads to; undefined where the URL does not say. */
+/** Returns the format of the destination that a URL leads to, or undefined if its host is not known. */
 export function formatFor(url) {
   if (!URL.canParse(url)) return undefined;
   const { hostname } = new URL(url);

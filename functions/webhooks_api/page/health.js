@@ -1,7 +1,7 @@
 import { stateMark } from './dom.js';
 import { shortTime } from './format.js';
 
-/** How a stored target has answered of late. */
+/** Returns the mark of a stored target's health. */
 export function healthMark({ health, enabled }) {
   const since = health.failingSince ? ` since ${shortTime(health.failingSince)}` : '';
   const last = health.lastReason ?? (health.lastStatus && `status ${health.lastStatus}`);
@@ -13,7 +13,7 @@ export function healthMark({ health, enabled }) {
   return health.state === 'slow' ? stateMark('slow', 'Slow') : stateMark('good', 'Good');
 }
 
-/** What the reader can do about a target that we have switched off; null where there is nothing. */
+/** Returns advice about a target that the service has switched off, or null if there is none. */
 export function wayBack({ health }) {
   if (health.state !== 'switchedOff') return null;
   const when = health.switchedOffAt ? ` on ${shortTime(health.switchedOffAt)}` : '';

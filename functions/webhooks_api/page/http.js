@@ -1,6 +1,6 @@
 const USUAL_TIMEOUT_MS = 15_000;
 
-/** An answer that is not a success, or no answer at all (`status` 0), with a text for the reader. */
+/** An answer that is not a success, or a missing answer (`status` 0), with a text for the reader. */
 export class ApiError extends Error {
   /**
    * @param {string} message
@@ -22,10 +22,10 @@ const WORDS_BY_STATUS = {
 };
 
 /**
- * Fetches JSON. Times out, and turns every failure but the caller's own abort into an ApiError.
+ * Fetches JSON with a timeout. Throws an ApiError for each failure except the caller's own abort.
  * @param {string} url
  * @param {RequestInit & {timeoutMs?: number}} [options]
- * @returns {Promise<any>} the parsed body; null where there is none
+ * @returns {Promise<any>} the parsed body, or null if there is none
  */
 export async function fetchJson(url, { timeoutMs = USUAL_TIMEOUT_MS, signal, ...options } = {}) {
   const deadline = AbortSignal.timeout(timeoutMs);

@@ -7,20 +7,20 @@ import { zoneField } from './zone_field.js';
 const REPORTS = [['daily', 'Daily'], ['weekly', 'Weekly, on Mondays'], ['none', 'None']];
 const HOURS = Array.from({ length: 24 }, (_, hour) => [hour, `${String(hour).padStart(2, '0')}:00`]);
 const NEW_RECIPIENT = { address: '', report: 'daily', onFailure: false, onMissing: false };
-// What the service says of an account for which nothing was ever set.
+// The ETag of an account whose recipients were never set.
 const NEVER_SET = '"0"';
 
 /**
- * What the reader wants of a recipient.
+ * The settings of a recipient.
  * @typedef {{address: string, report: 'daily'|'weekly'|'none', onFailure: boolean, onMissing: boolean}} Recipient
  */
 
-/** One e-mail address and what it gets. */
+/** An e-mail address and the e-mail that it gets. */
 class RecipientRow {
   /**
    * @param {{changed: () => void, remove: (row: RecipientRow) => void}} form
    * @param {?Recipient} stored as the service has it; null for a new one
-   * @param {Recipient} [draft] what has been typed already
+   * @param {Recipient} [draft] the values that have been typed already
    */
   constructor({ changed, remove }, stored, draft = stored ?? NEW_RECIPIENT) {
     this.stored = stored;
@@ -52,7 +52,7 @@ class RecipientRow {
     };
   }
 
-  /** Nothing has been set in a new row. */
+  /** Returns whether nothing has been typed into a new row. */
   isBlank() {
     return !this.stored && JSON.stringify(this.draft()) === JSON.stringify(NEW_RECIPIENT);
   }
@@ -61,7 +61,7 @@ class RecipientRow {
     for (const part of [this.address, this.report, this.onFailure, this.onMissing]) part.complain(null);
   }
 
-  /** What can be told without asking the service; answers with the control to be mended. */
+  /** Shows the first error that can be found without the service. Returns its control, or null. */
   firstGap(above) {
     const address = this.draft().address.toLowerCase();
     if (address && !above.some((row) => row.draft().address.toLowerCase() === address)) return null;
@@ -69,7 +69,7 @@ class RecipientRow {
     return this.address.control;
   }
 
-  /** Shows what the service has found wrong. `where`: the field below `recipients[n]`. */
+  /** Shows an error from the service. `where`: the field below `recipients[n]`. */
   complain(where, reason) {
     const part = { report: this.report, onFailure: this.onFailure, onMissing: this.onMissing }[where] ?? this.address;
     part.complain(reason);
@@ -77,13 +77,13 @@ class RecipientRow {
   }
 }
 
-/** The form's contents that change nothing of what is stored. A zone that nobody has set is the reader's own. */
+/** Returns the form's contents for the stored settings. A zone that was never set is the reader's own. */
 const unchanged = ({ recipients, hour, timezone, etag }) => ({
   recipients: recipients.map(({ address, report, onFailure, onMissing }) => ({ address, report, onFailure, onMissing })),
   hour, timezone: etag === NEVER_SET ? READERS_ZONE : timezone,
 });
 
-/** All recipients, and when their reports go out. */
+/** The form with all recipients and the time of their reports. */
 class Recipients extends RowsForm {
   constructor(item, { account, signal }) {
     super({ called: 'who gets e-mail', signal, mostRows: item.mostRecipients, addLabel: 'Add recipient' });
@@ -108,7 +108,7 @@ class Recipients extends RowsForm {
     return h('div', { class: 'schedule-fields' }, this.hour.node, this.zone.node, zone.list);
   }
 
-  /** Shows what the service has, or in its place what had been typed. */
+  /** Shows the stored settings, or in their place the drafts. */
   show(item, drafts = unchanged(item)) {
     this.item = item;
     const stored = new Map(item.recipients.map((recipient) => [recipient.address.toLowerCase(), recipient]));

@@ -1,6 +1,6 @@
 import { button, failureNote, focusOn, h, isAvailable, loadingNote, setAvailable } from './dom.js';
 
-/** A panel with a list that is read page by page. A list says how to `ask`, `show` and `clear`, and what it is `called`. */
+/** A panel with a list that is read page by page. A subclass has `ask`, `show` and `clear`, and its list is `called` so. */
 export class PagedPanel {
   /** @param {{account: string, signal: AbortSignal, called: string}} context */
   constructor(context) {
@@ -8,17 +8,17 @@ export class PagedPanel {
     this.place = h('div', {});
     this.reach = h('p', { class: 'hint', role: 'status' });
     this.moreButton = button('Load more', () => this.loadMore(), { hidden: true });
-    this.trouble = h('div', {}); // of a further page, where its button is
+    this.trouble = h('div', {}); // errors of a further page, beside its button
     this.foot = h('div', {}, this.trouble, h('div', { class: 'list-foot' }, this.reach, this.moreButton));
   }
 
-  /** Reads the first page anew. */
+  /** Reads the first page again. */
   async refresh() {
     if (this.signal.aborted) return;
-    // What is asked now has another next page.
+    // The old cursor does not belong to the new list.
     this.moreButton.hidden = true;
     this.reach.textContent = '';
-    // The button that was pressed is about to go.
+    // The button that was pressed is about to be removed.
     if (this.place.contains(document.activeElement)) focusOn(this.node.querySelector('h2'));
     this.place.replaceChildren(loadingNote(`Loading the ${this.called}…`));
     this.list.classList.add('stale');
@@ -33,7 +33,7 @@ export class PagedPanel {
     first?.focus();
   }
 
-  /** Reads a page; only the newest question's answer counts. Answers with what is to have the focus in a further page. */
+  /** Reads a page; only the newest request counts. Returns the element that gets the focus in a further page. */
   async read(cursor, again) {
     const question = this.question = Symbol('question');
     const isOutdated = () => this.signal.aborted || question !== this.question;

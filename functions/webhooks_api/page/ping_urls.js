@@ -20,7 +20,7 @@ tail -c 4096 "$log" | curl -fsS -m 10 --retry 5 -o /dev/null --data-binary @- "$
 rm -f "$log"
 exit $status`;
 
-/** What a new URL is shown with, this once. */
+/** The texts that are shown with a new URL. */
 function urlBox(url, onKept) {
   return shownOnce(url, onKept, {
     title: 'Keep this ping URL now. It is not shown again.', label: 'New ping URL', called: 'URL',
@@ -29,7 +29,7 @@ function urlBox(url, onKept) {
   });
 }
 
-/** What is asked of a new ping URL. */
+/** The form of a new ping URL. */
 class NewPingUrl {
   /** @param {{made: (key: object) => void, make: (wanted: object) => Promise<object>}} context */
   constructor({ make, made }) {
@@ -75,7 +75,7 @@ class NewPingUrl {
     this.fields.backupIntervalHours.node.hidden = bySchedule;
   }
 
-  /** The draft as the service takes it. */
+  /** Returns the draft in the form that the service accepts. */
   request() {
     const { serverId, accountPolicyName, plan, backupSchedule, backupIntervalHours, timezone } = this.draft();
     const when = plan === 'backupSchedule' ? { backupSchedule, timezone } : { backupIntervalHours: Number(backupIntervalHours) };
@@ -121,7 +121,7 @@ function logEntry({ status, finishedAt, log }) {
     h('pre', { tabindex: 0, role: 'region', 'aria-label': `Log of ${when}` }, log));
 }
 
-/** The panel "Ping URLs": the keys of the account, a new one, and what their backups have said. */
+/** The panel "Ping URLs": the keys of the account, the form of a new one, and the backup outputs. */
 export class PingUrls {
   /** @param {{account: string, signal: AbortSignal}} context */
   constructor({ account, signal }) {
@@ -199,12 +199,12 @@ export class PingUrls {
     }
   }
 
-  /** A URL is shown that nobody has said to have kept, or is just being made. */
+  /** Returns whether a URL is being made, or is shown that the reader has not confirmed to have kept. */
   holdsSecret() {
     return this.busy || this.oncePlace.hasChildNodes();
   }
 
-  /** What is to be carried over a sign-in; null where nothing was typed. */
+  /** Returns the draft to keep during a sign-in, or null if nothing was typed. */
   stash() {
     return this.form.isDirty() ? this.form.draft() : null;
   }

@@ -2,8 +2,8 @@ import { button, h } from './dom.js';
 import { SavedForm } from './saved_form.js';
 
 /**
- * A form with rows that are added, removed, and saved together. Who extends it makes a `newRow(stored, draft)`, which has a `node`
- * and a `removeButton`, may be `isBlank()`, and can `number(position)` itself, `focus()`, `forgive()` and tell its `firstGap(above)`.
+ * A form with rows that are added, removed, and saved together. A subclass has `newRow(stored, draft)`. A row has a `node`, a
+ * `removeButton`, `isBlank()`, `number(position)`, `focus()`, `forgive()`, and `firstGap(above)`, which returns a control to correct.
  */
 export class RowsForm extends SavedForm {
   /** @param {{called: string, signal: AbortSignal, mostRows: number, addLabel: string}} context */
@@ -16,7 +16,7 @@ export class RowsForm extends SavedForm {
   }
 
   place() {
-    // Where there is nothing yet, there is one empty row, ready to type.
+    // An empty form has one empty row.
     if (this.rows.length === 0) this.rows.push(this.newRow(null));
     this.rowPlace.replaceChildren(...this.rows.map((row) => row.node));
     this.rows.forEach((row, index) => {

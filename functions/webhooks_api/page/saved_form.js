@@ -1,13 +1,12 @@
 import { button, focusOn, h, isAvailable, setAvailable } from './dom.js';
 
 /**
- * A form whose contents are saved together, over the version that was seen: it says what is unsaved, what is wrong and
- * where, and asks where somebody else was faster.
+ * A form whose contents are saved together, over the version that was read. It shows unsaved changes and errors, and asks the
+ * reader if another request has changed the contents in the meantime.
  *
- * Who extends it has `node`, `form`, `content` (what may not be touched while it is saved), `item` (what the service has,
- * with its `etag`), and says how to `show(item, drafts)`, what the `drafts()` are and whether it `isDirty()`, how to
- * `put()`, and what is there `current()`ly. What is wrong is told by `firstGap()` before, and by `complain(field, reason)` after
- * the service was asked: both answer with the control that it is about.
+ * A subclass has `node`, `form`, `content` (disabled while it is saved) and `item` (the stored contents with their `etag`). It
+ * has `show(item, drafts)`, `drafts()`, `isDirty()`, `put()` and `current()`, which reads the stored contents. `firstGap()` shows
+ * an error before the service is asked, and `complain(field, reason)` one afterwards: both return the control.
  */
 export class SavedForm {
   /** @param {{called: string, signal: AbortSignal}} context `called`: such as "these targets" */
@@ -20,13 +19,13 @@ export class SavedForm {
     this.trouble = h('div', { role: 'alert', class: 'trouble-place' });
   }
 
-  /** The form itself; `parts` are above its foot, `more` is in it. */
+  /** Returns the form. `parts` are above its foot, `more` is in it. */
   buildForm(labelId, parts, more) {
     return h('form', { novalidate: true, 'aria-labelledby': labelId, onsubmit: (event) => { event.preventDefault(); this.save(); } },
       parts, this.trouble, h('div', { class: 'card-foot' }, more, this.outcome, this.discardButton, this.saveButton));
   }
 
-  /** Something would be lost if this were closed. */
+  /** Returns whether changes would be lost if the view were closed. */
   isUnsettled() {
     return this.saving || this.isDirty();
   }
@@ -126,7 +125,7 @@ export class SavedForm {
     }
   }
 
-  /** Saves what is seen here over what is there now. */
+  /** Saves the contents of the form over the newer stored version. */
   saveOver(item) {
     this.show(item, this.drafts());
     this.saveButton.focus();
@@ -135,12 +134,12 @@ export class SavedForm {
     return null;
   }
 
-  /** What is to be carried over a sign-in; null where nothing is unsaved. */
+  /** Returns the changes to keep during a sign-in, or null if there are none. */
   stash() {
     return this.isDirty() ? { etag: this.item.etag, drafts: this.drafts() } : null;
   }
 
-  /** Brings back what was carried; the older version stays until it is discarded, so that Save notices a change in between. */
+  /** Restores the kept changes. They keep the older version until they are discarded, so that Save notices another change. */
   restore({ etag, drafts }) {
     this.freshEtag = this.item.etag;
     this.show({ ...this.item, etag }, drafts);

@@ -9,7 +9,7 @@ const MOST_OVERLAP_HOURS = 168;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/;
 
 /**
- * A new signing secret, shown this once.
+ * Returns a new signing secret, which is shown only once.
  * @param {string} secret
  * @param {() => void} onKept called when the reader says that it is kept
  */
@@ -17,7 +17,7 @@ export const secretBox = (secret, onKept) => shownOnce(secret, onKept, {
   title: 'Keep this signing secret now. It is not shown again.', label: 'New signing secret', called: 'secret',
 });
 
-/** The signing secrets of a stored target: how many are current, and a new one. */
+/** The signing secrets of a stored target: the number of current ones, and the form of a new one. */
 export class SigningSecrets {
   /**
    * @param {{account: string, event: string, onSecret: (secret: string, secrets: {expiresAt: ?string}[]) => void}} context
@@ -30,7 +30,7 @@ export class SigningSecrets {
       type: 'number', min: 0, max: MOST_OVERLAP_HOURS, step: 1, value: USUAL_OVERLAP_HOURS, inputmode: 'numeric',
       onkeydown: (event) => {
         if (event.key !== 'Enter') return;
-        event.preventDefault(); // Enter in here is about the secret, not about saving the event's targets.
+        event.preventDefault(); // Enter here makes a secret, and does not save the targets.
         this.rotate();
       },
     }), { className: 'narrow' });
@@ -40,7 +40,7 @@ export class SigningSecrets {
       h('div', { class: 'inline' }, this.hours.node, this.button), this.outcome);
   }
 
-  /** Shows what is stored of a target; null hides the part. */
+  /** Shows the secrets of a stored target; null hides the part. */
   show(target) {
     this.target = target;
     this.node.hidden = !target;
@@ -132,14 +132,14 @@ export class CustomHeaders {
     this.onChange();
   }
 
-  /** Name and value of each header; null for a stored value that is to stay. Rows with nothing in them don't count. */
+  /** Returns name and value of each header; null for a stored value that is to stay. Empty rows are left out. */
   pairs() {
     return this.rows
       .map(({ name, value, isStored }) => [name.control.value.trim(), isStored && value.control.value === '' ? null : value.control.value])
       .filter(([name, value]) => name || value);
   }
 
-  /** Shows a reason at a header; answers with the control, if there is such a header. */
+  /** Shows a reason at a header. Returns its control, if there is such a header. */
   complain(headerName, reason) {
     const row = this.rows.find(({ name }) => name.control.value.trim() === headerName);
     row?.value.complain(reason);
@@ -151,9 +151,9 @@ export class CustomHeaders {
   }
 
   /**
-   * What can be told without asking the service.
-   * @param {boolean} isNewTarget stored values are another target's, and don't follow
-   * @returns {?HTMLElement} the first control to be mended, after saying how
+   * Shows the first error that can be found without the service.
+   * @param {boolean} isNewTarget stored values belong to another target, and are not copied
+   * @returns {?HTMLElement} the control to correct
    */
   firstGap(isNewTarget) {
     const seen = new Set();

@@ -1,6 +1,6 @@
 import { ApiError, fetchJson } from './http.js';
 
-// sessionStorage, not localStorage: tokens survive a reload and are gone with the tab.
+// sessionStorage, not localStorage: tokens survive a reload, and end with the tab.
 const SESSION_KEY = 'simple-backup.session';
 const PENDING_KEY = 'simple-backup.sign-in';
 const RENEW_BEFORE_MS = 30_000;
@@ -15,13 +15,13 @@ let renewal = null;
  * @typedef {{token: string, refreshToken: ?string, idToken: ?string, expiresAt: number, account: string, who: string}} Session
  */
 
-/** @returns {?Session} who is signed in, if anybody */
+/** @returns {?Session} the present session, or null */
 export const currentSession = () => session;
 
-/** Operators may look at every account and choose one. */
+/** Returns whether an operator is signed in, who may see every account. */
 export const isOperator = () => session?.account === '*';
 
-/** Reads /config.json once; a failure is not remembered. */
+/** Reads /config.json once, and again only after a failure. */
 export function readSettings() {
   settings ??= fetchJson('/config.json').catch((error) => {
     settings = undefined;
@@ -44,7 +44,7 @@ export async function signIn() {
   }));
 }
 
-/** Completes a sign-in if the address says that we come back from the identity provider. */
+/** Completes a sign-in if the page's address is an answer of the identity provider. */
 export async function completeSignIn() {
   const answer = new URLSearchParams(location.search);
   if (!answer.has('code') && !answer.has('error')) return;
@@ -52,7 +52,7 @@ export async function completeSignIn() {
   sessionStorage.removeItem(PENDING_KEY);
   history.replaceState(null, '', location.pathname + (pending?.hash || location.hash));
   const isOurs = pending && pending.state === answer.get('state');
-  if (!isOurs && session) return; // An old answer, such as Back brings: the session stands.
+  if (!isOurs && session) return; // An old answer, such as after Back: the session stays.
   if (!isOurs) {
     throw new ApiError('The sign-in was not started from this tab, so it was not accepted. Sign in again.');
   }
@@ -63,7 +63,7 @@ export async function completeSignIn() {
 }
 
 /**
- * The token for the next request, renewed where it is about to expire.
+ * Returns the token for the next request, renewed if it is about to expire.
  * @returns {Promise<string>}
  */
 export async function bearer() {
@@ -72,7 +72,7 @@ export async function bearer() {
   return session.token;
 }
 
-/** Renews the session; false where the identity provider asks for a new sign-in. */
+/** Renews the session. Returns false if the identity provider asks for a new sign-in. */
 export function renew() {
   renewal ??= renewOnce().finally(() => { renewal = null; });
   return renewal;
@@ -89,7 +89,7 @@ async function renewOnce() {
   }
 }
 
-/** Forgets the tokens. */
+/** Removes the tokens. */
 export function forgetSession() {
   session = null;
   sessionStorage.removeItem(SESSION_KEY);
@@ -97,7 +97,7 @@ export function forgetSession() {
 
 /**
  * Signs out here and at the identity provider.
- * @returns {Promise<boolean>} whether the page is being left
+ * @returns {Promise<boolean>} whether the browser leaves the page
  */
 export async function signOut() {
   const idToken = session?.idToken;
@@ -118,7 +118,7 @@ async function exchange(grant) {
   });
   const token = tokens?.[provider.token];
   if (!token) throw new ApiError('The identity provider has sent no token that this page can use.');
-  // Who has signed out meanwhile stays so.
+  // A sign-out in the meantime stays.
   if (session !== before) throw new ApiError('Your session has ended.', { status: 401 });
   const claims = { ...claimsOf(tokens.id_token), ...claimsOf(token) };
   session = {

@@ -1,10 +1,10 @@
 import { button, h, uniqueId } from './dom.js';
 
 /**
- * Something that is shown this once, to be copied and kept.
+ * Returns a text that is shown only once, to be copied and kept.
  * @param {string} text
  * @param {() => void} onKept called when the reader says that it is kept
- * @param {{title: string, label: string, called: string, more?: Node[]}} words `called`: such as "secret"; `more`: what stands below
+ * @param {{title: string, label: string, called: string, more?: Node[]}} words `called`: such as "secret"; `more`: the nodes below
  */
 export function shownOnce(text, onKept, { title, label, called, more = [] }) {
   const id = uniqueId('secret');

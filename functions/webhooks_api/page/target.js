@@ -3,34 +3,34 @@ import { Destination } from './destination.js';
 import { button, field, h, isAvailable, select, setAvailable, stateMark } from './dom.js';
 import { answerText, counted, pretty } from './format.js';
 import { healthMark, wayBack } from './health.js';
-import { ALL_IS_SENT, NoiseSettings } from './noise.js';
+import { ALL_IS_SENT, Preferences } from './preferences.js';
 import { CustomHeaders, secretBox, SigningSecrets } from './secrets.js';
 
 const DELIVERIES = [['once', 'Once'], ['retry', 'Retry for about 3 days']];
 const NEW_TARGET = { targetUri: '', format: 'text', destinationKey: null, delivery: 'once', enabled: true, noise: ALL_IS_SENT, headers: {}, includeLog: false };
 
 /**
- * What the reader wants of a target. Headers are pairs of name and value, null where the stored value is to stay; so is the key.
+ * The settings of a target. Headers are pairs of name and value. A value or a key is null if the stored one is to stay.
  * @typedef {{targetUri: string, format: string, destinationKey: ?string, delivery: string, enabled: boolean, noise: object, headers: [string, ?string][], includeLog: boolean}} Draft
  */
 
-/** The draft that changes nothing of a stored target. @returns {Draft} */
+/** Returns the draft for the stored target. @returns {Draft} */
 export const unchanged = ({ targetUri, format, delivery, enabled, noise, headers, includeLog }) => (
   { targetUri, format, destinationKey: null, delivery, enabled, noise, headers: Object.entries(headers ?? {}), includeLog });
 
-/** One target of an event: its settings, its health, a test. */
+/** A target of an event type: its settings, its health, and its test event. */
 export class TargetRow {
   /**
    * @param {{account: string, event: string, label: string, formats: string[], changed: () => void, remove: (row: TargetRow) => void}} card
    * @param {?object} stored the target as the service has it; null for a new one
-   * @param {Draft} [draft] what has been typed already
+   * @param {Draft} [draft] the values that have been typed already
    */
   constructor(card, stored, draft) {
     this.card = card;
     this.destination = new Destination({ ...card, changed: () => this.changed() });
     this.buildSettings();
     this.headers = new CustomHeaders(() => this.changed());
-    this.noise = new NoiseSettings(card.event, () => this.changed());
+    this.preferences = new Preferences(card.event, () => this.changed());
     this.secrets = new SigningSecrets({ ...card, onSecret: (secret, secrets) => this.adoptSecret(secret, secrets) });
     this.secretPlace = h('div', {});
     this.health = h('div', { class: 'health' });
@@ -39,7 +39,7 @@ export class TargetRow {
     this.removeButton = button('Remove', () => card.remove(this), { class: 'quiet' });
     this.testOutcome = h('div', { role: 'status', class: 'test-outcome' });
     this.summary = h('summary', {});
-    this.more = h('details', { class: 'more' }, this.summary, this.noise.node, this.log.node, this.headers.node, this.secrets.node);
+    this.more = h('details', { class: 'more' }, this.summary, this.preferences.node, this.log.node, this.headers.node, this.secrets.node);
     this.node = h('div', { class: 'target', role: 'group' },
       h('div', { class: 'settings' }, this.url.node, this.destination.format.node, this.delivery.node, this.on.node),
       this.destination.announcement, this.destination.key.node,
@@ -64,14 +64,14 @@ export class TargetRow {
     this.on = field('On', h('input', { type: 'checkbox', role: 'switch', onchange: changed }), { className: 'switch' });
   }
 
-  /** Takes over what the service has stored, keeping what is open or shown once. */
+  /** Shows the values that the service has stored. Open parts and a new secret stay. */
   adopt(stored, draft = stored ? unchanged(stored) : { ...NEW_TARGET, headers: [] }) {
     this.stored = stored;
     this.url.control.value = draft.targetUri;
     this.destination.adopt(draft, !stored);
     this.delivery.control.value = draft.delivery;
     this.on.control.checked = draft.enabled;
-    this.noise.show(draft.noise);
+    this.preferences.show(draft.noise);
     this.log.control.checked = draft.includeLog;
     this.headers.show(draft.headers, Object.keys(stored?.headers ?? {}));
     this.secrets.show(stored);
@@ -81,7 +81,7 @@ export class TargetRow {
     return this;
   }
 
-  /** Says which of the event's targets this is. */
+  /** Names the row by its position among the event type's targets. */
   number(position) {
     this.node.setAttribute('aria-label', `${this.card.label}, target ${position}`);
   }
@@ -94,19 +94,19 @@ export class TargetRow {
   draft() {
     return {
       targetUri: this.url.control.value.trim(), ...this.destination.draft(), delivery: this.delivery.control.value,
-      enabled: this.on.control.checked, noise: this.noise.value(), headers: this.headers.pairs(),
+      enabled: this.on.control.checked, noise: this.preferences.value(), headers: this.headers.pairs(),
       includeLog: this.log.control.checked,
     };
   }
 
-  /** The draft as the service takes it. Headers are left out where nothing of them, nor of the URL, has changed. */
+  /** Returns the draft in the form that the service accepts. Headers are left out if neither they nor the URL changed. */
   request() {
     const { headers, ...settings } = this.draft();
     const kept = this.hasStoredUrl() && JSON.stringify(headers) === JSON.stringify(unchanged(this.stored).headers);
     return kept || (!this.stored && headers.length === 0) ? settings : { ...settings, headers: Object.fromEntries(headers) };
   }
 
-  /** Nothing has been typed into a new row. */
+  /** Returns whether nothing has been typed into a new row. */
   isBlank() {
     const { targetUri, destinationKey, noise, headers } = this.draft();
     return !this.stored && !targetUri && !destinationKey && headers.length === 0 && JSON.stringify(noise) === JSON.stringify(ALL_IS_SENT);
@@ -116,7 +116,7 @@ export class TargetRow {
     return Boolean(this.stored) && this.url.control.value.trim() === this.stored.targetUri;
   }
 
-  /** A secret is shown that nobody has said to have kept, or is just being made. */
+  /** Returns whether a secret is being made, or is shown that the reader has not confirmed to have kept. */
   holdsSecret() {
     return this.secretPlace.hasChildNodes() || this.secrets.busy;
   }
@@ -129,14 +129,14 @@ export class TargetRow {
   reflect() {
     const isStored = this.hasStoredUrl();
     this.destination.reflect(isStored ? this.stored : null);
-    // What is stored is what is tested.
+    // A test event uses the stored settings.
     this.testButton.disabled = !this.stored || JSON.stringify(this.draft()) !== JSON.stringify(unchanged(this.stored));
     this.health.replaceChildren(isStored ? healthMark(this.stored) : stateMark('new', 'Not saved yet'));
     const note = isStored ? wayBack(this.stored) : this.stored && 'With another URL this is a new target: it gets its own signing secret, and header values and keys are to be typed again.';
     this.note.textContent = note || '';
     this.note.hidden = !note;
     const secrets = this.stored ? `, ${counted(this.stored.secrets.length, 'signing secret')}` : '';
-    const less = this.noise.summary() && `${this.noise.summary()}, `;
+    const less = this.preferences.summary() && `${this.preferences.summary()}, `;
     this.summary.textContent = `More: ${less}${counted(this.headers.pairs().length, 'custom header')}${secrets}`;
   }
 
@@ -158,14 +158,14 @@ export class TargetRow {
   forgive() {
     for (const part of [this.url, this.delivery, this.on, this.log]) part.complain(null);
     this.destination.forgive();
-    this.noise.forgive();
+    this.preferences.forgive();
     this.headers.forgive();
   }
 
   /**
-   * What can be told without asking the service.
-   * @param {TargetRow[]} above the event's rows above this one
-   * @returns {?HTMLElement} the first control to be mended
+   * Shows the first error that can be found without the service.
+   * @param {TargetRow[]} above the event type's rows above this one
+   * @returns {?HTMLElement} the control to correct
    */
   firstGap(above) {
     if (!this.url.control.value.trim()) {
@@ -178,20 +178,20 @@ export class TargetRow {
     }
     const keyGap = this.destination.firstGap(this.hasStoredUrl() ? this.stored : null);
     if (keyGap) return keyGap;
-    const gap = this.noise.firstGap() ?? this.headers.firstGap(!this.hasStoredUrl());
+    const gap = this.preferences.firstGap() ?? this.headers.firstGap(!this.hasStoredUrl());
     if (gap) this.more.open = true;
     return gap;
   }
 
   /**
-   * Shows what the service has found wrong.
+   * Shows an error from the service.
    * @param {string} where the field below `targetUris[n]`, such as `targetUri` or `headers['Host']`
    * @returns {HTMLElement} the control that it is about
    */
   complain(where, reason) {
     if (where.startsWith('noise')) {
       this.more.open = true;
-      return this.noise.complain(where.replace(/^noise\.?/, ''), reason);
+      return this.preferences.complain(where.replace(/^noise\.?/, ''), reason);
     }
     const header = /^headers\[(['"])(.*)\1\]$/.exec(where)?.[2];
     if (where.startsWith('headers')) this.more.open = true;

@@ -4,7 +4,7 @@ import { h, loadInto, uniqueId } from './dom.js';
 import { RowsForm } from './rows_form.js';
 import { TargetRow, unchanged } from './target.js';
 
-/** One event with its targets, saved together. */
+/** The form of an event type's targets, which are saved together. */
 class EventCard extends RowsForm {
   constructor(item, { account, formats, mostTargets, signal }) {
     super({ called: 'these targets', signal, mostRows: mostTargets, addLabel: 'Add target' });
@@ -16,12 +16,12 @@ class EventCard extends RowsForm {
     this.show(item);
   }
 
-  /** Shows what the service has, and over it what had been typed. */
+  /** Shows the stored targets, and over them the drafts. */
   show(item, drafts) {
     this.item = item;
     const targets = item.configuration.targetUris;
     const before = new Map(this.rows.filter((row) => row.stored).map((row) => [row.stored.targetId, row]));
-    // A secret that nobody has said to have kept is told here alone.
+    // A secret that the reader has not confirmed to have kept is known only here.
     for (const target of targets) target.secret ??= before.get(target.targetId)?.stored.secret ?? null;
     this.rows = drafts
       ? drafts.map(({ targetId, draft }) => this.newRow(targets.find((target) => target.targetId === targetId) ?? null, draft))
@@ -38,8 +38,8 @@ class EventCard extends RowsForm {
   }
 
   isDirty() {
-    const wanted = this.filledRows().map((row) => row.draft());
-    return JSON.stringify(wanted) !== JSON.stringify(this.item.configuration.targetUris.map(unchanged));
+    const drafts = this.filledRows().map((row) => row.draft());
+    return JSON.stringify(drafts) !== JSON.stringify(this.item.configuration.targetUris.map(unchanged));
   }
 
   isUnsettled() {

@@ -1,10 +1,10 @@
 import { field, h, uniqueId } from './dom.js';
 
 /**
- * A field for an IANA time zone, which offers those that the browser knows.
+ * Returns a field for an IANA time zone, which offers the zones that the browser knows.
  * @param {() => void} oninput
  * @param {string} [value]
- * @returns {{field: ReturnType<typeof field>, list: HTMLElement}} `list` has to stand beside the field
+ * @returns {{field: ReturnType<typeof field>, list: HTMLElement}} `list` must stand beside the field
  */
 export function zoneField(oninput, value) {
   const id = uniqueId('zones');

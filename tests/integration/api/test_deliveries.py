@@ -267,7 +267,7 @@ def test_all_failed_of_one_moment_are_replayed_though_they_are_more_than_a_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A schedule's misses all have its time."""
-    monkeypatch.setattr("backup_webhooks.deliveries.replays._AT_ONCE", 4)
+    monkeypatch.setattr("backup_webhooks.deliveries.replays._PAGE", 4)
     for number in range(10):
         add(EventType.FAILURE, ago(hours=1), f"p{number}")
     queue = new_queue()

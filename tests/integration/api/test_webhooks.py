@@ -92,7 +92,7 @@ class TestEvents:
 
         client.put(configuration(account), {"targetUris": [{"targetUri": url()}, {"targetUri": url(2)}]})
 
-        kept = next(target for target in account.webhooks.of_account(account.alias) if target.url == url())
+        kept = next(target for target in account.targets.of_account(account.alias) if target.url == url())
         assert (kept.format, kept.enabled, kept.headers) == ("detailed", False, {"x-a": "b"})
 
     def test_what_was_read_can_be_put_back(self, account: Account, client: Client) -> None:
@@ -139,7 +139,7 @@ class TestNoise:
             changes_only=True,
             remind_hours=24,
             quiet_hours=QuietHours(time(22), time(7), "Europe/Berlin"),
-            gather=True,
+            group=True,
         )
 
     def test_it_is_replaced_as_a_whole(self, account: Account, client: Client) -> None:
@@ -256,7 +256,7 @@ class TestTwoPeople:
     @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE one", "DELETE all"])
     def test_each_change_can_be_made_on_condition(self, account: Account, client: Client, method: str) -> None:
         target = account.set_target(FAILURE, url())
-        before = account.configurations.load(account.alias, FAILURE)
+        before = account.targets.load(account.alias, FAILURE)
         stale = {"if-match": '"0.0"'}
         one = configuration(account, "targetUris")
         answer = {
@@ -267,7 +267,7 @@ class TestTwoPeople:
         }[method]()
 
         assert answer.status == 412
-        assert account.configurations.load(account.alias, FAILURE) == before
+        assert account.targets.load(account.alias, FAILURE) == before
 
 
 class TestRefusals:
@@ -298,7 +298,7 @@ class TestRefusals:
         assert answer.status == 422
         assert list(answer.errors) == [f"targetUris[1].{field}"]
         assert reason in answer.errors[f"targetUris[1].{field}"]
-        assert account.webhooks.of_account(account.alias) == []
+        assert account.targets.of_account(account.alias) == []
 
     def test_a_sixth_target_is_refused(self, account: Account, client: Client) -> None:
         six = [{"targetUri": url(number)} for number in range(6)]
@@ -326,7 +326,7 @@ class TestRefusals:
         answer = client.put(configuration(account), {"recursive": True, "targetUris": [{"targetUri": url()}]})
 
         assert list(answer.errors) == ["recursive"]
-        assert account.webhooks.of_account(account.alias) == []
+        assert account.targets.of_account(account.alias) == []
 
     def test_of_many_errors_the_first_are_named(self, account: Account, client: Client) -> None:
         answer = client.put(configuration(account), {"targetUris": [], **{f"x{number}": 1 for number in range(500)}})
@@ -370,7 +370,7 @@ class TestRefusals:
         assert answer.errors == {
             "targetUri": "the host leads to an address that is not on the public internet, where it must be"
         }
-        assert account.webhooks.of_account(account.alias) == []
+        assert account.targets.of_account(account.alias) == []
 
     def test_a_public_address_is_saved_with_the_guard_in_place(
         self, account: Account, client_of: Callable[..., Client]
@@ -440,7 +440,7 @@ class TestTestSends:
 
         assert (answer.json["delivered"], answer.json["status"], answer.json["reason"]) == (False, 503, "answered 503")
         assert (dead.json["status"], dead.json["reason"]) == (None, "connection refused")
-        assert {one.health.consecutive_failures for one in account.webhooks.of_account(account.alias)} == {0}
+        assert {one.health.consecutive_failures for one in account.targets.of_account(account.alias)} == {0}
 
     def test_the_address_guard_stands_before_a_test_too(
         self, account: Account, client_of: Callable[..., Client]
@@ -456,10 +456,10 @@ class TestTestSends:
 
 def test_health_is_shown_with_its_reason(account: Account, client: Client) -> None:
     target = account.set_target(FAILURE, url())
-    failing = account.webhooks.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
+    failing = account.targets.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
     assert failing
     assert targets(client.get(of_account(account.alias, FAILURE)))[url()]["health"]["state"] == "failing"
-    account.webhooks.switch_off(failing, "answered 410 Gone", datetime.now(UTC))
+    account.targets.switch_off(failing, "answered 410 Gone", datetime.now(UTC))
 
     shown = targets(client.get(of_account(account.alias, FAILURE)))[url()]
 

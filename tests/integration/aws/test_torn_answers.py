@@ -1,4 +1,4 @@
-"""Answers of AWS that break off: they are asked for again, and never taken for answers in which nothing stands."""
+"""Truncated responses of AWS: the clients retry them, and never take them for empty answers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.support.fault_proxy import Answer, Broken, Call, FaultProxy
 
 @pytest.fixture
 def get(stack: Stack, dynamodb_proxy: FaultProxy, handler_of: Callable[..., Handler]) -> Callable[[], Any]:
-    """Reads an item that is there, with the functions' own client."""
-    key, table = {"serverPolicyId": {"S": "torn"}}, stack.outputs["ServerPoliciesTableName"]
+    """Reads an item that is stored, with the functions' client."""
+    key, table = {"serverPolicyId": {"S": "truncated"}}, stack.outputs["ServerPoliciesTableName"]
     stack.client("dynamodb").put_item(TableName=table, Item=key | {"name": {"S": "Nightly"}})
     handler_of("notifier", AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
     return lambda: clients.dynamodb().get_item(TableName=table, Key=key)["Item"]["name"]["S"]
@@ -25,34 +25,32 @@ def get(stack: Stack, dynamodb_proxy: FaultProxy, handler_of: Callable[..., Hand
 
 @pytest.fixture
 def send(sqs_proxy: FaultProxy, new_queue: Callable[[], str], handler_of: Callable[..., Handler]) -> Callable[[], Any]:
-    """Sends a message; which of its entries SQS has taken."""
+    """Sends a message, and returns the id of the entry that SQS accepted."""
     queue = new_queue()
     handler_of("notifier", AWS_ENDPOINT_URL_SQS=sqs_proxy.url)
-    entries: Any = [{"Id": "0", "MessageBody": "torn"}]
+    entries: Any = [{"Id": "0", "MessageBody": "truncated"}]
     return lambda: clients.sqs().send_message_batch(QueueUrl=queue, Entries=entries)["Successful"][0]["Id"]
 
 
-def torn_once(proxy: FaultProxy) -> Callable[[Call], Answer | Broken]:
+def truncated_once(proxy: FaultProxy) -> Callable[[Call], Answer | Broken]:
     return lambda call: Broken(call.forward()) if len(proxy.calls) == 1 else call.forward()
 
 
-def test_an_answer_of_dynamodb_that_breaks_off_is_asked_for_again(
-    get: Callable[[], Any], dynamodb_proxy: FaultProxy
-) -> None:
-    dynamodb_proxy.behaviour = torn_once(dynamodb_proxy)
+def test_a_truncated_response_of_dynamodb_is_retried(get: Callable[[], Any], dynamodb_proxy: FaultProxy) -> None:
+    dynamodb_proxy.behaviour = truncated_once(dynamodb_proxy)
 
     assert get() == "Nightly"
     assert len(dynamodb_proxy.calls) == 2
 
 
-def test_an_answer_of_sqs_that_breaks_off_is_asked_for_again(send: Callable[[], Any], sqs_proxy: FaultProxy) -> None:
-    sqs_proxy.behaviour = torn_once(sqs_proxy)
+def test_a_truncated_response_of_sqs_is_retried(send: Callable[[], Any], sqs_proxy: FaultProxy) -> None:
+    sqs_proxy.behaviour = truncated_once(sqs_proxy)
 
     assert send() == "0"
     assert len(sqs_proxy.calls) == 2
 
 
-def test_one_that_always_does_is_a_failure(get: Callable[[], Any], dynamodb_proxy: FaultProxy) -> None:
+def test_a_response_that_is_always_truncated_is_a_failure(get: Callable[[], Any], dynamodb_proxy: FaultProxy) -> None:
     dynamodb_proxy.behaviour = lambda call: Broken(call.forward())
 
     with pytest.raises(ConnectionClosedError):

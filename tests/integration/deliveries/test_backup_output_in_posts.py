@@ -21,11 +21,11 @@ FAILURE = EventType.FAILURE
 @pytest.mark.parametrize(
     ("settings", "posted"),
     [
-        ({"format": "detailed", "include_log": True}, "s3cret disk"),
-        ({"format": "cloudevents", "include_log": True}, "s3cret disk"),
-        ({"format": "detailed", "include_log": False}, None),
+        ({"format": "detailed", "include_output": True}, "s3cret disk"),
+        ({"format": "cloudevents", "include_output": True}, "s3cret disk"),
+        ({"format": "detailed", "include_output": False}, None),
         ({"format": "detailed"}, None),
-        ({"format": "text", "include_log": True}, None),
+        ({"format": "text", "include_output": True}, None),
     ],
 )
 def test_who_asks_for_it_gets_it(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from backup_webhooks.deliveries.delivery import Delivery, GroupDue, encode_retry_message
-from backup_webhooks.deliveries.grouping import GATHERED_FOR
+from backup_webhooks.deliveries.grouping import GROUP_WAIT
 from backup_webhooks.events.messages import BackupMissed, EventType, parse_message
 from backup_webhooks.events.timestamps import Timestamp, utc_now
 from backup_webhooks.payloads import render_all
@@ -32,7 +32,7 @@ from tests.support.pings import taken_off
 from tests.support.retry_world import Endpoint, Injector, RetryWorld
 
 FAILURE, MISSING, SUCCESS = EventType.FAILURE, EventType.MISSING, EventType.SUCCESS
-GATHER = Preferences(gather=True)
+GATHER = Preferences(group=True)
 DOWN = EndpointConnectionError(endpoint_url="https://aws.example")
 MINUTE = timedelta(minutes=1)
 
@@ -51,7 +51,7 @@ def today(world: RetryWorld) -> str:
     return f"{world.now:%Y-%m-%d}"
 
 
-def wake_up(target: Target, due_at: datetime) -> GroupDue:
+def group_due(target: Target, due_at: datetime) -> GroupDue:
     return GroupDue(
         account=target.account, event_type=target.event_type, target_id=target.target_id, due_at=Timestamp.of(due_at)
     )
@@ -141,9 +141,7 @@ def test_what_comes_twice_is_listed_once_and_gathered_once(
 
 
 def test_what_is_held_back_is_not_gathered(account: Account, world: RetryWorld, receiver: Receiver) -> None:
-    account.set_target(
-        FAILURE, receiver.url, format="detailed", preferences=Preferences(changes_only=True, gather=True)
-    )
+    account.set_target(FAILURE, receiver.url, format="detailed", preferences=Preferences(changes_only=True, group=True))
     for number in range(2):
         for hour in (1, 2):
             ends = f"2018-12-20T0{hour}:39:38Z"
@@ -176,7 +174,7 @@ def test_a_target_that_is_gone_by_then_is_not_called_and_the_log_says_so(
         world.send(missed(account.alias, f"sp-{number}"))
     world.run(until=timedelta(seconds=30))
     if fate == "removed":
-        account.configurations.change(account.alias, MISSING, lambda _: [])
+        account.targets.change(account.alias, MISSING, lambda _: [])
     else:
         account.set_target(MISSING, receiver.url, enabled=False)
     world.run()
@@ -236,10 +234,10 @@ def test_what_can_not_be_gathered_up_in_time_is_left_to_another(
     world.send(missed(account.alias))
     world.run(until=MINUTE / 2)
     world.now += MINUTE
-    wake_up_now = wake_up(target, world.now)
+    due_now = group_due(target, world.now)
 
-    assert world.gatherer.gather_up(wake_up_now, lambda: target, world.now + timedelta(seconds=9)) == 0
-    assert encode_retry_message(wake_up_now) in [message.body for message in world.retries._messages]
+    assert world.grouper.send_group(due_now, target, world.now + timedelta(seconds=9)) == 0
+    assert encode_retry_message(due_now) in [message.body for message in world.retries._messages]
     world.run()
 
     assert told(receiver) == [["sp-1"]]
@@ -380,11 +378,11 @@ def test_two_that_gather_at_the_same_time_take_nothing_twice_and_leave_nothing(
     for number in range(40):
         event = parse_message(missed(account.alias, f"sp-{number:02}"))
         assert isinstance(event, BackupMissed)
-        world.gatherer.join(event, Delivery.of(event, target), target)
-    world.now += GATHERED_FOR
-    order = wake_up(target, world.now)
-    gather_up = partial(world.gatherer.gather_up, order, lambda: target, world.now + MINUTE)
-    threads = [threading.Thread(target=gather_up) for _ in range(8)]
+        world.grouper.join(event, target, Delivery.of(event, target))
+    world.now += GROUP_WAIT
+    due = group_due(target, world.now)
+    send_group = partial(world.grouper.send_group, due, target, world.now + MINUTE)
+    threads = [threading.Thread(target=send_group) for _ in range(8)]
 
     for thread in threads:
         thread.start()
@@ -418,7 +416,7 @@ def test_a_batch_sends_one_message_for_its_gathering(
 
     redeliverer = handler_at("redeliverer")
     monkeypatch.setenv("RETRY_QUEUE_URL", queue)
-    redeliverer(encode_retry_message(wake_up(account.target(), utc_now())))
+    redeliverer(encode_retry_message(group_due(account.target(), utc_now())))
     (order,) = taken_off(stack, queue)
     redeliverer(json.dumps(order))
 

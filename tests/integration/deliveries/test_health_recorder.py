@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from backup_webhooks.deliveries.attempt import DEFERRED
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode, Target
 
@@ -150,12 +151,12 @@ class TestIsolation:
             account.set_target(FAILURE, receiver.url)
             for _ in range(3):
                 world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
-            assert account.target().health.isolated
-            deferred = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
+            assert account.target().health.circuit_open
+            outcomes = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
             assert sum(endpoint.posts.values()) == 3
             world.run()
 
-        assert (deferred.attempts, deferred.deferred) == ((), 1)
+        assert outcomes == [DEFERRED]
         assert sum(endpoint.posts.values()) == 4
         assert [one["state"] for one in account.deliveries()] == ["failed"] * 4
         assert [int(one["attempts"]) for one in account.deliveries()] == [1] * 4
@@ -166,13 +167,13 @@ class TestIsolation:
             for _ in range(4):
                 world.send(finished(account.alias))
                 world.run()
-            assert not account.target().health.isolated
+            assert not account.target().health.circuit_open
 
             # The notifier learns of it within 30 s, and waits for the target itself again.
             world.now += timedelta(seconds=30)
-            notified = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
+            (outcome,) = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
 
-        assert len(notified.attempts) == 1
+        assert outcome.result is not None
 
     def test_deliveries_of_another_event_of_the_account_are_not_held_up(
         self, account: Account, world: RetryWorld, receiver: Receiver
@@ -182,11 +183,11 @@ class TestIsolation:
         for _ in range(4):
             world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
 
-        notified = world.notifier.handle(
+        (outcome,) = world.notifier.handle(
             finished(account.alias, restorePointCreationStatus="SUCCESS"), world.now + timedelta(seconds=30)
         )
 
-        assert len(notified.attempts) == 1
+        assert outcome.result is not None
         assert len(receiver.posts) == 1
 
     def test_a_handed_over_message_that_comes_twice_is_one_post(self, account: Account, world: RetryWorld) -> None:

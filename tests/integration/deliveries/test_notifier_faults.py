@@ -17,7 +17,7 @@ from backup_webhooks.events.messages import BackupFinished, EventType, parse_mes
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.posting.sender import Sender
 from backup_webhooks.targets.cache import TargetsCache
-from backup_webhooks.targets.webhooks_store import WebhooksStore
+from backup_webhooks.targets.store import TargetsStore
 
 from local.receiver import Post, Receiver
 from local.stack import Stack
@@ -180,11 +180,11 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
     deliverer = deliverer_at(stack, timedelta(seconds=stack.functions()["NotifierFunction"].timeout + 1))
     event = parse_message(body)
     assert isinstance(event, BackupFinished)
-    order = AttemptDue.first(Delivery.of(event, target), deliverer.clock())
-    outcome = deliverer.deliver(order, target, deliverer.clock() + timedelta(seconds=60))
+    due = AttemptDue.first(Delivery.of(event, target), deliverer.clock())
+    outcome = deliverer.deliver(due, target, deliverer.clock() + timedelta(seconds=60))
 
-    assert outcome.attempt is not None
-    assert outcome.attempt.delivered
+    assert outcome.result is not None
+    assert outcome.result.delivered
     assert len(receiver.posts) == 1
     (entry,) = account.deliveries()
     assert (entry["state"], entry["attempts"]) == ("delivered", 1)
@@ -195,7 +195,7 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
 def deliverer_at(stack: Stack, later: timedelta) -> Deliverer:
     """A deliverer whose clock is that much ahead."""
     dynamodb = stack.client("dynamodb")
-    webhooks = WebhooksStore(dynamodb, stack.outputs["WebhooksTableName"])
+    webhooks = TargetsStore(dynamodb, stack.outputs["WebhooksTableName"])
     return Deliverer(
         deliveries=DeliveriesStore(dynamodb, stack.outputs["DeliveriesTableName"], timedelta(days=30)),
         sender=Sender(allow_private_targets=True),
@@ -213,15 +213,15 @@ def test_who_lost_a_claim_does_not_write_over_the_outcome_of_who_took_it(account
     def take_over(post: Post) -> None:
         if len(slow.posts) == 1:
             later = deliverer_at(stack, timedelta(seconds=61))
-            later.deliver(order, target, later.clock() + timedelta(seconds=60))
+            later.deliver(due, target, later.clock() + timedelta(seconds=60))
             outcomes.extend(account.deliveries())
 
     outcomes: list[dict[str, object]] = []
     with Receiver(on_post=take_over) as slow:
         target = account.set_target(EventType.FAILURE, slow.url)
         now = deliverer_at(stack, timedelta())
-        order = AttemptDue.first(Delivery.of(event, target), now.clock())
-        now.deliver(order, target, now.clock() + timedelta(seconds=60))
+        due = AttemptDue.first(Delivery.of(event, target), now.clock())
+        now.deliver(due, target, now.clock() + timedelta(seconds=60))
 
     assert account.deliveries() == outcomes
     assert [outcome["state"] for outcome in outcomes] == ["delivered"]

@@ -109,10 +109,10 @@ def test_the_metrics_count_what_happened(account: Account, worker: Worker, log: 
 
     (counted,) = metrics(log)
     assert counted["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "SimpleBackupWebhooks"
-    assert {name: counted[name] for name in ("Posted", "Failed", "WithoutWebhook", "Rejected")} == {
+    assert {name: counted[name] for name in ("Posted", "Failed", "WithoutTarget", "Rejected")} == {
         "Posted": [1.0],
         "Failed": [1.0],
-        "WithoutWebhook": [1.0],
+        "WithoutTarget": [1.0],
         "Rejected": [1.0],
     }
     assert len(counted["PostMilliseconds"]) == 2

@@ -12,14 +12,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from backup_webhooks.deliveries.attempt import post
 from backup_webhooks.deliveries.delivery import Delivery
-from backup_webhooks.deliveries.post import post
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.posting.sender import AttemptResult, Sender
 from backup_webhooks.targets.signing import OVERLAP, SigningSecret, new_secret, rotated
 from backup_webhooks.targets.target import Target
 
 from local.receiver import Post, Receiver
+from local.targets import save_target
 from tests.integration.conftest import Account, Invoke
 from tests.support.golden_payloads import example
 from tests.support.messages import finished
@@ -73,7 +74,7 @@ class TestCheck:
     def test_a_post_of_the_notifier_is_genuine(
         self, programs: Programs, language: str, account: Account, notifier: Invoke, receiver: Receiver
     ) -> None:
-        shown = account.configurations.save(Target(account.alias, FAILURE, receiver.url))
+        shown = save_target(account.targets, Target(account.alias, FAILURE, receiver.url))
         assert shown
 
         notifier(finished(account.alias))

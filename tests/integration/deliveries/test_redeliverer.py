@@ -14,8 +14,10 @@ from backup_webhooks.deliveries.retry_schedule import JITTER
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode
 
+from local.dead_letters import move_all
 from local.receiver import Post, Receiver
 from local.stack import Stack
+from local.targets import remove_target
 from tests.integration.conftest import Account, Invoke
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import failed_ids, finished
@@ -128,7 +130,7 @@ class TestTheSchedule:
             world.send(finished(account.alias))
             world.run(until=timedelta(seconds=1))
             if change == "removed":
-                account.configurations.remove(target)
+                remove_target(account.targets, target)
             else:
                 account.set_target(FAILURE, receiver.url, enabled=False)
             world.run()
@@ -261,7 +263,7 @@ class TestReplay:
                 sqs.send_message(QueueUrl=dead_letters.url, MessageBody=body)
             endpoint.statuses = [200]
 
-            assert dead_letters.move_all_to(retry_queue, world.now) == 1
+            assert move_all(dead_letters, retry_queue, world.now) == 1
             (moved,) = sqs.receive_message(QueueUrl=retry_queue.url)["Messages"]
             assert failed_ids(redeliverer(moved["Body"])) == []
 

@@ -55,7 +55,7 @@ def ended(account: Account, status: str, **changes: Any) -> str:
 def due_now(account: Account, stack: Stack, target: Target) -> tuple[RemindersStore, str, ReminderDue]:
     """Plans a reminder of the account's server policy for now, as the clock would have brought it."""
     store = RemindersStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
-    partition, due_at = partition_of(account.alias, FAILURE, target.target_id), Timestamp.of(utc_now())
+    partition, due_at = partition_of(target), Timestamp.of(utc_now())
     store.plan(partition, account.alias, due_at)
     message = ReminderDue(
         account=account.alias,
@@ -112,7 +112,7 @@ def test_a_reminder_of_what_is_over_is_forgotten(
 def test_a_reminder_for_a_target_that_gathers_waits_for_others(
     account: Account, stack: Stack, function: Callable[[str], Invoke], receiver: Receiver
 ) -> None:
-    preferences = Preferences(changes_only=True, remind_hours=1, gather=True)
+    preferences = Preferences(changes_only=True, remind_hours=1, group=True)
     target = account.set_target(FAILURE, receiver.url, preferences=preferences)
     function("notifier")(ended(account, "FAILED"))
     _, _, message = due_now(account, stack, target)

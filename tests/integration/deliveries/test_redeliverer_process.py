@@ -15,6 +15,7 @@ from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local.receiver import Post, Receiver
 from local.stack import Stack
+from local.targets import save_target
 from local.template import Template
 from local.worker import FunctionError, Worker
 from tests.integration.conftest import Account
@@ -172,7 +173,7 @@ def test_no_log_line_carries_a_url_a_secret_or_a_header(
     headers = {"authorization": "Bearer s3cret"}
     good = Target(account.alias, MISSING, f"{receiver.url}/services/s3cret", headers=headers)
     dead = Target(account.alias, MISSING, "http://127.0.0.1:1/services/s3cret", headers=headers)
-    secrets = [account.configurations.save(target) for target in (good, dead)]
+    secrets = [save_target(account.targets, target) for target in (good, dead)]
 
     worker.invoke(sqs_event(order(account, good), order(account, dead), "{}"))
 

@@ -53,9 +53,9 @@ def test_a_fault_at_the_attempt_that_switches_the_target_off_loses_nothing_eithe
             world = RetryWorld(stack, delays=[timedelta(seconds=5)])
             with Receiver(Endpoint(503)) as receiver:
                 target = account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY)
-                account.webhooks.record_failure(target, 503, "", slow=False, now=world.now - timedelta(days=6))
+                account.targets.record_failure(target, 503, "", slow=False, now=world.now - timedelta(days=6))
                 long_ago = world.now - timedelta(days=5) + timedelta(seconds=2)
-                account.webhooks.record_confirmation(account.target(), long_ago)
+                account.targets.record_confirmation(account.target(), long_ago)
                 world.send(missed(account.alias))
                 world.step = world.kill = injector
                 world.run()

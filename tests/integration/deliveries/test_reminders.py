@@ -149,7 +149,7 @@ def test_nobody_is_reminded_who_does_not_want_to_be_any_more(
     world.send(ended(account, world.now))
     wait(world, HOUR)
     if change == "removed":
-        account.configurations.change(account.alias, FAILURE, lambda _: [])
+        account.targets.change(account.alias, FAILURE, lambda _: [])
     else:
         preferences = Preferences(changes_only=True) if change == "no reminders" else REMIND
         account.set_target(FAILURE, receiver.url, preferences=preferences, enabled=change != "switched off")
@@ -253,7 +253,7 @@ def test_reminders_of_a_minute_are_gathered(account: Account, world: RetryWorld,
         FAILURE,
         receiver.url,
         format="detailed",
-        preferences=Preferences(changes_only=True, remind_hours=24, gather=True),
+        preferences=Preferences(changes_only=True, remind_hours=24, group=True),
     )
     for number in range(5):
         world.send(ended(account, world.now, server=f"s{number}"))

@@ -12,12 +12,12 @@ from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.signing import LONGEST_OVERLAP, OVERLAP, SigningSecret
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import DeliveryMode, Target
-from backup_webhooks.targets.webhooks_store import WebhooksStore
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from local.receiver import Post, Receiver
 from local.stack import Stack
+from local.targets import save_target
 from tests.integration.conftest import Account, Invoke
 from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
 from tests.support.messages import finished
@@ -27,15 +27,15 @@ FAILURE = EventType.FAILURE
 
 
 @pytest.fixture
-def proxied(stack: Stack, dynamodb_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> WebhooksStore:
+def proxied(stack: Stack, dynamodb_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> TargetsStore:
     """The store, with the proxy between it and its table."""
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
-        return WebhooksStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
+        return TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
 
 
 @pytest.fixture
-def proxied_configurations(proxied: WebhooksStore) -> TargetsStore:
+def proxied_configurations(proxied: TargetsStore) -> TargetsStore:
     return TargetsStore(proxied.client, proxied.table)
 
 
@@ -56,14 +56,14 @@ class TestSignatures:
         self, account: Account, notifier: Invoke, received: Receiver
     ) -> None:
         target = Target(account.alias, FAILURE, received.url)
-        secret = account.configurations.save(target)
+        secret = save_target(account.targets, target)
         assert secret
 
         notifier(finished(account.alias))
 
         (post,) = received.posts
         assert self.verifies(post, secret.value)
-        assert account.configurations.save(target) is None, "shown twice"
+        assert save_target(account.targets, target) is None, "shown twice"
 
     @pytest.mark.parametrize(
         ("overlap", "passed", "old_verifies"),
@@ -86,9 +86,9 @@ class TestSignatures:
         old_verifies: bool,
     ) -> None:
         target = Target(account.alias, FAILURE, received.url)
-        old = account.configurations.save(target)
+        old = save_target(account.targets, target)
         # A moment ahead of the attempt, so that the end of the overlap lies on one side of it.
-        new = account.webhooks.rotate_secret(
+        new = account.targets.rotate_secret(
             target, datetime.now(UTC) - passed + timedelta(seconds=0.5 if old_verifies else -0.5), overlap
         )
 
@@ -115,12 +115,12 @@ class TestSignatures:
     def test_rotations_in_a_row_keep_each_secret_that_was_shown(self, account: Account) -> None:
         target = account.set_target(FAILURE, "http://127.0.0.1:9/")
         now = datetime.now(UTC)
-        shown = [account.webhooks.rotate_secret(target, now, OVERLAP).value for _ in range(3)]
+        shown = [account.targets.rotate_secret(target, now, OVERLAP).value for _ in range(3)]
 
         assert [secret.value for secret in account.target().secrets][:3] == shown[::-1]
 
     def test_of_two_rotations_at_once_one_is_refused_and_shows_no_secret(
-        self, account: Account, dynamodb_proxy: FaultProxy, proxied: WebhooksStore
+        self, account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
     ) -> None:
         target = account.set_target(FAILURE, "http://127.0.0.1:9/")
         now = datetime.now(UTC)
@@ -129,7 +129,7 @@ class TestSignatures:
         def rotate_in_between(call: Call) -> Answer:
             answer = call.forward()
             if call.operation == "GetItem":
-                others.append(account.webhooks.rotate_secret(target, now, OVERLAP))
+                others.append(account.targets.rotate_secret(target, now, OVERLAP))
             return answer
 
         dynamodb_proxy.behaviour = rotate_in_between
@@ -144,14 +144,14 @@ class TestSignatures:
         self,
         account: Account,
         dynamodb_proxy: FaultProxy,
-        proxied: WebhooksStore,
+        proxied: TargetsStore,
         proxied_configurations: TargetsStore,
         write: str,
     ) -> None:
         """Lost on its way back, the answer makes botocore write again."""
         target = Target(account.alias, FAILURE, "http://127.0.0.1:9/")
         if write == "rotate_secret":
-            account.configurations.save(target)
+            save_target(account.targets, target)
         lost: list[Call] = []
 
         def lose_first(call: Call) -> Answer:
@@ -163,7 +163,7 @@ class TestSignatures:
 
         dynamodb_proxy.behaviour = lose_first
         if write == "save":
-            shown = proxied_configurations.save(target)
+            shown = save_target(proxied_configurations, target)
         else:
             shown = proxied.rotate_secret(target, datetime.now(UTC), OVERLAP)
 
@@ -172,12 +172,13 @@ class TestSignatures:
 
 
 def test_what_the_store_tells_of_a_target_shows_no_secret_by_accident(account: Account, stack: Stack) -> None:
-    secret = account.configurations.save(
-        Target(account.alias, FAILURE, "https://hooks.example/s3cret-url", headers={"x-key": "s3cret-header"})
+    secret = save_target(
+        account.targets,
+        Target(account.alias, FAILURE, "https://hooks.example/s3cret-url", headers={"x-key": "s3cret-header"}),
     )
     assert secret
 
-    shown = repr(account.webhooks.of_account(account.alias)) + repr(secret)
+    shown = repr(account.targets.of_account(account.alias)) + repr(secret)
 
     assert secret.value not in shown
     assert "s3cret" not in shown

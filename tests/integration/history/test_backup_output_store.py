@@ -1,4 +1,4 @@
-"""What backups say of themselves is kept by server policy, beside the backups and out of the reports' way."""
+"""Backup output is stored by server policy, beside the backups, so that reports do not read it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def ended(account: str, **changes: Any) -> BackupFinished:
     return message
 
 
-def test_the_notifier_keeps_a_log_and_the_reports_do_not_read_it(
+def test_the_notifier_stores_backup_output_and_reports_do_not_read_it(
     account: Account, stack: Stack, store: BackupOutputStore, notifier: Invoke
 ) -> None:
-    said = finished(account.alias, serverPolicyId="sp", log="x" * 10_000 + " the error")
-    for message in (said, said, finished(account.alias, serverPolicyId="sp"), finished(account.alias, log="other's")):
-        assert notifier(message) == {"batchItemFailures": []}
+    message = finished(account.alias, serverPolicyId="sp", log="x" * 10_000 + " the error")
+    for body in (message, message, finished(account.alias, serverPolicyId="sp"), finished(account.alias, log="other")):
+        assert notifier(body) == {"batchItemFailures": []}
 
-    (logged,) = store.latest(account.alias, "sp", 10)
-    assert logged.output.endswith("x the error")
-    assert len(logged.output.encode()) == 4096
-    assert (logged.status, logged.started_at, logged.finished_at) == (
+    (backup,) = store.latest(account.alias, "sp", 10)
+    assert backup.output.endswith("x the error")
+    assert len(backup.output.encode()) == 4096
+    assert (backup.status, backup.started_at, backup.finished_at) == (
         "FAILED",
         datetime(2018, 12, 20, 1, tzinfo=UTC),
         datetime(2018, 12, 20, 1, 39, 38, tzinfo=UTC),
@@ -67,14 +67,14 @@ def test_the_latest_come_first_as_many_as_are_asked_for(account: Account, store:
         date = f"2018-12-20T0{hour}:00:00Z"
         store.keep(ended(account.alias, serverPolicyId="sp", backupFinishedDate=date, log=f"{hour}"), NOW)
 
-    assert [str(one.output) for one in store.latest(account.alias, "sp", 2)] == ["3", "2"]
+    assert [str(backup.output) for backup in store.latest(account.alias, "sp", 2)] == ["3", "2"]
 
 
 def test_names_with_separators_do_not_mix_accounts_up(account: Account, store: BackupOutputStore) -> None:
     store.keep(ended(account.alias, serverPolicyId="b#c", restorePointId="r#1", log="mine"), NOW)
 
-    (logged,) = store.latest(account.alias, "b#c", 10)
-    assert (logged.restore_point_id, logged.output) == ("r#1", "mine")
+    (backup,) = store.latest(account.alias, "b#c", 10)
+    assert (backup.restore_point_id, backup.output) == ("r#1", "mine")
     assert store.latest(f"{account.alias}#b", "c", 10) == []
     assert store.latest(account.alias, "b", 10) == []
 

@@ -1,4 +1,4 @@
-"""The record that is kept of each backup: what the notifier writes, and what a report finds by account and time."""
+"""The records of backups: the notifier writes them, and reports find them by account and time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def kept(store: BackupsStore, account: Account, since: str = "12-20 00:00", unti
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "PARTIAL_SUCCESS", "FAILED", "CANCELLED"])
-def test_each_backup_that_ends_is_kept_with_what_became_of_it(
+def test_each_backup_that_ends_is_kept_with_its_result(
     status: str, account: Account, notifier: Invoke, store: BackupsStore
 ) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
@@ -136,7 +136,9 @@ def test_a_backup_is_kept_for_400_days(account: Account, notifier: Invoke, store
     assert int(item["expiresAt"]["N"]) == int((backup.recorded_at + 400 * DAY).timestamp())
 
 
-def test_it_is_noted_whom_a_backup_was_told(account: Account, notifier: Invoke, store: BackupsStore) -> None:
+def test_the_addresses_that_had_an_email_about_a_backup_are_recorded(
+    account: Account, notifier: Invoke, store: BackupsStore
+) -> None:
     notifier(finished(account.alias), missed(account.alias))
     failed, gone = kept(store, account)
 

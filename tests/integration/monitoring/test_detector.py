@@ -1,4 +1,4 @@
-"""missed_backups' handler on the template's own table and queue, from the tick to the customer's endpoint."""
+"""The handler of missed_backups on the template's table and queue, from the tick to the customer's endpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backup_webhooks.aws.items import to_item
 from backup_webhooks.events.messages import EventType, encode_message
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore, _fields
-from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
 from local.receiver import Receiver
@@ -29,9 +29,9 @@ from tests.support.messages import Context
 from tests.support.policies import LONG_AGO, at, changed, every, finished, no_policies, record, started
 from tests.support.queue import queued
 
-# Judged as of 18:05 that day, long after the grace.
+# The watermark is 18:05 that day, and the grace period has long passed.
 TICK = "2018-12-20T18:13:00Z"
-# moto goes through all items at each query; a real engine is asked the question at full size.
+# moto reads all items at each query, so only a real engine gets the full size.
 REAL_ENGINE = "AWS_ENDPOINT_URL_DYNAMODB" in os.environ
 LARGE = 5_000 if REAL_ENGINE else 1_000
 Tick = Callable[..., dict[str, int]]
@@ -39,18 +39,18 @@ Tick = Callable[..., dict[str, int]]
 
 @pytest.fixture
 def policies(stack: Stack) -> ServerPoliciesStore:
-    """ServerPoliciesTable, empty but for a heartbeat that vouches for 18:05; and an empty queue."""
+    """ServerPoliciesTable, empty except for the watermark 18:05, and an empty queue."""
     client, table = stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"]
     no_policies(stack)
     queued(stack)
-    vouches = Seen(at("12-20 18:05"), at("12-20 18:06"))
-    WatermarkStore(client, table).save_tick(Watermark(seen=(vouches,), ran_at=at("12-20 18:12"), resumed_at=LONG_AGO))
+    seen = SeenHeartbeat(at("12-20 18:05"), at("12-20 18:06"))
+    WatermarkStore(client, table).save_tick(Watermark(seen=(seen,), ran_at=at("12-20 18:12"), resumed_at=LONG_AGO))
     return ServerPoliciesStore(client, table)
 
 
 @pytest.fixture
 def tick(policies: ServerPoliciesStore, handler_of: Callable[..., Handler]) -> Tick:
-    """The handler, in the function's own environment."""
+    """The handler, in the function's environment."""
     handler = handler_of("missed_backups")
     return lambda time=TICK, **context: dict(handler({"time": time}, Context(**context)))
 
@@ -83,7 +83,7 @@ def test_a_missed_backup_reaches_the_customer_with_the_faqs_words(
     }
 
 
-def test_a_miss_is_told_once_and_the_next_one_again(stack: Stack, policies: ServerPoliciesStore, tick: Tick) -> None:
+def test_a_miss_is_reported_once_and_so_is_the_next(stack: Stack, policies: ServerPoliciesStore, tick: Tick) -> None:
     record(policies, changed("12-20 09:00"))
 
     assert [tick() for _ in range(3)] == [{"due": 1, "sent": 1}] + 2 * [{"due": 0, "sent": 0}]
@@ -99,7 +99,7 @@ def test_a_server_that_started_is_left_alone(policies: ServerPoliciesStore, tick
     assert tick() == {"due": 0, "sent": 0}
 
 
-def test_a_tick_sends_a_heartbeat_that_the_notifier_takes_note_of(
+def test_a_tick_sends_a_heartbeat_that_the_notifier_records(
     stack: Stack, policies: ServerPoliciesStore, tick: Tick, notifier: Invoke
 ) -> None:
     tick()
@@ -108,11 +108,10 @@ def test_a_tick_sends_a_heartbeat_that_the_notifier_takes_note_of(
 
     notifier(json.dumps(heartbeat), json.dumps(heartbeat | {"sentDate": "2018-12-20T18:00:00Z"}))
 
-    heartbeats = WatermarkStore(policies.client, policies.table)
-    assert heartbeats.load().newest_read == at("12-20 18:13")
+    assert WatermarkStore(policies.client, policies.table).load().newest_read == at("12-20 18:13")
 
 
-def test_while_no_heartbeat_vouches_nothing_is_judged(stack: Stack, policies: ServerPoliciesStore, tick: Tick) -> None:
+def test_without_a_watermark_nothing_is_judged(stack: Stack, policies: ServerPoliciesStore, tick: Tick) -> None:
     record(policies, changed("12-20 09:00"))
     WatermarkStore(policies.client, policies.table).save_tick(Watermark(ran_at=at("12-20 18:12")))
 
@@ -192,15 +191,15 @@ def test_a_tick_killed_at_any_step_loses_no_miss_and_posts_none_twice(
 
 
 def fill(policies: ServerPoliciesStore, count: int, on: str) -> None:
-    """So many active policies, all with the same next start, written in bulk."""
+    """Write `count` active policies with the same expected start, in bulk."""
     tracked = (
         TrackedPolicy(f"policy-{number}").after(
             changed(on, server_policy_id=f"policy-{number}", server_id=f"server-{number}")
         )
         for number in range(count)
     )
-    for some in batched(tracked, 25, strict=False):
-        puts = [{"PutRequest": {"Item": to_item(_fields(policy))}} for policy in some]
+    for batch in batched(tracked, 25, strict=False):
+        puts = [{"PutRequest": {"Item": to_item(_fields(policy))}} for policy in batch]
         policies.client.batch_write_item(RequestItems={policies.table: puts})
 
 
@@ -222,12 +221,12 @@ def test_thousands_missed_at_once_are_all_sent_and_memory_stays_flat(
     tmp_path: Path,
 ) -> None:
     _, sqs = proxies
-    told: list[str] = []
+    sent: list[str] = []
 
     def take(call: Call) -> Answer:
-        """In the queue's place: moto's sends slow down with the length of a queue, SQS's do not."""
+        """Answer in place of the queue: moto's sends slow down with a queue's length, and those of SQS do not."""
         entries = call.parameters.get("Entries", [])
-        told.extend(json.loads(entry["MessageBody"])["serverPolicyId"] for entry in entries)
+        sent.extend(json.loads(entry["MessageBody"])["serverPolicyId"] for entry in entries)
         return 200, json.dumps({"MessageId": "1", "Successful": [{"Id": entry["Id"]} for entry in entries]}).encode()
 
     sqs.behaviour = take
@@ -244,13 +243,13 @@ def test_thousands_missed_at_once_are_all_sent_and_memory_stays_flat(
     many = peak_kib(worker)
     worker.close()
 
-    assert len(set(told)) == LARGE
+    assert len(set(sent)) == LARGE
     assert ticks[-1]["sent"] == 0
     assert many < few * 1.25
 
 
 def peak_kib(worker: Worker) -> int:
-    """The most memory that the function's process has had."""
+    """Return the most memory that the function's process has used, in KiB."""
     status = Path(f"/proc/{worker.process.pid}/status")
     if not status.exists():
         pytest.skip("the peak of a process is read from /proc")

@@ -1,4 +1,4 @@
-"""ServerPoliciesTable as the page reads it: by account, in pages, with what became of each day."""
+"""ServerPoliciesTable as the page reads it: by account, in pages, with daily counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 from backup_webhooks.aws.paging import InvalidCursor, to_cursor
-from backup_webhooks.monitoring.daily_counts import DayCounts, summed
+from backup_webhooks.monitoring.daily_counts import DayCounts, sum_by_day
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
 from local.stack import Stack
@@ -37,7 +37,7 @@ def test_pages_hold_each_server_policy_of_the_account_once_and_no_other(
     found, cursor = [], None
     for _ in range(4):
         page = store.page(account.alias, cursor=cursor, limit=2)
-        found += [tracked.server_backup.server_id for tracked in page.items if tracked.server_backup]
+        found += [tracked.identity.server_id for tracked in page.items if tracked.identity]
         if (cursor := page.cursor) is None:
             break
 
@@ -76,18 +76,23 @@ def test_a_cursor_of_another_account_leads_through_the_own_account_only(
 def test_results_and_misses_are_kept_by_day_and_add_up_for_the_account(
     store: ServerPoliciesStore, account: Account
 ) -> None:
-    """One server with a policy that was told, and one of which only its backups are known."""
-    told, heard = str(uuid.uuid4()), str(uuid.uuid4())
-    record(store, changed("12-20 16:00", server_policy_id=told, clc_account_alias=account.alias))
-    store.save(store.load(told).after_miss(LONG_AGO))
+    """One server has a policy message, and of the other only its backups are known."""
+    with_policy, without_policy = str(uuid.uuid4()), str(uuid.uuid4())
+    record(store, changed("12-20 16:00", server_policy_id=with_policy, clc_account_alias=account.alias))
+    store.save(store.load(with_policy).after_miss(LONG_AGO))
     for _ in range(2):
         record(
-            store, finished("12-20 01:00", "12-20 01:10", "FAILED", server_policy_id=heard, account_alias=account.alias)
+            store,
+            finished(
+                "12-20 01:00", "12-20 01:10", "FAILED", server_policy_id=without_policy, account_alias=account.alias
+            ),
         )
 
-    assert summed(store.days_of_account(account.alias)) == {date(2018, 12, 20): DayCounts(failed=1, missed=1)}
-    (known,) = [tracked for tracked in store.of_account(account.alias) if tracked.server_policy_id == heard]
-    assert known == store.load(heard)
-    assert known.server_backup
+    assert sum_by_day(store.daily_counts_of_account(account.alias)) == {
+        date(2018, 12, 20): DayCounts(failed=1, missed=1)
+    }
+    (known,) = [tracked for tracked in store.of_account(account.alias) if tracked.server_policy_id == without_policy]
+    assert known == store.load(without_policy)
+    assert known.identity
     assert store.knows(account.alias)
     assert not store.knows(f"{account.alias}Y")

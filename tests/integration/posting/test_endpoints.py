@@ -1,6 +1,6 @@
-"""Every hostile endpoint against the notifier's own process: what is logged, what it costs, and who suffers by it.
+"""Each hostile endpoint against the notifier's own process: the delivery record, the cost, and the other deliveries.
 
-All of them are posted to in one batch, so that those that hang cost their ten seconds once.
+One batch posts to all of them, so that the endpoints that hang cost ten seconds only once.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from tests.support.endpoints import (
 )
 from tests.support.messages import failed_ids, finished, sqs_event
 
-# Ten seconds are the promise; the rest is for noticing, on a busy machine, that they are over.
+# The limit is ten seconds; a busy machine may notice its end late.
 LIMIT_MILLISECONDS = 10_500
-# Measured: 5 to 6.5 MiB, most of it for the threads of the first whole batch. One answer of 1 GiB that is kept: 2 GiB.
+# Measured: 5 to 6.5 MiB, mostly for the threads of the first full batch. One stored answer of 1 GiB would be 2 GiB.
 LIMIT_GROWTH_KIB = 16 * 1024
 
 IN_HEADERS = b"HTTP/1.1 200 OK\r\nserver: "
@@ -55,11 +55,11 @@ IN_BODY = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhello"
 
 ENDED_EARLY = "answered 200; its body did not end: "
 
-# Trusted by the function, so that a bad certificate of its making is refused for what is bad about it.
+# The function trusts it, so that a bad certificate is refused for its own fault.
 AUTHORITY = trustme.CA()
 
-# A header, and after how many seconds it may bring the retry: not before the stack's schedule (1 s ± 20 %), and not
-# after 10 h + 20 %; with some seconds for the attempt.
+# A header, and the earliest and latest seconds of the retry: not before the stack's schedule (1 s ± 20 %), and not
+# after 10 h + 20 %, with some seconds for the attempt.
 RETRY_AFTER = {
     "seconds": ("120", 120, 147),
     "a date": (format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True), 6600, 8700),
@@ -73,7 +73,7 @@ RETRY_AFTER = {
 
 @dataclass(frozen=True)
 class Hostile:
-    """What an endpoint does (None: it refuses), and what the delivery log is to say of it."""
+    """An endpoint's behaviour (None: it refuses connections), and the expected delivery record."""
 
     behaviour: Behaviour | None
     status: int | None
@@ -90,17 +90,17 @@ class Hostile:
 
 
 def with_bad_certificate(problem: str, certificate: trustme.CA | trustme.LeafCert) -> Hostile:
-    """Problems are told in OpenSSL's words."""
+    """`problem`: in OpenSSL's words."""
     server = serving_with(certificate)
     return Hostile(over_tls(answering(OK), server), None, f"TLS: the certificate is not valid: {problem}", tls=True)
 
 
 def big() -> dict[str, Hostile]:
-    """What would cost the function its memory, were it kept, unpacked or waited for."""
+    """Return answers that would use up the function's memory if it stored, unpacked or awaited them."""
     gibibyte = Endless(b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n", b"x" * 2**20, 2**10)
-    # http.client would read on until the end of the connection, whatever it is asked for.
+    # http.client would read to the end of the connection, whatever length it is asked for.
     chunk = Endless(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n", b"x" * 2**20, 2**10)
-    # 1 GiB too, in about 1 MiB: gzip's members follow each other.
+    # 1 GiB in about 1 MiB: gzip members may follow each other.
     bomb = gzip.compress(bytes(2**20), mtime=0) * 2**10
     packed = bomb[:1024].decode(errors="replace")
     headers = b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000 + b"\r\n"
@@ -114,13 +114,13 @@ def big() -> dict[str, Hostile]:
 
 
 def retry_after(value: str) -> Hostile:
-    """For a target with retries, so that somebody makes sense of the header."""
+    """Return an endpoint for a target with retries, because only retries use the header."""
     answer = f"HTTP/1.1 429 Slower\r\nretry-after: {value}\r\ncontent-length: 0\r\n\r\n".encode("latin-1")
     return Hostile(answering(answer), 429, "answered 429", delivery=DeliveryMode.RETRY)
 
 
 def hostile_endpoints(elsewhere: str) -> dict[str, Hostile]:
-    """All of them by their names. `elsewhere`: where redirects lead to."""
+    """Return all endpoints by name. `elsewhere`: the URL that redirects lead to."""
     not_utf_8 = b"HTTP/1.1 200 \xff\xfe\r\nx-\xe9: \xff\xfe\x80\r\ncontent-length: 2\r\n\r\nok"
     yesterday = datetime.now(UTC) - timedelta(days=1)
     expired = AUTHORITY.issue_cert("localhost", not_before=yesterday - timedelta(days=1), not_after=yesterday)
@@ -162,7 +162,7 @@ every_endpoint = pytest.mark.parametrize("name", hostile_endpoints(elsewhere="")
 
 @contextmanager
 def running(hostile: Hostile) -> Iterator[str]:
-    """The endpoint's URL, while it is there."""
+    """Yield the endpoint's URL while it runs."""
     if hostile.behaviour:
         with Endpoint(hostile.behaviour) as endpoint:
             yield f"https://localhost:{endpoint.port}/" if hostile.tls else endpoint.url
@@ -173,7 +173,7 @@ def running(hostile: Hostile) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Trial:
-    """A hostile endpoint, the account whose target it is, whether its message was done with, and the log's entry."""
+    """A hostile endpoint, its target's account, whether its message was handled, and the delivery record."""
 
     hostile: Hostile
     account: Account
@@ -183,7 +183,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Process:
-    """The function's, as it was at some time. `peak_kib`: the most memory it had until then; 0 where none can tell."""
+    """The function's process at one time. `peak_kib`: its peak memory until then, or 0 if it is unknown."""
 
     pid: int
     peak_kib: int
@@ -208,7 +208,7 @@ def worker(stack: Stack, template: Template, tmp_path_factory: pytest.TempPathFa
     worker = Worker(stack.functions()[name], template.sources[name], stack, files / f"{name}.log", trusting)
     yield worker
     worker.close()
-    # The retries after 429 are nobody's business but this module's.
+    # Other modules must not receive the retries after 429.
     stack.client("sqs").purge_queue(QueueUrl=stack.outputs["RetryQueueUrl"])
 
 
@@ -226,7 +226,7 @@ def elsewhere() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="module")
 def at_first(worker: Worker, stack: Stack, healthy: Receiver) -> Process:
-    """The process after a first, ordinary delivery."""
+    """Return the process after a first, ordinary delivery."""
     account = an_account(stack)
     account.set_target(EventType.FAILURE, healthy.url)
     worker.invoke(sqs_event(finished(account.alias)))
@@ -238,7 +238,7 @@ def at_first(worker: Worker, stack: Stack, healthy: Receiver) -> Process:
 def trials(
     worker: Worker, stack: Stack, healthy: Receiver, elsewhere: Endpoint, at_first: Process
 ) -> Iterator[Mapping[str, Trial]]:
-    """What came of each endpoint; they stay as long as the module's tests."""
+    """Yield the trial of each endpoint; the endpoints run until the module's tests end."""
     endpoints = hostile_endpoints(elsewhere.url)
     accounts = {name: an_account(stack) for name in endpoints}
     with ExitStack() as running_endpoints:
@@ -256,17 +256,17 @@ def trials(
 
 @pytest.fixture(scope="module")
 def next_events(worker: Worker, trials: Mapping[str, Trial]) -> None:
-    """After its hostile target's, each account has an event for its healthy one."""
+    """Send each account an event for its healthy target, after the event for the hostile one."""
     aliases = [trial.account.alias for trial in trials.values()]
     worker.invoke(sqs_event(*[finished(alias, restorePointCreationStatus="SUCCESS") for alias in aliases]))
 
 
 @every_endpoint
-def test_the_log_says_what_came_of_the_attempt(name: str, trials: Mapping[str, Trial]) -> None:
+def test_the_delivery_record_has_the_attempts_result(name: str, trials: Mapping[str, Trial]) -> None:
     hostile, entry = trials[name].hostile, trials[name].entry
 
     assert (entry["state"], entry["httpStatus"], entry["error"]) == (hostile.state, hostile.status, hostile.error)
-    # Only what the endpoint sent, as it is on the wire.
+    # Only the endpoint's own bytes, as sent.
     assert entry["response"] == hostile.response
 
 
@@ -284,7 +284,7 @@ def test_an_attempt_is_over_within_ten_seconds(name: str, trials: Mapping[str, T
 def test_the_customer_sees_nothing_of_our_network_or_our_code(name: str, trials: Mapping[str, Trial]) -> None:
     account, entry = trials[name].account, trials[name].entry
     (health,) = (
-        target.health for target in account.webhooks.of_account(account.alias) if target.event_type is EventType.FAILURE
+        target.health for target in account.targets.of_account(account.alias) if target.event_type is EventType.FAILURE
     )
 
     for text in (entry["error"], health.last_reason, health.switched_off_reason):
@@ -302,7 +302,7 @@ def test_the_accounts_next_event_is_delivered(name: str, trials: Mapping[str, Tr
 
 @pytest.mark.usefixtures("next_events")
 def test_the_process_outlives_them_all(worker: Worker, at_first: Process) -> None:
-    # A worker whose process has died starts another.
+    # A worker starts another process if its own has died.
     assert (worker.process.pid, worker.process.poll()) == (at_first.pid, None)
 
 
@@ -333,7 +333,7 @@ def test_a_retry_is_put_off_as_the_endpoint_asks_within_reason(kind: str, trials
 def test_the_function_needs_no_more_memory_for_them(
     worker: Worker, stack: Stack, trials: Mapping[str, Trial], at_first: Process
 ) -> None:
-    # Each five times more, at the same time; of accounts of their own, for which these targets do not yet fail.
+    # Each endpoint five times more, at once, with new accounts, whose targets have no failures yet.
     again = [(name, an_account(stack)) for name in big() for _ in range(5)]
     for name, account in again:
         account.set_target(EventType.FAILURE, trials[name].entry["url"])

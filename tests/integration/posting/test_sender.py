@@ -1,4 +1,4 @@
-"""One POST to endpoints that nobody vouches for: what comes of it, what it may cost, and where it may lead."""
+"""One POST to untrusted endpoints: its result, its cost, and the addresses that it may reach."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.support.endpoints import (
     unresponsive_address,
 )
 
-# Nothing leaves this machine: a connection to anywhere else is an error that no code under test handles.
+# A connection to any other machine is an error that no code under test handles.
 pytestmark = pytest.mark.allow_hosts(["127.0.0.0/8", "::1"])
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's loopback network and accept queue")
@@ -53,9 +53,9 @@ HEADERS = {
 PUBLIC = "93.184.216.34"
 SHORT_SECONDS = 0.3
 SHORT = urllib3.Timeout(connect=SHORT_SECONDS, total=SHORT_SECONDS)
-# What a sender makes for itself, made once: reading all authorities takes its time.
+# A sender's own default, made once because reading all authorities is slow.
 DEFAULT_TLS = ssl.create_default_context()
-# What an endpoint that drips would go on for, at least: far longer than any limit here.
+# The least number of pieces that a dripping endpoint sends: they last far longer than any limit here.
 DRIPS, PAUSE_SECONDS = 6000, 0.01
 
 CLOSED = "the connection was closed without an answer"
@@ -66,7 +66,7 @@ NOT_HTTP = "the answer is not valid HTTP"
 NOT_RESOLVED = "the target's host name could not be resolved"
 REFUSED = "refused: the target's host leads to an address that is not on the public internet"
 
-# What tells of our network or our code: addresses, and the words of exceptions.
+# Text that would reveal this service's network or code: addresses, and the words of exceptions.
 INTERNALS = re.compile(
     r"\d+\.\d+\.\d+\.\d+|[0-9a-f]*::[0-9a-f]+|Traceback|getaddrinfo|errno|\w*(Error|Exception|Warning)\b"
     r"|urllib3|RemoteDisconnected|TargetRefused|IncompleteRead|BadStatusLine|LineTooLong|_ssl|0x[0-9a-f]",
@@ -77,14 +77,14 @@ INTERNALS = re.compile(
 def local_sender(
     *, limits: urllib3.Timeout | None = None, resolver: Resolver = resolve, tls: ssl.SSLContext | None = None
 ) -> Sender:
-    """A sender to 127.0.0.1."""
+    """Return a sender that may post to 127.0.0.1."""
     return Sender(allow_private_targets=True, limits=limits, resolver=resolver, make_tls=lambda: tls or DEFAULT_TLS)
 
 
 def post(
     url: str, sender: Sender | None = None, body: bytes = BODY, headers: Mapping[str, str] = HEADERS
 ) -> AttemptResult:
-    """One attempt, checked for what every attempt must keep to."""
+    """Return the result of one attempt, after the checks that apply to each result."""
     attempt = (sender or local_sender()).post(url, body, headers)
     assert attempt.reason is None or not INTERNALS.search(attempt.reason), attempt.reason
     assert len(attempt.reason or "") < 200
@@ -109,7 +109,7 @@ def ipv4(*addresses: str) -> Sequence[Address]:
 
 
 class Names:
-    """A resolver that gives its answers one after the other, the last one for ever, and counts the questions."""
+    """A resolver that gives its answers in order, repeats the last one, and records the questions."""
 
     def __init__(self, *answers: Sequence[Address]) -> None:
         self.questions: list[tuple[str, int]] = []
@@ -348,7 +348,7 @@ class TestLimitsOfTheAnswer:
 
 
 class TestConnectionsThatFail:
-    def test_a_port_at_which_nobody_listens(self) -> None:
+    def test_a_port_without_a_listener(self) -> None:
         attempt = post(f"http://127.0.0.1:{free_port()}/")
 
         assert (attempt.status, attempt.reason, attempt.response) == (None, "connection refused", b"")
@@ -564,7 +564,7 @@ class TestConnectionsThatAreKept:
 
         assert endpoint.connections == 2
 
-    def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_posts(self) -> None:
+    def test_an_unrequested_answer_is_not_taken_for_the_next_posts(self) -> None:
         unasked = Witness()
 
         def talkative(connection: socket.socket) -> None:
@@ -599,7 +599,7 @@ class TestTls:
 
     @pytest.fixture
     def trusting(self, authority: trustme.CA) -> ssl.SSLContext:
-        """What a client uses that trusts the authority."""
+        """Return the TLS context of a client that trusts the authority."""
         context = ssl.create_default_context()
         authority.configure_trust(context)
         return context
@@ -724,7 +724,7 @@ class TestTls:
         assert closed.saw()
 
     def test_a_handshake_that_drips_is_cut(self) -> None:
-        # The header of a record of 16 KiB, and then its bytes one by one.
+        # The header of a 16 KiB record, then its bytes one by one.
         dripping = Endless(b"\x16\x03\x03\x40\x00", b"\x02", DRIPS, pause_seconds=PAUSE_SECONDS, after_request=False)
 
         attempt = self.attempt_at(dripping, limits=SHORT)
@@ -752,7 +752,7 @@ class TestTheAddressGuard:
     @pytest.fixture
     @staticmethod
     def endpoint() -> Iterator[Endpoint]:
-        """On this machine, where no target may lead to."""
+        """Yield an endpoint on this machine, where no target may lead."""
         with Endpoint(keeping_alive) as endpoint:
             yield endpoint
 
@@ -837,7 +837,7 @@ class TestTheAddressGuard:
         attempt = post(f"http://{host}:{endpoint.port}/", Sender())
 
         assert attempt.status is None
-        # Where the system can't read a form, there is nothing to refuse.
+        # If the system cannot read a form, there is nothing to refuse.
         assert attempt.reason in (REFUSED, NOT_RESOLVED)
         assert endpoint.connections == 0
 
@@ -912,7 +912,7 @@ class TestTheAddressGuard:
 
 
 def test_an_answer_that_cannot_be_parsed_is_not_logged_with_its_url(caplog: pytest.LogCaptureFixture) -> None:
-    """For Slack and its like the URL is the secret."""
+    """At Slack and similar destinations the URL is the secret."""
     with Endpoint(answering(b"HTTP/1.1 200 OK\r\nno colon here\r\ncontent-length: 0\r\n\r\n")) as endpoint:
         post(f"{endpoint.url}/services/T0/B0/s3cret")
 

@@ -23,7 +23,7 @@ from moto.dynamodb.models.dynamo_type import Item
 from local import messages
 from local.__main__ import main
 from local.clock import LocalClock
-from local.demo import Watch, functions_running
+from local.demo import Arrivals, functions_running
 from local.receiver import Post, Receiver
 from local.servers import DemoServer
 from local.stack import Stack, published
@@ -138,7 +138,7 @@ def test_a_transaction_whose_condition_fails_leaves_all_as_it_was(stack: Stack, 
 def test_the_demo_shows_what_arrives_in_any_format(format_name: str, capsys: pytest.CaptureFixture[str]) -> None:
     body = render(format_name, example_event("TEST", EventType.FAILURE, datetime.now(UTC)))
 
-    assert Watch().on_post(Post("/", {}, body, 0.0)) == 200
+    assert Arrivals().on_post(Post("/", {}, body, 0.0)) == 200
     assert "TEST-MESSAGE" in capsys.readouterr().out
 
 

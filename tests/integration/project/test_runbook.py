@@ -11,6 +11,7 @@ from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
 
 from local.stack import Stack
+from local.targets import save_target
 from tests.integration.conftest import Account
 from tests.support.snippets import snippets
 
@@ -28,7 +29,7 @@ def test_what_is_gone_is_put_back_and_what_is_newer_stays(account: Account, stac
     )
     restored = TargetsStore(dynamodb, name)
     for path in ("gone", "changed"):
-        restored.save(Target(account.alias, EventType.FAILURE, f"https://example.com/{path}"))
+        save_target(restored, Target(account.alias, EventType.FAILURE, f"https://example.com/{path}"))
     newer = account.set_target(EventType.FAILURE, "https://example.com/changed", headers={"x-team": "night"})
     script = tmp_path / "restore.py"
     script.write_text(snippets("runbook.md")["restore.py"])
@@ -42,7 +43,7 @@ def test_what_is_gone_is_put_back_and_what_is_newer_stays(account: Account, stac
     )
     dynamodb.delete_table(TableName=name)
 
-    there = {target.url: target for target in account.webhooks.of_account(account.alias)}
+    there = {target.url: target for target in account.targets.of_account(account.alias)}
     assert set(there) == {"https://example.com/gone", "https://example.com/changed"}
     assert there["https://example.com/changed"].headers == newer.headers
     assert done.stdout.endswith(" put back\n")

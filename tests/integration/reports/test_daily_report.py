@@ -1,4 +1,4 @@
-"""Daily reports: who gets which, when, and how often, in virtual time."""
+"""Tests of daily and weekly reports: which recipient gets which, when, and how often, in virtual time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def mailbox() -> Iterator[Mailbox]:
 def world(stack: Stack, mailbox: Mailbox, new_queue: Callable[[], str]) -> Iterator[ReportsWorld]:
     world = ReportsWorld(stack, mailbox, MONDAY, new_queue())
     yield world
-    # Nothing of it is due in other tests.
+    # The account must not be due in other tests.
     world.set()
 
 
@@ -102,18 +102,18 @@ def test_two_functions_that_get_the_same_message_at_once_send_one_report(world: 
     with ThreadPoolExecutor(4) as threads:
         sent = list(threads.map(lambda _: world.send(message), range(4)))
 
-    assert sum(one.sent for one in sent) == 10
+    assert sum(result.sent for result in sent) == 10
     assert Counter(mail.to for mail in world.mailbox.mails).most_common(1)[0][1] == 1
 
 
-def test_who_has_got_it_from_another_function_in_the_last_moment_gets_it_once(world: ReportsWorld) -> None:
+def test_a_recipient_who_just_got_it_from_another_invocation_gets_it_once(world: ReportsWorld) -> None:
     world.set(("one", DAILY), ("two", DAILY))
     world.now = at("2026-11-24 07:10")
     world.due_reports.tick(world.now, world.now + HOUR)
     (message,) = world.messages()
 
     class Overtaken(ReportScheduleStore):
-        """Between this function's look and its turn, another has sent the report to one, and let go."""
+        """Another invocation sends the report to one recipient between this invocation's read and its lease."""
 
         def begin(self, account: str, seen: ReportProgress, report: UnderWay, *times: datetime) -> bool:
             begun = super().begin(account, seen, report, *times)
@@ -179,7 +179,7 @@ def test_a_message_whose_answer_is_lost_is_not_sent_again_at_once(world: Reports
     assert len(taken) == 1
 
 
-def test_who_is_reached_later_is_told_the_same(world: ReportsWorld) -> None:
+def test_a_recipient_who_is_reached_later_gets_the_same_report(world: ReportsWorld) -> None:
     world.set(("one", DAILY), ("refused", DAILY))
     world.mailbox.refuse = refusing(world.address("refused"))
     world.end(at("2026-11-24 01:00"))
@@ -194,7 +194,7 @@ def test_who_is_reached_later_is_told_the_same(world: ReportsWorld) -> None:
     assert [mail.subject for mail in world.mails("refused")] == [mail.subject for mail in world.mails("one")]
 
 
-def test_who_can_not_be_reached_for_a_day_gets_the_next_report(world: ReportsWorld) -> None:
+def test_a_recipient_who_cannot_be_reached_for_a_day_gets_the_next_report(world: ReportsWorld) -> None:
     world.set(("one", DAILY), ("refused", DAILY))
     world.mailbox.refuse = refusing(world.address("refused"))
     first, second = world.end(at("2026-11-24 01:00")), world.end(at("2026-11-25 01:00"))
@@ -207,7 +207,7 @@ def test_who_can_not_be_reached_for_a_day_gets_the_next_report(world: ReportsWor
     assert world.restore_points("refused") == [[second]]
 
 
-def test_where_nobody_could_be_reached_the_next_report_tells_of_both_days(world: ReportsWorld) -> None:
+def test_if_no_recipient_could_be_reached_the_next_report_covers_both_days(world: ReportsWorld) -> None:
     world.set(("one", DAILY))
     first, second = world.end(at("2026-11-24 01:00")), world.end(at("2026-11-25 01:00"))
     world.run_until(at("2026-11-24 07:10"))
@@ -285,7 +285,7 @@ def test_the_weekly_digest_comes_on_mondays_with_the_whole_week(world: ReportsWo
     assert [len(points) for points in world.restore_points("daily")] == [2] * 11
 
 
-def test_a_weekly_digest_that_nobody_could_get_comes_with_the_next_reports(world: ReportsWorld) -> None:
+def test_a_weekly_digest_that_reached_no_recipient_comes_with_the_next_reports(world: ReportsWorld) -> None:
     world.now = at("2026-11-19 12:00")
     world.set(("weekly", WEEKLY), ("daily", DAILY))
     ended = [world.end(at("2026-11-16 08:00") + number * DAY) for number in range(14)]
@@ -312,8 +312,8 @@ def test_an_hour_that_is_changed_while_reports_go_out_sends_none_twice(world: Re
     world.run_until(at("2026-11-30 12:00"))
 
     assert world.restore_points("weekly") == [ended[:7], ended[7:]]
-    told = [point for points in world.restore_points("daily") for point in points]
-    assert told == ended[3:]
+    reported = [point for points in world.restore_points("daily") for point in points]
+    assert reported == ended[3:]
 
 
 def test_an_old_message_changes_nothing_of_the_report_that_is_being_sent(world: ReportsWorld) -> None:
@@ -331,7 +331,7 @@ def test_an_old_message_changes_nothing_of_the_report_that_is_being_sent(world: 
     assert world.schedule.load(world.account)[1] == before
 
 
-def test_once_all_recipients_are_taken_out_nobody_else_gets_the_report(world: ReportsWorld) -> None:
+def test_once_all_recipients_are_removed_no_other_gets_the_report(world: ReportsWorld) -> None:
     world.set(("one", DAILY), ("two", DAILY), ("three", DAILY))
     world.mailbox.on_mail = lambda mail: world.set()
 
@@ -340,7 +340,7 @@ def test_once_all_recipients_are_taken_out_nobody_else_gets_the_report(world: Re
     assert len(world.mailbox.mails) == 1
 
 
-def test_a_zone_that_is_no_more_keeps_nobody_from_his_report_nor_from_ending_it(world: ReportsWorld) -> None:
+def test_a_zone_that_is_no_longer_known_prevents_neither_reports_nor_unsubscribing(world: ReportsWorld) -> None:
     world.set(("one", DAILY))
     world.schedule.client.update_item(
         TableName=world.schedule.table,
@@ -358,11 +358,11 @@ def test_a_zone_that_is_no_more_keeps_nobody_from_his_report_nor_from_ending_it(
 
 def test_a_report_waits_for_backup_events_that_are_not_read_yet(world: ReportsWorld) -> None:
     world.set(("one", DAILY))
-    world.heartbeats.stands_still_since = at("2026-11-24 06:30")
+    world.watermark_store.stands_still_since = at("2026-11-24 06:30")
     world.run_until(at("2026-11-24 08:00"))
     assert world.mails("one") == []
     late = world.end(at("2026-11-24 06:45"), "FAILED", recorded=at("2026-11-24 08:00"))
-    world.heartbeats.stands_still_since = None
+    world.watermark_store.stands_still_since = None
 
     world.run_until(at("2026-11-24 09:00"))
 
@@ -371,7 +371,7 @@ def test_a_report_waits_for_backup_events_that_are_not_read_yet(world: ReportsWo
 
 def test_it_does_not_wait_for_ever_and_says_what_may_be_missing(world: ReportsWorld) -> None:
     world.set(("one", DAILY))
-    world.heartbeats.stands_still_since = at("2026-11-24 06:30")
+    world.watermark_store.stands_still_since = at("2026-11-24 06:30")
 
     world.run_until(at("2026-11-24 09:30"))
 
@@ -380,7 +380,7 @@ def test_it_does_not_wait_for_ever_and_says_what_may_be_missing(world: ReportsWo
     assert "06:30" in mail.html
 
 
-def test_after_an_outage_of_ours_one_report_tells_of_all_days(world: ReportsWorld) -> None:
+def test_after_an_outage_of_the_service_one_report_covers_all_days(world: ReportsWorld) -> None:
     world.set(("one", DAILY))
     world.run_until(at("2026-11-24 07:10"))
     ended = [world.end(at(f"2026-11-{day} 01:00")) for day in (25, 26, 27)]
@@ -425,7 +425,7 @@ def test_without_recipients_of_reports_nothing_is_due(world: ReportsWorld) -> No
     assert world.tick() == []
 
 
-def test_a_recipient_who_comes_back_is_not_told_of_the_time_between(world: ReportsWorld) -> None:
+def test_a_recipient_who_comes_back_gets_no_report_of_the_time_between(world: ReportsWorld) -> None:
     world.set(("one", DAILY))
     world.run_until(at("2026-11-24 08:00"))
     world.set()
@@ -438,15 +438,15 @@ def test_a_recipient_who_comes_back_is_not_told_of_the_time_between(world: Repor
     assert world.restore_points("one") == [[], []]
 
 
-def test_notifications_that_were_given_up_in_the_time_are_told_and_a_webhook_that_is_off_is_not(
+def test_deliveries_given_up_in_the_period_are_reported_but_not_a_webhook_that_is_off(
     world: ReportsWorld,
 ) -> None:
     now = at("2026-11-24 03:00")
     gone = world.target("https://gone.example/x", delivery=DeliveryMode.RETRY)
     off = world.target("https://off.example/x", enabled=False)
     for target in (gone, off):
-        world.webhooks.record_failure(target, 503, "answered 503", slow=False, now=now)
-    # Of a backup of three days before, whose last retry was made tonight; and one that was given up before.
+        world.targets.record_failure(target, 503, "answered 503", slow=False, now=now)
+    # The first is of a backup three days before, with its last retry tonight. The second was given up before.
     world.deliver(gone, at("2026-11-21 03:00"), now)
     world.deliver(gone, at("2026-11-20 03:00"), at("2026-11-23 03:00"))
     world.set(("one", DAILY))
@@ -460,7 +460,7 @@ def test_notifications_that_were_given_up_in_the_time_are_told_and_a_webhook_tha
     assert "off.example" not in mail.text
 
 
-def test_recipients_that_an_earlier_version_has_stored_are_in_nobodys_way(world: ReportsWorld) -> None:
+def test_recipients_that_an_earlier_version_has_stored_do_no_harm(world: ReportsWorld) -> None:
     world.schedule.client.put_item(
         TableName=world.schedule.table,
         Item=to_item(
@@ -485,8 +485,8 @@ def test_a_message_that_names_no_account_is_refused(world: ReportsWorld, body: s
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_over_a_week_each_backup_is_told_once(world: ReportsWorld, seed: int) -> None:
-    """Clocks that change, late and out of order, an hour that is changed, and recipients who can't be reached."""
+def test_over_a_week_each_backup_is_reported_once(world: ReportsWorld, seed: int) -> None:
+    """Clocks change, backups come late and out of order, the hour is changed, and recipients cannot be reached."""
     print(f"seed {seed}")
     chance = random.Random(seed)
     start = chance.choice([at("2026-03-25 12:00"), at("2026-10-21 12:00")])
@@ -495,13 +495,13 @@ def test_over_a_week_each_backup_is_told_once(world: ReportsWorld, seed: int) ->
     world.set(("one", DAILY), ("other", DAILY), ("weekly", WEEKLY), hour=chance.randrange(24), timezone=zone)
     first_day = world.schedule.load(world.account)[1].due_at
     assert first_day is not None
-    told: dict[str, datetime] = {}
+    ended_at: dict[str, datetime] = {}
     world.mailbox.refuse = lambda mail: "other" in mail.to and chance.random() < 0.7
     for _ in range(8 * 24):
         for _ in range(chance.randrange(3)):
             ended = world.now + timedelta(seconds=chance.randrange(3600))
             delay = timedelta(seconds=chance.choice([0, 1, 60, 3600, 30 * 3600]))
-            told[world.end(ended, recorded=ended + delay)] = ended
+            ended_at[world.end(ended, recorded=ended + delay)] = ended
         if chance.random() < 0.02:
             world.set(("one", DAILY), ("other", DAILY), ("weekly", WEEKLY), hour=chance.randrange(24), timezone=zone)
         world.run_until(world.now + HOUR)
@@ -509,7 +509,7 @@ def test_over_a_week_each_backup_is_told_once(world: ReportsWorld, seed: int) ->
     world.run_until(world.now + 4 * DAY)
 
     counted = Counter(point for points in world.restore_points("one") for point in points)
-    expected = {point for point, ended in told.items() if ended >= first_day - 22 * HOUR}
+    expected = {point for point, ended in ended_at.items() if ended >= first_day - 22 * HOUR}
     assert expected <= set(counted)
     assert set(counted.values()) == {1}
     for name in ("other", "weekly"):

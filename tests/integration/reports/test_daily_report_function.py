@@ -1,4 +1,4 @@
-"""daily_report's own handler: ticks of the schedule, and messages of its queue."""
+"""Tests of daily_report's handler: ticks of the schedule, and messages of its queue."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def tick(handler: Handler) -> Tick:
 
 @pytest.fixture
 def due(account: Account, stack: Stack) -> Iterator[str]:
-    """An account whose report is due since yesterday; its recipient's address."""
+    """Yield the address of a recipient whose account's report is due since yesterday."""
     client, table = stack.client("dynamodb"), stack.outputs["WebhooksTableName"]
     address = f"{uuid.uuid4()}@example.com"
     settings = ReportSettingsStore(client, table, lambda: YESTERDAY)
@@ -61,10 +61,10 @@ def due(account: Account, stack: Stack) -> Iterator[str]:
 
 
 def enqueued(stack: Stack, queue: str, account: Account) -> list[str]:
-    """The messages about the account; other tests' accounts may be due too."""
+    """Return the messages about the account; other tests' accounts may be due too."""
     found = []
     while got := stack.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-        found += [one["Body"] for one in got if json.loads(one["Body"])["account"] == account.alias]
+        found += [message["Body"] for message in got if json.loads(message["Body"])["account"] == account.alias]
     return found
 
 

@@ -50,7 +50,7 @@ def write(client: Any, table: str, items: Iterable[dict[str, Any]]) -> None:
 
 
 def policies(account: str) -> Iterator[TrackedPolicy]:
-    """With a backup each New Year: thousands that are due would be told as missed where other tests' ticks run."""
+    """Yield policies with a backup each New Year, as the ticks of other tests would report thousands as missed."""
     for number in range(SERVERS):
         policy_id, server = f"{account}-{number}", f"IL1SERVER{number:05}"
         yield (
@@ -104,14 +104,14 @@ def test_a_large_account_is_reported_within_the_functions_memory(
         environment = {"AWS_ENDPOINT_URL_SESV2": mailbox.url}
         world = ReportsWorld(stack, mailbox, END - timedelta(hours=12), "")
         world.set(("one", DAILY), ("two", DAILY))
-        write(world.policies.client, world.policies.table, (to_item(_fields(one)) for one in policies(world.account)))
-        write(world.backups.client, world.backups.table, (to_item(_item(one)) for one in backups(world.account)))
+        write(world.policies.client, world.policies.table, map(to_item, map(_fields, policies(world.account))))
+        write(world.backups.client, world.backups.table, map(to_item, map(_item, backups(world.account))))
         message = json.dumps({"account": world.account, "at": iso_milliseconds(END + timedelta(minutes=5))})
 
         with closing(Worker(function, template.sources[function.name], stack, tmp_path / "log", environment)) as worker:
             response = worker.invoke(sqs_event(message))
             peak = peak_kib(worker)
-        # Nothing of it is due where the schedule runs in other tests.
+        # The account must not be due in other tests.
         world.set()
 
     assert response == {"batchItemFailures": []}, (tmp_path / "log").read_text()

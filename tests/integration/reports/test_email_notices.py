@@ -1,4 +1,4 @@
-"""Backups that failed or were missed, told at once by e-mail."""
+"""Tests of notices: e-mail at once about backups that failed or were missed."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def wants(name: str, **options: Any) -> Recipient:
 
 
 def keep(store: BackupsStore, *bodies: str) -> None:
-    """What the notifier has done before it passes a backup on."""
+    """Keep the backups, as the notifier does before it passes them on."""
     for body in bodies:
         store.keep(Backup.of(parse_message(body), at("12-21 00:00")))  # type: ignore[arg-type]
 
 
-def test_each_recipient_is_told_of_what_he_asked_for(
+def test_each_recipient_gets_the_events_that_they_asked_for(
     account: Account, email_notices: Invoke, mailbox: Mailbox, settings: ReportSettingsStore, backups: BackupsStore
 ) -> None:
     settings.save(
@@ -91,7 +91,7 @@ def test_a_hundred_servers_that_fail_together_are_one_email(
     assert "100" in mail.subject
 
 
-def test_what_comes_again_is_not_told_again(
+def test_a_message_that_comes_again_sends_nothing_again(
     account: Account, email_notices: Invoke, mailbox: Mailbox, settings: ReportSettingsStore, backups: BackupsStore
 ) -> None:
     settings.save(account.alias, ReportSettings([wants("one", on_failure=True)]))
@@ -104,7 +104,7 @@ def test_what_comes_again_is_not_told_again(
     assert len(mailbox.mails) == 1
 
 
-def test_a_refused_recipient_harms_no_other_and_is_told_when_the_message_comes_again(
+def test_a_refused_recipient_harms_no_other_and_gets_it_when_the_message_comes_again(
     account: Account, email_notices: Invoke, mailbox: Mailbox, settings: ReportSettingsStore, backups: BackupsStore
 ) -> None:
     other = f"{account.alias}X"
@@ -126,7 +126,7 @@ def test_a_refused_recipient_harms_no_other_and_is_told_when_the_message_comes_a
 
 
 @pytest.mark.parametrize("body", ["{", '{"type": "Heartbeat", "sentDate": "2018-12-20T00:00:00Z"}'])
-def test_a_message_that_can_not_be_used_fails_alone(
+def test_a_message_that_cannot_be_used_fails_alone(
     body: str,
     account: Account,
     email_notices: Invoke,
@@ -143,9 +143,7 @@ def test_a_message_that_can_not_be_used_fails_alone(
     assert len(mailbox.mails) == 1
 
 
-def test_an_account_without_recipients_is_told_nothing(
-    account: Account, email_notices: Invoke, mailbox: Mailbox
-) -> None:
+def test_an_account_without_recipients_gets_no_email(account: Account, email_notices: Invoke, mailbox: Mailbox) -> None:
     assert failed_ids(email_notices(finished(account.alias))) == []
     assert mailbox.mails == []
 
@@ -160,7 +158,7 @@ def test_an_account_without_recipients_is_told_nothing(
         (lambda account: finished(account, restorePointCreationStatus="CANCELLED"), False),
     ],
 )
-def test_the_notifier_passes_on_what_somebody_may_want_to_be_told_at_once(
+def test_the_notifier_passes_on_the_events_that_a_recipient_may_want_at_once(
     body: Callable[[str], str],
     passed_on: bool,
     account: Account,
@@ -177,7 +175,7 @@ def test_the_notifier_passes_on_what_somebody_may_want_to_be_told_at_once(
     assert failed_ids(notifier(message)) == []
 
     got = stack.client("sqs").receive_message(QueueUrl=queue).get("Messages", [])
-    assert [parse_message(one["Body"]) for one in got] == [parse_message(message)] * passed_on
+    assert [parse_message(each["Body"]) for each in got] == [parse_message(message)] * passed_on
 
 
 def test_without_a_sender_the_notifier_passes_nothing_on(

@@ -57,12 +57,12 @@ from tests.support.night_world import Night
 from tests.support.policies import no_policies
 
 REAL = "REAL_BACKUPS" in os.environ
-# 500 take two minutes on moto, more than each run of all tests should pay for it.
+# A night of 500 takes two minutes on moto: too long for each run of all tests.
 NUMBER = int(os.environ.get("NIGHT_SERVERS") or (500 if REAL else 100))
 _OTHERS = {Source.PINGS: NUMBER * 34 // 500, Source.AWS_BACKUP: NUMBER * 40 // 500, Source.RESTIC: 3, Source.BORG: 3}
 NUMBER_OF = {Source.MESSAGES: NUMBER - sum(_OTHERS.values())} | _OTHERS
 PINGING = (Source.PINGS, Source.RESTIC, Source.BORG)
-# A batch is done in that time: one that still is in hand does not come again.
+# A batch is handled within that time, so its messages do not come again.
 COMES_AGAIN_SECONDS = 5
 HOUR = timedelta(hours=1)
 
@@ -75,7 +75,7 @@ _TOLD = [
 
 @pytest.fixture
 def impatient(stack: Stack) -> Iterator[None]:
-    """What a function left for later, as when another has the same in hand, comes again within seconds."""
+    """Let SQS deliver a message again within seconds, such as one that another function holds."""
     sqs = stack.client("sqs")
     url, name = stack.outputs["BackupEventsQueueUrl"], "VisibilityTimeout"
     usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
@@ -120,7 +120,7 @@ def night(
             return running.enter_context(closing(Worker(functions[name], template.sources[name], stack, log)))
 
         gateway = HttpApi([route], {route.function: [worker(route.function)]}, Authorizer("", ""), clock=clock)
-        # Ticks are the test's own.
+        # The test makes the ticks.
         running.enter_context(functions_running(replace(template, schedules=()), stack, clock))
         yield Night(
             stack,
@@ -139,7 +139,7 @@ type MakeUrl = Callable[[Server], str]
 
 @pytest.fixture
 def keys(served: HttpApi, sign_in: SignIn, account: Account, night: Night) -> MakeUrl:
-    """Makes a server's ping URL, with the API."""
+    """Return a function that makes a server's ping URL with the API."""
     headers = {"authorization": f"Bearer {sign_in.access_token(account.alias)}"}
 
     def make(server: Server) -> str:
@@ -158,7 +158,7 @@ def keys(served: HttpApi, sign_in: SignIn, account: Account, night: Night) -> Ma
 
 
 def read(path: str, body: str | bytes, account: Account) -> Told:
-    """A post as a person reads it."""
+    """Return a post's content as a person reads it."""
     _, target, event = path.split("/")
     text = json.loads(body)["text"]
     (found,) = filter(None, (pattern.match(text) for pattern in _TOLD))
@@ -167,7 +167,7 @@ def read(path: str, body: str | bytes, account: Account) -> Told:
 
 
 def log_of(stack: Stack, account: Account, dusk: datetime) -> list[dict[str, Any]]:
-    """The deliveries log of tonight and of the night before."""
+    """Return the delivery log of tonight and of the night before."""
     days = {f"{dusk + hours * HOUR:%Y-%m-%d}" for hours in range(-25, NIGHT_LASTS // HOUR + 1)}
     pages = stack.client("dynamodb").get_paginator("query")
     return [
@@ -186,13 +186,13 @@ def log_of(stack: Stack, account: Account, dusk: datetime) -> list[dict[str, Any
 def test_of_a_night_each_is_told_what_a_person_would_expect(
     night: Night, keys: MakeUrl, account: Account, stack: Stack, backup: AwsBackup, receiver: Receiver
 ) -> None:
-    """Shuffled, repeated, late by less than an hour: nothing is lost, told twice, or told of what goes on."""
+    """Messages come shuffled, repeated, up to an hour late. No event is lost, sent twice, or sent of an open run."""
     targets = {
         account.set_target(event, f"{receiver.url}/{target}/{event}", preferences=preferences).target_id: target
         for target, preferences in (("all", Preferences()), ("changes", Preferences(changes_only=True)))
         for event in EventType
     }
-    # Ping keys and plans count from now on: tonight is the night that comes.
+    # Ping keys and plans count from now on, so the night must begin later.
     dusk = utc_now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
     everybody = servers(NUMBER_OF, dusk, night.chance)
     backup.plans[PLAN] = plan(planned_at(dusk))
@@ -235,12 +235,12 @@ def test_of_a_night_each_is_told_what_a_person_would_expect(
 
 
 def assert_equal[Key](found: Counter[Key], expected: Counter[Key]) -> None:
-    """Says what is lost, and what is too much; of thousands nobody wants to see all."""
+    """Compare the counts, and show only what is lost and what is too much."""
     assert (sorted((expected - found).elements()), sorted((found - expected).elements())) == ([], [])
 
 
 def print_counts(everybody: Sequence[Server], told: Counter[Told]) -> None:
-    """The night in figures."""
+    """Print the night in figures."""
     for name, counted in (
         ("servers by source", Counter(server.source for server in everybody)),
         ("servers by kind", Counter(server.kind.name for server in everybody)),

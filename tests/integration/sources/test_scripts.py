@@ -49,14 +49,14 @@ def running(template: Template, stack: Stack) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Server(ScriptedServer):
-    """A customer's server, and who is told of it."""
+    """A customer's server, with the account and the endpoint that get its events."""
 
     account: Account
     receiver: Receiver
     logs: Callable[[], list[dict[str, Any]]]
 
-    def told(self) -> dict[str, Any]:
-        """The one post that has reached the customer's endpoint."""
+    def posted(self) -> dict[str, Any]:
+        """Return the one post that reaches the customer's endpoint."""
         end = time.monotonic() + PATIENCE_SECONDS
         while not self.receiver.posts and time.monotonic() < end:
             time.sleep(0.05)
@@ -64,23 +64,23 @@ class Server(ScriptedServer):
         return {"event": post.path[1:], "text": json.loads(post.body)["text"]}
 
     def status(self) -> str:
-        """How it says that the backup went."""
-        told = self.told()
+        """Return the backup's status in the post."""
+        posted = self.posted()
         (status,) = re.findall(
-            rf"^Status: (\w+)  -  Account: {self.account.alias}  -  Server: fileserver  -", told["text"]
+            rf"^Status: (\w+)  -  Account: {self.account.alias}  -  Server: fileserver  -", posted["text"]
         )
-        assert told["event"] == {"SUCCESS": "Backup.Success", "FAILED": "Backup.Failure"}.get(
+        assert posted["event"] == {"SUCCESS": "Backup.Success", "FAILED": "Backup.Failure"}.get(
             status, "Backup.PartialSuccess"
         )
         return str(status)
 
-    def log(self) -> str:
-        """What the backup has said of itself, once it is kept."""
+    def output(self) -> str:
+        """Return the backup output, once it is stored."""
         end = time.monotonic() + PATIENCE_SECONDS
         while not (items := self.logs()) and time.monotonic() < end:
             time.sleep(0.05)
         (item,) = items
-        assert item["startedAt"] < item["finishedAt"], "the start was told too"
+        assert item["startedAt"] < item["finishedAt"], "the start was reported too"
         return str(item["log"])
 
 
@@ -97,7 +97,7 @@ def server(running: None, stack: Stack, served: HttpApi, sign_in: SignIn, receiv
         url = f"{base}/serverPolicies/{key['serverPolicyId']}/logs"
         return list(urllib3.request("GET", url, headers=headers).json()["items"])
 
-    # Not pytest's own, which others may not enter.
+    # Not pytest's own folder, which other users may not enter.
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)  # noqa: S103 - other users write there
         yield Server(Path(folder), key["url"], account, receiver, logs)
@@ -115,7 +115,7 @@ def test_cron_and_curl(server: Server, exit_status: int, status: str) -> None:
     assert server.run("cron", {"your-backup-command": command}) == exit_status
 
     assert server.status() == status
-    assert server.log() == "it said so"
+    assert server.output() == "it said so"
 
 
 @pytest.mark.parametrize(
@@ -133,27 +133,27 @@ def test_duplicatis_script_with_the_environment_that_it_documents(server: Server
     assert server.run("duplicati", {}, **backup, **after) == 0
 
     assert server.status() == status
-    assert server.log() == f"ParsedResult: {result}"
+    assert server.output() == f"ParsedResult: {result}"
 
 
 @pytest.mark.parametrize(("instance", "status"), [("0", "SUCCESS"), ("fail", "FAILED")])
 def test_systemds_commands(server: Server, instance: str, status: str) -> None:
-    """As systemd would run them, with its variables and a journal of one line."""
+    """The commands run as under systemd, with its variables and a journal of one line."""
     units = snippets()
     (start,) = re.findall("^ExecStartPre=-(.*)$", units["backup.service"], re.MULTILINE)
-    (tell,) = re.findall("^ExecStart=/bin/sh -c '(.*)'$", units["backup-ping@.service"], re.MULTILINE)
+    (end,) = re.findall("^ExecStart=/bin/sh -c '(.*)'$", units["backup-ping@.service"], re.MULTILINE)
     journal = server.folder / "journalctl"
     journal.write_text('#!/bin/sh\necho "$*"\n')
     journal.chmod(0o755)
     path = f"{server.folder}:{os.environ['PATH']}"
     run_id = "cc8fdc149b2b4ca698d4f259f4054236"
 
-    for command in (start.replace("?", "\\?"), tell.replace("%i", instance)):
+    for command in (start.replace("?", "\\?"), end.replace("%i", instance)):
         variables = {"PATH": path, "PING_URL": server.url, "INVOCATION_ID": run_id, "MONITOR_INVOCATION_ID": run_id}
         assert subprocess.run(["/bin/sh", "-c", command], env=variables, check=False).returncode == 0
 
     assert server.status() == status
-    assert server.log() == f"-o cat _SYSTEMD_INVOCATION_ID={run_id}"
+    assert server.output() == f"-o cat _SYSTEMD_INVOCATION_ID={run_id}"
 
 
 def needs(program: str) -> None:
@@ -163,32 +163,32 @@ def needs(program: str) -> None:
 
 @real_backups
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "printed"),
     [("SUCCESS", "snapshot"), ("PARTIAL_SUCCESS", "permission denied"), ("FAILED", "Fatal")],
 )
-def test_restic(server: Server, home: Path, status: str, said: str) -> None:
+def test_restic(server: Server, home: Path, status: str, printed: str) -> None:
     needs("restic")
 
     exit_status = server.restic(home, status)
 
     assert server.status() == status
     assert (exit_status == 0) == (status == "SUCCESS")
-    assert said in server.log()
+    assert printed in server.output()
 
 
 @real_backups
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "printed"),
     [("SUCCESS", "Archive name"), ("PARTIAL_SUCCESS", "Permission denied"), ("FAILED", "does not exist")],
 )
-def test_borg(server: Server, home: Path, status: str, said: str) -> None:
+def test_borg(server: Server, home: Path, status: str, printed: str) -> None:
     needs("borg")
 
     exit_status = server.borg(home, status)
 
     assert server.status() == status
     assert (exit_status == 0) == (status == "SUCCESS")
-    assert said in server.log()
+    assert printed in server.output()
 
 
 @real_backups
@@ -211,4 +211,4 @@ def test_borgmatic(server: Server, home: Path, case: str, status: str) -> None:
     assert server.status() == status
     assert (answer.returncode == 0) == (case == "good")
     if case == "bad":
-        assert "does not exist" in server.log()
+        assert "does not exist" in server.output()

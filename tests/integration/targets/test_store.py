@@ -1,4 +1,4 @@
-"""What customers set: an event's targets, changed as a whole, by one person at a time."""
+"""TargetsStore: customers change the targets of an event type as a whole, and no change undoes another's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local.stack import Stack
+from local.targets import save_target
 from tests.integration.conftest import Account
 from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
 
@@ -27,7 +28,7 @@ def url(number: int) -> str:
 
 @pytest.fixture
 def store(account: Account) -> TargetsStore:
-    return account.configurations
+    return account.targets
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_change_replaces_all_targets_of_its_event_and_of_no_other(account: Acc
 
     store.change(account.alias, FAILURE, lambda _: [stays, new])
 
-    stored = store.of_account(account.alias)
+    stored = store.by_event_type(account.alias)
     assert {target.url for target in stored[FAILURE].targets} == {stays.url, new.url}
     assert stored[FAILURE].find(gone.target_id) is None
     found = stored[FAILURE].find(new.target_id)
@@ -53,7 +54,7 @@ def test_a_change_replaces_all_targets_of_its_event_and_of_no_other(account: Acc
     assert [target.url for target in stored[EventType.SUCCESS].targets] == [url(1)]
 
 
-def test_who_has_seen_an_older_version_changes_nothing(account: Account, store: TargetsStore) -> None:
+def test_a_change_to_an_older_version_is_refused(account: Account, store: TargetsStore) -> None:
     seen = store.load(account.alias, FAILURE)
     others = account.set_target(FAILURE, url(1))
 
@@ -66,21 +67,19 @@ def test_who_has_seen_an_older_version_changes_nothing(account: Account, store: 
     assert store.load(account.alias, FAILURE).targets == []
 
 
-def test_of_two_changes_at_once_each_is_made_on_top_of_the_other(
-    account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
-) -> None:
+def test_two_changes_at_once_are_both_made(account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore) -> None:
     def add_in_between(call: Call) -> Answer:
         if call.operation == "TransactWriteItems" and len(dynamodb_proxy.calls) < 3:
             account.set_target(FAILURE, url(1))
         return call.forward()
 
     dynamodb_proxy.behaviour = add_in_between
-    proxied.save(Target(account.alias, FAILURE, url(2)))
+    save_target(proxied, Target(account.alias, FAILURE, url(2)))
 
-    assert {target.url for target in account.webhooks.of_account(account.alias)} == {url(1), url(2)}
+    assert {target.url for target in account.targets.of_account(account.alias)} == {url(1), url(2)}
 
 
-def test_of_two_changes_at_once_of_the_same_version_one_is_refused(
+def test_one_of_two_changes_at_once_to_the_same_version_is_refused(
     account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     def add_in_between(call: Call) -> Answer:
@@ -92,28 +91,28 @@ def test_of_two_changes_at_once_of_the_same_version_one_is_refused(
     with pytest.raises(Changed):
         proxied.change(account.alias, FAILURE, lambda _: [Target(account.alias, FAILURE, url(2))], "0.0")
 
-    assert [target.url for target in account.webhooks.of_account(account.alias)] == [url(1)]
+    assert [target.url for target in account.targets.of_account(account.alias)] == [url(1)]
 
 
-def test_a_target_that_is_switched_off_in_the_same_moment_is_not_switched_on_by_it(
+def test_a_change_does_not_switch_on_a_target_that_is_switched_off_at_the_same_time(
     account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
-    """The customer changes the format of a target that he has seen switched on."""
+    """The customer changes the format of a target that was still on when they read it."""
     target = account.set_target(FAILURE, url(1))
-    failing = account.webhooks.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
+    failing = account.targets.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
     assert failing
     switched_off = []
 
     def switch_off_in_between(call: Call) -> Answer:
         if call.operation == "TransactWriteItems" and not switched_off:
-            switched_off.append(account.webhooks.switch_off(failing, "answered 410 Gone", datetime.now(UTC)))
+            switched_off.append(account.targets.switch_off(failing, "answered 410 Gone", datetime.now(UTC)))
         return call.forward()
 
     dynamodb_proxy.behaviour = switch_off_in_between
     proxied.change(
         account.alias,
         FAILURE,
-        lambda seen: [dataclasses.replace(one, format="detailed") for one in seen.targets],
+        lambda seen: [dataclasses.replace(target, format="detailed") for target in seen.targets],
     )
 
     assert switched_off[0]
@@ -122,12 +121,14 @@ def test_a_target_that_is_switched_off_in_the_same_moment_is_not_switched_on_by_
     assert stored.health.switched_off_reason == "answered 410 Gone"
 
 
-def test_who_has_not_seen_that_a_target_was_switched_off_changes_nothing(account: Account, store: TargetsStore) -> None:
+def test_a_change_to_the_version_before_a_target_was_switched_off_is_refused(
+    account: Account, store: TargetsStore
+) -> None:
     target = account.set_target(FAILURE, url(1))
     seen = store.load(account.alias, FAILURE)
-    failing = account.webhooks.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
+    failing = account.targets.record_failure(target, 410, "answered 410", slow=False, now=datetime.now(UTC))
     assert failing
-    account.webhooks.switch_off(failing, "answered 410 Gone", datetime.now(UTC))
+    account.targets.switch_off(failing, "answered 410 Gone", datetime.now(UTC))
 
     with pytest.raises(Changed):
         store.change(account.alias, FAILURE, lambda _: [target], seen.version)
@@ -156,7 +157,7 @@ def test_five_targets_an_event_are_allowed_and_a_sixth_is_not(account: Account, 
     account.set_target(EventType.SUCCESS, url(5))
 
     with pytest.raises(InvalidTarget, match="targetUris: at most 5"):
-        store.save(Target(account.alias, FAILURE, url(5)))
+        save_target(store, Target(account.alias, FAILURE, url(5)))
 
 
 def test_the_same_url_twice_is_refused(account: Account, store: TargetsStore) -> None:
@@ -166,10 +167,10 @@ def test_the_same_url_twice_is_refused(account: Account, store: TargetsStore) ->
         store.change(account.alias, FAILURE, lambda _: [target, dataclasses.replace(target, format="detailed")])
 
 
-def test_the_answer_tells_of_this_change_and_not_of_one_that_came_right_after(
+def test_the_answer_holds_this_change_and_not_one_that_came_right_after(
     account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
-    """Its version, sent with the next change, must not stand for what nobody here has seen."""
+    """Its version, sent with the next change, must not stand for a state that this caller has not seen."""
 
     def add_right_after(call: Call) -> Answer:
         answer = call.forward()
@@ -192,7 +193,9 @@ def test_what_is_answered_is_what_is_stored(account: Account, store: TargetsStor
     new = Target(account.alias, FAILURE, url(3))
 
     written = store.change(
-        account.alias, FAILURE, lambda seen: [*(dataclasses.replace(one, enabled=True) for one in seen.targets), new]
+        account.alias,
+        FAILURE,
+        lambda seen: [*(dataclasses.replace(target, enabled=True) for target in seen.targets), new],
     )
 
     assert written == store.load(account.alias, FAILURE)
@@ -208,10 +211,10 @@ def test_a_change_that_is_throttled_is_no_conflict(
     )
 
     with pytest.raises(proxied.client.exceptions.TransactionCanceledException):
-        proxied.save(Target(account.alias, FAILURE, url(1)))
+        save_target(proxied, Target(account.alias, FAILURE, url(1)))
 
 
-def test_who_is_always_overtaken_is_told_and_has_changed_nothing(
+def test_a_change_that_is_always_overtaken_is_a_conflict_and_changes_nothing(
     account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     counter = itertools.count()
@@ -224,7 +227,7 @@ def test_who_is_always_overtaken_is_told_and_has_changed_nothing(
     dynamodb_proxy.behaviour = always_first
 
     with pytest.raises(Conflict):
-        proxied.save(Target(account.alias, FAILURE, url(2)))
+        save_target(proxied, Target(account.alias, FAILURE, url(2)))
     assert account.target().url == url(1)
 
 

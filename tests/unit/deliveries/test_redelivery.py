@@ -71,7 +71,7 @@ class Client:
 
 def redelivery(due_at: datetime = NOW) -> AttemptDue:
     return AttemptDue(
-        delivery=parse_retry_message(json.dumps(MESSAGE)).delivery, attempt=2, retries=1, due_at=Timestamp.of(due_at)
+        delivery=parse_retry_message(json.dumps(MESSAGE)).delivery, number=2, retries=1, due_at=Timestamp.of(due_at)
     )
 
 
@@ -93,7 +93,7 @@ def test_the_message_is_json_in_camel_case_with_all_that_an_attempt_takes() -> N
     assert json.loads(encode_retry_message(redelivery())) == MESSAGE
 
 
-@given(st.builds(AttemptDue, delivery=deliveries, attempt=st.integers(1, 10**9), retries=counts, due_at=timestamps))
+@given(st.builds(AttemptDue, delivery=deliveries, number=st.integers(1, 10**9), retries=counts, due_at=timestamps))
 def test_what_was_encoded_is_read_back_unchanged(before: AttemptDue) -> None:
     after = parse_retry_message(encode_retry_message(before))
 
@@ -198,7 +198,7 @@ def test_what_is_no_message_at_all_is_refused_as_a_whole(text: str) -> None:
 def test_the_first_attempt_is_number_1_and_due_at_once() -> None:
     first = AttemptDue.first(redelivery().delivery, NOW)
 
-    assert (first.delivery, first.attempt, first.retries, first.due_at) == (redelivery().delivery, 1, 0, NOW)
+    assert (first.delivery, first.number, first.retries, first.due_at) == (redelivery().delivery, 1, 0, NOW)
 
 
 def test_a_retry_is_one_attempt_more_and_one_step_further_in_the_schedule() -> None:
@@ -206,18 +206,18 @@ def test_a_retry_is_one_attempt_more_and_one_step_further_in_the_schedule() -> N
     second = first.retry(NOW + timedelta(seconds=5))
     third = second.retry(NOW + timedelta(minutes=5))
 
-    assert [(one.attempt, one.retries) for one in (first, second, third)] == [(1, 0), (2, 1), (3, 2)]
+    assert [(one.number, one.retries) for one in (first, second, third)] == [(1, 0), (2, 1), (3, 2)]
     assert (second.due_at, third.due_at) == (NOW + timedelta(seconds=5), NOW + timedelta(minutes=5))
     assert first.delivery == second.delivery == third.delivery
 
 
 def test_a_replay_is_one_attempt_more_at_once_with_the_whole_schedule_before_it() -> None:
-    last = AttemptDue(delivery=redelivery().delivery, attempt=10, retries=9, due_at=Timestamp.of(NOW))
+    last = AttemptDue(delivery=redelivery().delivery, number=10, retries=9, due_at=Timestamp.of(NOW))
     replay = last.replay(NOW + timedelta(days=3))
 
-    assert (replay.delivery, replay.attempt, replay.retries) == (last.delivery, 11, 0)
+    assert (replay.delivery, replay.number, replay.retries) == (last.delivery, 11, 0)
     assert replay.due_at == NOW + timedelta(days=3)
-    assert (replay.retry(NOW).attempt, replay.retry(NOW).retries) == (12, 1)
+    assert (replay.retry(NOW).number, replay.retry(NOW).retries) == (12, 1)
 
 
 def test_what_is_sent_is_the_message_in_its_targets_group() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from backup_webhooks.aws.settings import delays
+from backup_webhooks.deliveries.attempt import DeliverySettings
 from backup_webhooks.deliveries.retry_schedule import LONGEST_RETRY_AFTER, RetrySchedule, parse_retry_after
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -35,7 +35,10 @@ STEPS = [
 def template_delays() -> Sequence[timedelta]:
     """The schedule of a stack whose parameters were left as they are."""
     parameters = yaml_parse((PROJECT / "template.yaml").read_text())["Parameters"]
-    return delays("RETRY_DELAYS_SECONDS", {"RETRY_DELAYS_SECONDS": str(parameters["RetryDelaysSeconds"]["Default"])})
+    names = ("WEBHOOKS_TABLE", "DELIVERIES_TABLE", "RETRY_QUEUE_URL")
+    others = dict.fromkeys(names, "x") | {"DELIVERY_RETENTION_DAYS": "30", "ALLOW_PRIVATE_TARGETS": "false"}
+    delays = {"RETRY_DELAYS_SECONDS": str(parameters["RetryDelaysSeconds"]["Default"])}
+    return DeliverySettings.from_env(others | delays).retry_delays
 
 
 def schedule(seed: int | None = None) -> RetrySchedule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import time
 
 import pytest
-from backup_webhooks.deliveries.suppression import suppress
+from backup_webhooks.deliveries.suppression import reason_to_suppress
 from backup_webhooks.events.errors import InvalidTarget
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.monitoring.streaks import Repetition
@@ -25,13 +25,14 @@ def repeated(since: str) -> Repetition:
 
 def test_by_default_nothing_is_held_back() -> None:
     for event in EventType:
-        assert suppress(Preferences(), event, repeated("12-01 01:00"), MIDNIGHT) is None
+        assert reason_to_suppress(Preferences(), event, repeated("12-01 01:00"), MIDNIGHT) is None
 
 
 def test_of_changes_alone_what_repeats_is_held_back_and_what_is_new_is_not() -> None:
-    assert suppress(CHANGES, FAILURE, None, NOON) is None
-    assert suppress(CHANGES, FAILURE, repeated("12-01 01:00"), NOON) == ("nothing new since 2018-12-01T01:00:00.000Z")
-    assert suppress(CHANGES, SUCCESS, Repetition(), NOON) == "nothing new"
+    assert reason_to_suppress(CHANGES, FAILURE, None, NOON) is None
+    reason = reason_to_suppress(CHANGES, FAILURE, repeated("12-01 01:00"), NOON)
+    assert reason == "nothing new since 2018-12-01T01:00:00.000Z"
+    assert reason_to_suppress(CHANGES, SUCCESS, Repetition(), NOON) == "nothing new"
 
 
 @pytest.mark.parametrize(
@@ -65,11 +66,11 @@ def test_hours_within_a_day_are_quiet_from_the_one_to_before_the_other() -> None
 def test_failures_and_misses_are_told_in_quiet_hours_and_nothing_else() -> None:
     preferences = Preferences(quiet_hours=NIGHT)
 
-    told = [event for event in EventType if suppress(preferences, event, None, MIDNIGHT) is None]
+    told = [event for event in EventType if reason_to_suppress(preferences, event, None, MIDNIGHT) is None]
 
     assert told == [EventType.FAILURE, EventType.MISSING]
-    assert suppress(preferences, SUCCESS, None, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
-    assert suppress(preferences, SUCCESS, None, NOON) is None
+    assert reason_to_suppress(preferences, SUCCESS, None, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
+    assert reason_to_suppress(preferences, SUCCESS, None, NOON) is None
 
 
 @pytest.mark.parametrize(
@@ -104,4 +105,4 @@ def test_what_can_be_meant_is_taken() -> None:
 def test_a_zone_that_is_no_more_holds_nothing_back() -> None:
     gone = Preferences(quiet_hours=QuietHours(time(0), time(23, 59), "Mars/Base"))
 
-    assert suppress(gone, SUCCESS, None, NOON) is None
+    assert reason_to_suppress(gone, SUCCESS, None, NOON) is None

@@ -1,4 +1,4 @@
-"""A backup's log as it is kept: text, whatever came; its end, however long; never a reason to refuse anything."""
+"""Backup output: always text, the end of long output, and never a reason to refuse a message."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ from tests.support.messages import finished
         (["x"], ""),
     ],
 )
-def test_a_log_is_the_text_that_can_be_shown(content: object, kept: str) -> None:
+def test_output_is_the_text_that_can_be_shown(content: object, kept: str) -> None:
     assert BackupOutput.of(content) == kept
 
 
-def test_of_a_long_log_the_end_is_kept_which_has_the_error() -> None:
-    log = BackupOutput.of(b"begin " + b"x" * 10_000 + b" the error")
+def test_long_output_keeps_its_end_which_has_the_error() -> None:
+    output = BackupOutput.of(b"begin " + b"x" * 10_000 + b" the error")
 
-    assert log.startswith("…x")
-    assert log.endswith(" the error")
-    assert len(log.encode()) == KEPT_BYTES
+    assert output.startswith("…x")
+    assert output.endswith(" the error")
+    assert len(output.encode()) == KEPT_BYTES
 
 
-def test_a_log_that_just_fits_is_kept_whole() -> None:
+def test_output_that_just_fits_is_kept_whole() -> None:
     assert BackupOutput.of(b"x" * KEPT_BYTES) == "x" * KEPT_BYTES
     assert BackupOutput.of(b"x" * (KEPT_BYTES + 1)).startswith("…")
 
 
 @pytest.mark.parametrize("shift", range(4))
 def test_it_is_never_cut_within_a_character(shift: int) -> None:
-    log = BackupOutput.of("🗄".encode() * 3000 + b"x" * shift)
+    output = BackupOutput.of("🗄".encode() * 3000 + b"x" * shift)
 
-    assert set(log) <= set("…🗄x")
-    assert KEPT_BYTES - 4 < len(log.encode()) <= KEPT_BYTES
+    assert set(output) <= set("…🗄x")
+    assert KEPT_BYTES - 4 < len(output.encode()) <= KEPT_BYTES
 
 
 def test_much_of_nothing_is_cut_all_the_same() -> None:
@@ -66,22 +66,22 @@ def test_much_of_nothing_is_cut_all_the_same() -> None:
 
 @given(st.binary(max_size=300) | st.text(max_size=300))
 def test_whatever_comes_it_is_printable_bounded_and_stays_as_it_is(content: object) -> None:
-    log = BackupOutput.of(content)
+    output = BackupOutput.of(content)
 
-    assert all(character in "\n\t" or character >= " " for character in log)
-    assert len(log.encode()) <= KEPT_BYTES
-    assert BackupOutput.of(str(log)) == log
+    assert all(character in "\n\t" or character >= " " for character in output)
+    assert len(output.encode()) <= KEPT_BYTES
+    assert BackupOutput.of(str(output)) == output
 
 
-@pytest.mark.parametrize("log", [7, ["a"], {"a": [1]}, True, 1.5, None, ""])
-def test_a_message_is_taken_whatever_stands_in_its_log(log: object) -> None:
-    message = parse_message(finished("TEST", log=log))
+@pytest.mark.parametrize("output", [7, ["a"], {"a": [1]}, True, 1.5, None, ""])
+def test_a_message_is_taken_whatever_its_output(output: object) -> None:
+    message = parse_message(finished("TEST", log=output))
 
     assert isinstance(message, BackupFinished)
     assert not message.output
 
 
-def test_a_foreign_senders_log_is_cut_and_the_message_taken() -> None:
+def test_a_foreign_senders_output_is_cut_and_the_message_taken() -> None:
     message = parse_message(finished("TEST", log="\u0000" + "x" * 200_000 + "\rthe error"))
 
     assert isinstance(message, BackupFinished)
@@ -90,7 +90,7 @@ def test_a_foreign_senders_log_is_cut_and_the_message_taken() -> None:
     assert message.output.endswith("x\nthe error")
 
 
-def test_a_message_with_a_log_can_be_sent_on() -> None:
+def test_a_message_with_output_can_be_sent_on() -> None:
     message = parse_message(finished("TEST", log="für 3 €"))
 
     assert json.loads(encode_message(message))["log"] == "für 3 €"

@@ -1,9 +1,9 @@
-"""The files of events/: none is there of which nobody knows what it is for."""
+"""The files of events/: each has an expectation."""
 
 from __future__ import annotations
 
 from tests.sam_local.expectations import EXPECTED, events
 
 
-def test_of_each_event_it_is_said_what_invoking_a_function_with_it_must_do() -> None:
+def test_each_event_file_has_an_expected_result_of_invoking_a_function_with_it() -> None:
     assert sorted(EXPECTED) == events()

@@ -1,4 +1,4 @@
-"""What comes in from the queue: typed values, or an InvalidMessage that names the field and says what is allowed."""
+"""Messages from the queue: typed values, or an InvalidMessage that names the field and says what is allowed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def parse_finished(**changes: Any) -> BackupFinished:
 
 
 def refusal(body: str) -> InvalidMessage:
-    """Why the body can't be used, checked for what every refusal must keep to."""
+    """Return why the body cannot be used, after the checks that apply to each refusal."""
     with pytest.raises(InvalidMessage) as caught:
         parse_message(body)
     return presentable(caught.value)
@@ -312,7 +312,7 @@ class TestMessagesThatCannotBeUsed:
         assert refusal(json.dumps(message | {field: None})).field == f"$.{field}"
 
     @pytest.mark.parametrize("field", TEXT_FIELDS)
-    def test_an_empty_text_is_refused_and_the_least_length_told(self, field: str) -> None:
+    def test_an_empty_text_is_refused_with_the_least_length(self, field: str) -> None:
         error = refusal(json.dumps(finished(**{field: ""})))
 
         assert error.field == f"$.{field}"
@@ -320,7 +320,7 @@ class TestMessagesThatCannotBeUsed:
 
     @pytest.mark.parametrize("field", TEXT_FIELDS)
     @pytest.mark.parametrize("excess", [1, 300 * 1024])
-    def test_a_text_that_is_too_long_is_refused_and_the_bound_told(self, field: str, excess: int) -> None:
+    def test_a_text_that_is_too_long_is_refused_with_the_limit(self, field: str, excess: int) -> None:
         error = refusal(json.dumps(finished(**{field: "x" * (LONGEST[field] + excess)})))
 
         assert error.field == f"$.{field}"
@@ -352,7 +352,7 @@ class TestMessagesThatCannotBeUsed:
     @pytest.mark.parametrize(
         "status", ["success", "Success", "SUCCESS ", "FAILURE", "", "x" * 300 * 1024, "x y " * 75 * 1024, "💥", 7, None]
     )
-    def test_an_unknown_status_is_refused_and_the_known_ones_told(self, status: Any) -> None:
+    def test_an_unknown_status_is_refused_with_the_known_ones(self, status: Any) -> None:
         error = refusal(json.dumps(finished(restorePointCreationStatus=status)))
 
         assert error.field == "$.restorePointCreationStatus"
@@ -362,7 +362,7 @@ class TestMessagesThatCannotBeUsed:
         "kind",
         ["backupFinished", "BackupDeleted", "", "x" * 300 * 1024, "x y " * 75 * 1024, "\x00", 7, None, ["a"], {}],
     )
-    def test_an_unknown_type_is_refused_and_the_known_ones_told(self, kind: Any) -> None:
+    def test_an_unknown_type_is_refused_with_the_known_ones(self, kind: Any) -> None:
         error = refusal(json.dumps(finished(type=kind)))
 
         assert error.field == "$.type"

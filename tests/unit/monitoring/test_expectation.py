@@ -1,4 +1,4 @@
-"""The decision table of missed backups. The policies are daily at 17:00 UTC since 12-19 09:00, or say otherwise."""
+"""The decision table of missed backups. Policies are daily at 17:00 UTC since 12-19 09:00 unless a test changes it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DAILY = changed("12-19 09:00")
 
 
 @pytest.mark.parametrize(
-    ("case", "start", "told"),
+    ("case", "start", "missed"),
     [
         ("on time", "12-19 17:00", []),
-        ("a moment late", "12-19 17:00:01", []),
+        ("a second late", "12-19 17:00:01", []),
         ("5 minutes early", "12-19 16:55", []),
         ("more than 5 minutes early", "12-19 16:54:59", ["12-19 17:00"]),
         ("59:59 late", "12-19 17:59:59", []),
@@ -29,8 +29,8 @@ DAILY = changed("12-19 09:00")
         ("60 minutes and a millisecond late", "12-19 18:00:00.001", ["12-19 17:00"]),
     ],
 )
-def test_a_start_answers_its_scheduled_time_within_the_hour(case: str, start: str, told: list[str]) -> None:
-    assert misses(tracked(DAILY, started(start)), as_of="12-20 17:30") == told
+def test_a_start_answers_its_scheduled_time_within_the_hour(case: str, start: str, missed: list[str]) -> None:
+    assert misses(tracked(DAILY, started(start)), as_of="12-20 17:30") == missed
 
 
 def test_a_backup_that_never_started_is_missed_when_the_hour_is_over() -> None:
@@ -41,11 +41,11 @@ def test_a_backup_that_never_started_is_missed_when_the_hour_is_over() -> None:
     assert misses(policy, as_of="12-19 18:00:00.001") == ["12-19 17:00"]
 
 
-def test_every_missed_time_has_its_notice() -> None:
+def test_every_missed_time_has_its_event() -> None:
     assert misses(tracked(DAILY), as_of="12-22 12:00") == ["12-19 17:00", "12-20 17:00", "12-21 17:00"]
 
 
-def test_a_late_start_does_not_swallow_a_miss_that_nobody_has_reported() -> None:
+def test_a_late_start_does_not_swallow_an_unreported_miss() -> None:
     policy = tracked(DAILY, started("12-19 19:30"))
 
     assert policy.expected_at == at("12-19 17:00")
@@ -53,7 +53,7 @@ def test_a_late_start_does_not_swallow_a_miss_that_nobody_has_reported() -> None
 
 
 def test_starts_after_an_unreported_miss_answer_their_own_times() -> None:
-    """missed_backups is late, and meanwhile the server has run three times."""
+    """missed_backups is late, and meanwhile the server has started three times."""
     policy = tracked(DAILY, started("12-20 17:01"), started("12-21 17:02"), started("12-23 17:00"))
 
     assert misses(policy, as_of="12-24 12:00") == ["12-19 17:00", "12-22 17:00"]
@@ -130,7 +130,7 @@ class TestInterval:
 
         assert misses(policy, as_of="12-20 01:30") == ["12-19 17:00"]
 
-    def test_a_server_that_stays_silent_is_told_of_each_interval(self) -> None:
+    def test_a_server_that_stays_silent_misses_each_interval(self) -> None:
         policy = tracked(every(6, "12-19 09:00"), finished("12-19 10:00", "12-19 11:00"))
 
         assert misses(policy, as_of="12-20 06:30") == ["12-19 17:00", "12-19 23:00", "12-20 05:00"]
@@ -176,7 +176,7 @@ class TestActivity:
 
         assert misses(policy, as_of="12-22 12:00") == ["12-21 17:00"]
 
-    def test_a_server_with_two_misses_before_the_change_is_told_of_both(self) -> None:
+    def test_two_misses_before_the_change_are_both_reported(self) -> None:
         policy = tracked(DAILY, changed("12-21 12:00", server_policy_status="INACTIVE"))
 
         assert misses(policy, as_of="12-25 09:00") == ["12-19 17:00", "12-20 17:00"]
@@ -256,7 +256,7 @@ def backups(chance: random.Random) -> list[PolicyMessage]:
 def test_misses_are_the_same_however_the_messages_are_shuffled_and_repeated(
     policy: ServerPolicyChanged, seed: int
 ) -> None:
-    """Within what an outage shuffles: ten messages at a time, and all of a day."""
+    """The order changes as much as an outage may change it: within ten messages, and a few older ones come again."""
     chance = random.Random(seed)
     said = backups(chance)
     shuffled: list[PolicyMessage] = []
@@ -269,7 +269,7 @@ def test_misses_are_the_same_however_the_messages_are_shuffled_and_repeated(
 
 
 def test_a_start_that_was_taken_for_an_answer_answers_the_changed_schedule_too() -> None:
-    """The change was read late: its receiver was killed."""
+    """The change was read late, as its consumer was killed."""
     policy = tracked(DAILY, started("12-19 17:00"), changed("12-19 16:59", backup_schedule="0 0 5,17 * * ?"))
 
     assert misses(policy, as_of="12-20 04:00") == []
@@ -299,7 +299,7 @@ class TestIntervalAfterAChange:
         assert misses(policy, as_of="12-19 12:00") == ["12-19 08:00"]
 
 
-def test_after_a_gap_of_missed_backups_one_notice_stands_for_the_times_in_it() -> None:
+def test_after_a_gap_of_missed_backups_one_event_stands_for_the_times_in_it() -> None:
     hourly = tracked(changed("12-19 09:00", backup_schedule="0 0 * * * ?"))
 
     assert misses(hourly, as_of="12-20 11:30", resumed_at=at("12-20 10:00")) == ["12-19 10:00", "12-20 10:00"]
@@ -310,24 +310,24 @@ def test_after_a_gap_in_which_the_schedule_changed_there_is_no_burst_either() ->
         changed("12-16 09:00", backup_schedule="0 0 * * * ?"), changed("12-19 09:30", backup_schedule="0 15 * * * ?")
     )
 
-    told = misses(hourly, as_of="12-19 11:30", resumed_at=at("12-19 10:00"))
+    missed = misses(hourly, as_of="12-19 11:30", resumed_at=at("12-19 10:00"))
 
-    assert told == ["12-16 10:00", "12-19 10:15"]
+    assert missed == ["12-16 10:00", "12-19 10:15"]
 
 
 def test_after_a_gap_a_start_in_it_still_sets_the_interval() -> None:
     policy = tracked(every(24, "12-19 09:00"), finished("12-20 15:00", "12-20 16:00"))
 
-    told = misses(policy, as_of="12-21 16:30", resumed_at=at("12-21 16:00"))
+    missed = misses(policy, as_of="12-21 16:30", resumed_at=at("12-21 16:00"))
 
-    assert told == ["12-20 09:00"]
+    assert missed == ["12-20 09:00"]
     assert policy.after_miss(at("12-21 16:00")).expected_at == at("12-21 16:00")
 
 
 @pytest.mark.parametrize(
     ("case", "on", "expected"),
     [
-        # 02:30 is skipped on 2018-03-25 in Berlin, and comes twice on 2018-10-28: Quartz takes the second.
+        # Berlin skips 02:30 on 2018-03-25 and has it twice on 2018-10-28, when Quartz fires the second time.
         ("spring", "2018-03-25T00:00:00Z", "2018-03-26 00:30"),
         ("autumn", "2018-10-27T12:00:00Z", "2018-10-28 01:30"),
         ("the day after autumn", "2018-10-28T12:00:00Z", "2018-10-29 01:30"),

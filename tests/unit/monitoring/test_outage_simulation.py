@@ -1,7 +1,7 @@
-"""A virtual week of 200 servers with 1 % true misses: a blocked queue, a gap of missed_backups, kills at random.
+"""A simulated week of 200 servers with 1 % true misses, a blocked queue, a gap of missed_backups and random kills.
 
-Every true miss is told, no false one, and none is posted twice. The rule, the recorder and the ticks are the real
-ones; stores and queue are in memory.
+Every true miss is reported, no false one is, and none is posted twice. The rule, the recorder and the detector are the
+real ones. The stores and the queue are in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from backup_webhooks.monitoring.recorder import Recorder
 from backup_webhooks.schedules.quartz import QuartzCron
 
 from tests.support.in_this_thread import InThisThread
-from tests.support.memory import Killed, MemoryHeartbeats, MemoryPolicies, MemoryQueue
+from tests.support.memory import Killed, MemoryPolicies, MemoryQueue, MemoryWatermarkStore
 from tests.support.policies import at, changed, every, finished, started
 
 BEGIN = datetime(2018, 12, 3, tzinfo=UTC)
@@ -47,7 +47,7 @@ def z(timestamp: datetime) -> str:
 
 
 class World:
-    """Servers that back up, the queue, the functions, and what was posted."""
+    """The servers, the queue, the functions, and the posts."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -55,21 +55,20 @@ class World:
         self.fragile = False
         self.truth: set[tuple[str, datetime]] = set()
         self.posts: Counter[tuple[str, datetime]] = Counter()
-        self.told: dict[tuple[str, datetime], datetime] = {}
+        self.reported: dict[tuple[str, datetime], datetime] = {}
         self.ended: set[tuple[str, datetime]] = set()
         self.recovered: set[tuple[str, datetime]] = set()
         self.queue = MemoryQueue(self.chance, lambda: self.now, self.maybe_killed)
         self.policies = MemoryPolicies(self.maybe_killed)
-        self.heartbeats = MemoryHeartbeats()
+        self.watermark_store = MemoryWatermarkStore()
         self.recorder = Recorder(
             self.policies,  # type: ignore[arg-type]
             BackupEventsQueue(self.queue, ""),  # type: ignore[arg-type]
         )
         self.missed_backups = Detector(
             policies=self.policies,  # type: ignore[arg-type]
-            heartbeats=self.heartbeats,  # type: ignore[arg-type]
-            sqs=self.queue,  # type: ignore[arg-type]
-            queue_url="",
+            watermark_store=self.watermark_store,  # type: ignore[arg-type]
+            events=BackupEventsQueue(self.queue, ""),  # type: ignore[arg-type]
             grace=GRACE,
             clock=lambda: self.now,
             _threads=InThisThread(),
@@ -90,13 +89,13 @@ class World:
     # --- the servers ---
 
     def messages(self) -> list[tuple[datetime, Message]]:
-        """All that the servers will say, in the order of time, and by the way the truth about their misses."""
-        said: list[tuple[datetime, Message]] = []
+        """Return all messages of the servers by time, and record the true misses."""
+        messages: list[tuple[datetime, Message]] = []
         for number in range(SERVERS):
             policy_id = f"policy-{number}"
             kind = self.chance.choice(["daily", "six-hourly", "interval"])
-            said += self.interval_server(policy_id) if kind == "interval" else self.cron_server(policy_id, kind)
-        return sorted(said, key=lambda pair: pair[0])
+            messages += self.interval_server(policy_id) if kind == "interval" else self.cron_server(policy_id, kind)
+        return sorted(messages, key=lambda pair: pair[0])
 
     def cron_server(self, policy_id: str, kind: str) -> Iterator[tuple[datetime, Message]]:
         hours = str(self.chance.randrange(24)) if kind == "daily" else "0/6"
@@ -115,13 +114,13 @@ class World:
             end = expected
             for end, message in self.backup(policy_id, expected):
                 yield end, message
-            if end == expected:  # it did not run at all: the next one is due an interval later
+            if end == expected:  # It did not run, so the next one is due an interval later.
                 expected += timedelta(hours=hours)
             else:
                 expected = end + timedelta(hours=hours)
 
     def backup(self, policy_id: str, expected: datetime) -> Iterator[tuple[datetime, Message]]:
-        """One backup's messages, or none; 1 % are missed, half of those start too late."""
+        """Yield one backup's messages, if any. 1 % of the starts are missed; half of these backups start too late."""
         if self.chance.random() < MISS_RATE:
             self.truth.add((policy_id, expected))
             if self.chance.random() < 0.5:
@@ -139,7 +138,7 @@ class World:
     # --- the functions ---
 
     def notify(self) -> None:
-        """Read what a minute allows, so that a backlog takes a while; some batches are killed, and come again."""
+        """Read three batches, so that a backlog takes a while. Some batches are killed and come again."""
         for _ in range(BATCHES_A_MINUTE):
             batch = self.queue.receive()
             if not batch:
@@ -156,12 +155,12 @@ class World:
     def handle(self, message: Message) -> None:
         match message:
             case Heartbeat():
-                self.heartbeats.record_read(message.sent_date)
+                self.watermark_store.record_read(message.sent_date)
             case BackupMissed():
-                # The claim: one attempt for one miss.
-                # (After the end the servers are silent for want of a script, not by themselves.)
+                # `setdefault` stands for the claim: one attempt for one miss. Misses after the end are not counted, as
+                # the simulated servers send nothing then.
                 if message.expected_date < END:
-                    self.told.setdefault((message.server_policy_id, message.expected_date), self.now)
+                    self.reported.setdefault((message.server_policy_id, message.expected_date), self.now)
             case BackupRecovered():
                 self.recovered.add((message.server_policy_id, message.backup_finished_date))
             case _:
@@ -178,15 +177,15 @@ class World:
 
     def run(self) -> None:
         to_come = iter(self.messages())
-        next_said = next(to_come)
+        next_message = next(to_come)
         while self.now < SETTLED:
-            while next_said is not None and next_said[0] <= self.now:
-                self.queue.send_message(QueueUrl="", MessageBody=encode_message(next_said[1]))
-                next_said = next(to_come, None)
+            while next_message is not None and next_message[0] <= self.now:
+                self.queue.send_message(QueueUrl="", MessageBody=encode_message(next_message[1]))
+                next_message = next(to_come, None)
             if not self.off[0] <= self.now < self.off[1]:
                 self.tick()
                 if self.now < self.off[0]:
-                    as_of = self.heartbeats.watermark.as_of(self.now, GRACE)
+                    as_of = self.watermark_store.watermark.as_of(self.now, GRACE)
                     self.judged_before_gap = as_of or self.judged_before_gap
             if not self.blocked[0] <= self.now < self.blocked[1]:
                 self.notify()
@@ -194,27 +193,27 @@ class World:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_every_true_miss_is_told_and_no_false_one(seed: int) -> None:
+def test_every_true_miss_is_reported_and_no_false_one(seed: int) -> None:
     world = World(seed)
 
     world.run()
 
     assert world.queue.dead_letters == []
-    told = set(world.told)
-    assert told - world.truth == set(), f"false alarms, seed {seed}"
-    # Of the misses whose deadline went by in the gap, a policy's first stands for all.
+    reported = set(world.reported)
+    assert reported - world.truth == set(), f"false alarms, seed {seed}"
+    # A policy's first miss stands for all whose deadline passed in the gap.
     in_gap = [miss for miss in world.truth if world.judged_before_gap <= miss[1] + HOUR <= world.off[1] + MINUTE]
     firsts = {min(other for other in in_gap if other[0] == miss[0]) for miss in in_gap}
     owed = (world.truth - set(in_gap)) | firsts
-    assert owed - told == set(), f"lost misses, seed {seed}"
+    assert owed - reported == set(), f"lost misses, seed {seed}"
     assert len(world.truth) > 10
     assert world.recovered <= world.ended, f"recoveries that were none, seed {seed}"
-    assert {policy for policy, _ in world.recovered} <= {policy for policy, _ in told}
-    # Of a miss a success after it is told as the recovery: at the latest the first once it was told itself.
+    assert {policy for policy, _ in world.recovered} <= {policy for policy, _ in reported}
+    # A success after a miss is sent as its recovery: at the latest the first one after the miss was reported.
     owed_recoveries = {
         (miss, min(later))
-        for miss, told_at in world.told.items()
-        if (later := [end for end in world.ends(miss[0]) if end > told_at])
+        for miss, reported_at in world.reported.items()
+        if (later := [end for end in world.ends(miss[0]) if end > reported_at])
     }
     lost = [
         (policy, expected)
@@ -225,7 +224,7 @@ def test_every_true_miss_is_told_and_no_false_one(seed: int) -> None:
     assert len(owed_recoveries) > 5
 
 
-def test_a_start_just_within_the_hour_whose_receiver_is_killed_is_no_false_alarm() -> None:
+def test_a_start_just_within_the_hour_whose_consumer_is_killed_is_no_false_alarm() -> None:
     world = World(0)
     world.recorder.record(changed(z(BEGIN), server_policy_id="policy-0", backup_schedule="0 0 17 * * ?"))
     last_minute = BEGIN + 17 * HOUR + 59 * MINUTE
@@ -234,10 +233,10 @@ def test_a_start_just_within_the_hour_whose_receiver_is_killed_is_no_false_alarm
         if world.now == last_minute:
             start = started(z(last_minute), server_policy_id="policy-0")
             world.queue.send_message(QueueUrl="", MessageBody=encode_message(start))
-            assert len(world.queue.receive()) == 1  # and its receiver is killed: it comes again in 3 minutes
+            assert len(world.queue.receive()) == 1  # Its consumer is killed, so it comes again in 3 minutes.
         world.missed_backups.tick(world.now, world.now + MINUTE)
         world.notify()
         world.now += MINUTE
 
-    assert world.told == {}
+    assert world.reported == {}
     assert world.policies.items["policy-0"].expected_at == BEGIN + DAY + 17 * HOUR

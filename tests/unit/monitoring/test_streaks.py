@@ -1,4 +1,4 @@
-"""Streaks: what goes wrong and since when, which success ends it, and what is then told as recovered."""
+"""Streaks: since when backups go wrong, which success ends that, and which recovery is then sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.policies import LONG_AGO, at, changed, finished, tracked
 
 FAILURE, MISSING, PARTIAL = EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS
 
-# Nights of a policy that backs up at 01:00.
+# Backups of a policy at 01:00, named by the day of the month.
 FAILED_1 = finished("12-01 01:00", "12-01 01:30", "FAILED")
 FAILED_2 = finished("12-02 01:00", "12-02 01:30", "FAILED")
 PARTIAL_3 = finished("12-03 01:00", "12-03 01:30", "PARTIAL_SUCCESS")
@@ -23,32 +23,35 @@ SUCCESS_6 = finished("12-06 01:00", "12-06 01:30")
 
 
 def recovery(policy: TrackedPolicy, end: BackupFinished = SUCCESS_4) -> BackupRecovered | None:
-    """What is told as recovered when that backup is recorded."""
+    """Return the recovery that is sent when that backup is recorded."""
     return policy.after(end).recovery(end)
 
 
-def test_the_first_success_after_failures_tells_since_when_and_how_many() -> None:
-    told = recovery(tracked(FAILED_1, FAILED_2))
+def test_the_first_success_after_failures_is_a_recovery_with_since_when_and_how_many() -> None:
+    recovered = recovery(tracked(FAILED_1, FAILED_2))
 
-    assert told is not None
-    assert (told.failing_since_date, told.failed, told.missed) == (at("12-01 01:30"), 2, 0)
-    assert (told.backup_finished_date, told.restore_point_id) == (at("12-04 01:30"), SUCCESS_4.restore_point_id)
-    assert told.event_type is EventType.RECOVERED
+    assert recovered is not None
+    assert (recovered.failing_since_date, recovered.failed, recovered.missed) == (at("12-01 01:30"), 2, 0)
+    assert (recovered.backup_finished_date, recovered.restore_point_id) == (
+        at("12-04 01:30"),
+        SUCCESS_4.restore_point_id,
+    )
+    assert recovered.event_type is EventType.RECOVERED
 
 
-def test_the_second_success_tells_nothing() -> None:
+def test_the_second_success_is_no_recovery() -> None:
     assert recovery(tracked(FAILED_1, SUCCESS_4), SUCCESS_6) is None
 
 
-def test_the_same_success_again_tells_the_same() -> None:
-    """Its function may have been killed before it did."""
+def test_the_same_success_again_sends_the_same_recovery() -> None:
+    """The function may have been killed before it sent the recovery."""
     policy = tracked(FAILED_1, SUCCESS_4)
 
     assert recovery(policy) == recovery(tracked(FAILED_1)) is not None
     assert recovery(policy.after(SUCCESS_6), SUCCESS_4) == recovery(policy)
 
 
-def test_a_success_after_nothing_wrong_tells_nothing() -> None:
+def test_a_success_after_nothing_wrong_is_no_recovery() -> None:
     assert recovery(tracked()) is None
     assert recovery(tracked(SUCCESS_4), SUCCESS_6) is None
 
@@ -66,53 +69,53 @@ def test_only_a_success_is_a_recovery(end: BackupFinished) -> None:
 
 
 def test_a_failure_that_comes_twice_counts_once() -> None:
-    told = recovery(tracked(FAILED_1, FAILED_1))
+    recovered = recovery(tracked(FAILED_1, FAILED_1))
 
-    assert told is not None
-    assert told.failed == 1
+    assert recovered is not None
+    assert recovered.failed == 1
 
 
 def test_misses_count_from_the_scheduled_start() -> None:
     policy = tracked(changed("12-01 16:00")).after_miss(LONG_AGO).after_miss(LONG_AGO)
 
-    told = recovery(policy, finished("12-03 17:00", "12-03 17:30"))
+    recovered = recovery(policy, finished("12-03 17:00", "12-03 17:30"))
 
-    assert told is not None
-    assert (told.failing_since_date, told.failed, told.missed) == (at("12-01 17:00"), 0, 2)
+    assert recovered is not None
+    assert (recovered.failing_since_date, recovered.failed, recovered.missed) == (at("12-01 17:00"), 0, 2)
 
 
 def test_a_success_that_a_failure_has_overtaken_is_no_recovery() -> None:
     policy = tracked(FAILED_1, FAILED_5)
 
     assert recovery(policy, SUCCESS_4) is None
-    told = recovery(policy.after(SUCCESS_4), SUCCESS_6)
-    assert told is not None
-    assert (told.failing_since_date, told.failed) == (at("12-05 01:30"), 1)
+    recovered = recovery(policy.after(SUCCESS_4), SUCCESS_6)
+    assert recovered is not None
+    assert (recovered.failing_since_date, recovered.failed) == (at("12-05 01:30"), 1)
 
 
-def test_what_was_told_after_a_later_success_is_ended_by_the_next() -> None:
-    """Whom it has alarmed is to hear that it is over, though it was so before."""
+def test_a_failure_that_is_reported_after_a_later_success_is_ended_by_the_next() -> None:
+    """The target that was sent the failure is to be sent its recovery too."""
     policy = tracked(SUCCESS_4, FAILED_2)
 
-    told = recovery(policy, SUCCESS_6)
+    recovered = recovery(policy, SUCCESS_6)
 
-    assert told is not None
-    assert (told.failing_since_date, told.failed) == (at("12-02 01:30"), 1)
+    assert recovered is not None
+    assert (recovered.failing_since_date, recovered.failed) == (at("12-02 01:30"), 1)
     assert policy.repetition(FAILED_2) is None
     assert policy.after(FAILED_5).repetition(FAILED_5) is None
     assert policy.after(SUCCESS_6).repetition(SUCCESS_6) is None
 
 
-def test_a_miss_that_is_told_after_the_backup_that_came_too_late_is_ended_by_the_next() -> None:
+def test_a_miss_that_is_reported_after_a_late_backup_is_ended_by_the_next() -> None:
     policy = tracked(changed("12-01 16:00"), finished("12-01 18:02", "12-01 18:04")).after_miss(LONG_AGO)
 
     assert policy.miss().missing_since_date == at("12-02 17:00")
-    told = recovery(policy, finished("12-02 17:00", "12-02 17:30"))
-    assert told is not None
-    assert (told.failing_since_date, told.missed) == (at("12-01 17:00"), 1)
+    recovered = recovery(policy, finished("12-02 17:00", "12-02 17:30"))
+    assert recovered is not None
+    assert (recovered.failing_since_date, recovered.missed) == (at("12-01 17:00"), 1)
 
 
-def test_of_successes_that_are_recorded_at_the_same_time_one_is_the_recovery() -> None:
+def test_only_one_of_two_successes_that_are_recorded_at_the_same_time_is_the_recovery() -> None:
     policy = tracked(FAILED_1)
     later = finished("12-04 02:00", "12-04 02:30")
 
@@ -120,7 +123,7 @@ def test_of_successes_that_are_recorded_at_the_same_time_one_is_the_recovery() -
     assert recovery(policy.after(SUCCESS_4), later) is None
 
 
-def test_while_a_policy_is_inactive_it_is_forgotten_what_it_missed() -> None:
+def test_the_misses_of_a_policy_are_forgotten_while_it_is_inactive() -> None:
     policy = tracked(changed("12-01 16:00")).after_miss(LONG_AGO).after_miss(LONG_AGO)
     off = policy.after(changed("12-03 12:00", server_policy_status="INACTIVE"))
     on = off.after(changed("12-20 09:00"))
@@ -134,14 +137,14 @@ def test_in_whatever_order_failures_come_they_are_all_counted() -> None:
         failures = [finished(f"12-02 {hour:02}:00", f"12-02 {hour:02}:30", "FAILED") for hour in range(12)]
         chance.shuffle(failures)
 
-        told = recovery(tracked(*failures))
+        recovered = recovery(tracked(*failures))
 
-        assert told is not None
-        assert (told.failing_since_date, told.failed) == (at("12-02 00:30"), 12)
+        assert recovered is not None
+        assert (recovered.failing_since_date, recovered.failed) == (at("12-02 00:30"), 12)
 
 
 class TestRepetition:
-    """Whether a result is news, by what is known once it is recorded."""
+    """A result is news or a repetition, judged by the streaks once it is recorded."""
 
     def test_the_first_failure_since_a_success_is_news_and_the_next_is_not(self) -> None:
         assert tracked(SUCCESS_4, FAILED_5).repetition(FAILED_5) is None
@@ -156,14 +159,14 @@ class TestRepetition:
     def test_each_kind_has_a_first_of_its_own(self) -> None:
         assert tracked(FAILED_1, FAILED_2, PARTIAL_3).repetition(PARTIAL_3) is None
 
-    def test_one_that_comes_late_is_news_where_it_was_the_first(self) -> None:
+    def test_a_late_failure_is_news_if_it_was_the_first(self) -> None:
         first, third = FAILED_1, FAILED_5
 
         assert tracked(third, first).repetition(first) is None
         known = tracked(first, third, FAILED_2)
         assert known.repetition(FAILED_2) == Repetition(at("12-01 01:30"))
 
-    def test_a_success_that_a_failure_has_overtaken_is_none(self) -> None:
+    def test_a_success_that_a_failure_has_overtaken_is_no_news(self) -> None:
         assert tracked(FAILED_1, FAILED_5, SUCCESS_4).repetition(SUCCESS_4) == Repetition()
 
     def test_a_success_is_news_where_something_was_wrong(self) -> None:
@@ -172,7 +175,7 @@ class TestRepetition:
         assert tracked(SUCCESS_4, SUCCESS_6).repetition(SUCCESS_6) == Repetition()
         assert tracked(FAILED_1, SUCCESS_4, SUCCESS_6).repetition(SUCCESS_6) == Repetition(at("12-04 01:30"))
 
-    def test_a_miss_says_itself_since_when(self) -> None:
+    def test_a_miss_holds_since_when_itself(self) -> None:
         policy = tracked(changed("12-01 16:00"))
         first, second = policy.miss(), policy.after_miss(LONG_AGO).miss()
         third = policy.after_miss(LONG_AGO).after_miss(LONG_AGO).miss()

@@ -1,4 +1,4 @@
-"""Up to when the queue is known to have been read: ticks each minute, heartbeats that vouch after 7 minutes."""
+"""The watermark: ticks come each minute, and a heartbeat counts 7 minutes after it was seen as read."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def minutes(count: float) -> timedelta:
 
 
 def run(watermark: Watermark, start: datetime, ticks: int, *, read: bool = True) -> Watermark:
-    """Ticks from `start` on; where the queue is read, each heartbeat is out of it by the next tick."""
+    """Return the watermark after ticks from `start` on. `read`: each heartbeat is read by the next tick."""
     for minute in range(ticks):
         now = start + minutes(minute)
-        watermark = watermark.ticked(now, GRACE)
+        watermark = watermark.after_tick(now, GRACE)
         if read:
             watermark = replace(watermark, read=frozenset({now}))
     return watermark
 
 
-def test_nothing_is_judged_before_a_heartbeat_has_vouched() -> None:
+def test_nothing_is_judged_before_a_heartbeat_counts() -> None:
     watermark = run(Watermark(), NOON, 8)
 
     assert watermark.as_of(NOON + minutes(7), GRACE) is None
 
 
-def test_in_calm_the_as_of_follows_at_a_distance_of_the_grace_and_a_tick() -> None:
+def test_without_faults_the_as_of_follows_by_the_grace_and_a_tick() -> None:
     watermark = run(Watermark(), NOON, 61)
 
     assert watermark.as_of(NOON + minutes(60), GRACE) == NOON + minutes(52)
@@ -59,7 +59,7 @@ def test_after_a_backlog_the_as_of_waits_for_what_was_received_with_it() -> None
     assert watermark.as_of(NOON + minutes(248), GRACE) == read
 
 
-def test_a_new_heartbeat_that_comes_out_before_old_ones_vouches_for_nothing_yet() -> None:
+def test_a_new_heartbeat_that_is_read_before_old_ones_does_not_count_yet() -> None:
     watermark = run(Watermark(), NOON, 61)
     watermark = run(watermark, NOON + minutes(61), 180, read=False)
     newest = NOON + minutes(240)
@@ -107,7 +107,7 @@ def test_what_is_kept_does_not_grow() -> None:
 def test_a_tick_that_comes_late_or_twice_takes_nothing_back() -> None:
     watermark = run(Watermark(), NOON, 61)
 
-    again = watermark.ticked(NOON + minutes(30), GRACE)
+    again = watermark.after_tick(NOON + minutes(30), GRACE)
 
     assert again.ran_at == watermark.ran_at
     assert again.as_of(NOON + minutes(60), GRACE) == watermark.as_of(NOON + minutes(60), GRACE)

@@ -1,4 +1,4 @@
-"""CloudEvents as the SDK of its own project reads them."""
+"""The format `cloudevents`, read by the CloudEvents project's own SDK."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.support.golden_payloads import CASES, example
 
-# RFC 3986, as far as a path has to keep to it.
+# The part of RFC 3986 that applies to a path.
 URI_REFERENCE = re.compile(r"/[A-Za-z0-9/._~%-]*")
-# What an attribute that is a String may not hold (spec.md, "Type System").
+# Characters that a String attribute may not hold (spec.md, "Type System").
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\U0001fffe\U0001ffff\U0010ffff]")
 
 
@@ -31,14 +31,14 @@ def read(name: str, **changes: str) -> BaseCloudEvent:
 @pytest.mark.parametrize("case", CASES)
 def test_the_sdk_reads_each_case_as_an_event_of_version_1_with_the_facts_of_detailed(case: str) -> None:
     name, changes = CASES[case]
-    told = example(name, **changes)
+    message = example(name, **changes)
 
     event = read(name, **changes)
 
     assert event.get_specversion() == "1.0"
-    assert event.get_type() == f"io.ctl.simplebackup.{told.event_type}"
-    assert event.get_time() == told.occurred_at
-    assert event.get_data() == detailed(told)
+    assert event.get_type() == f"io.ctl.simplebackup.{message.event_type}"
+    assert event.get_time() == message.occurred_at
+    assert event.get_data() == detailed(message)
     assert URI_REFERENCE.fullmatch(event.get_source())
 
 
@@ -70,6 +70,6 @@ def test_whatever_the_names_no_attribute_holds_what_it_may_not(name: str) -> Non
 
 
 def test_the_time_is_rfc_3339() -> None:
-    told = example("backup-missed.json")
+    message = example("backup-missed.json")
 
-    assert f'"time":"{iso_milliseconds(told.occurred_at)}"'.encode() in render("cloudevents", told)
+    assert f'"time":"{iso_milliseconds(message.occurred_at)}"'.encode() in render("cloudevents", message)

@@ -1,4 +1,4 @@
-"""Discord's bounds: what is one below them, at them, and one beyond; and Markdown that shows a name as it is."""
+"""Discord's limits: one below, at, and one above each; and Markdown that shows a name as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.cards import card, card_of_many
 
-# Of each fact `Server`, and its value.
+# Each fact counts with `Server` and its value.
 LABEL = len("Server")
 TITLE = len("Backup failed")
 
@@ -79,7 +79,7 @@ def test_one_more_than_6000_leaves_a_fact_out_and_says_so() -> None:
     assert [field["value"] for field in fields(whole)[5:]] == ["1 more"]
 
 
-def test_nobody_is_mentioned_whatever_the_text() -> None:
+def test_no_text_mentions_anyone() -> None:
     assert message(card(subject="@everyone"))["allowed_mentions"] == {"parse": []}
 
 

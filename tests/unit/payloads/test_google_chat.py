@@ -1,4 +1,4 @@
-"""Google Chat's bounds: what is one below them, at them, and one beyond."""
+"""Google Chat's limits: one below, at, and one above each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ntfy's messages: how urgent they are, and their bounds."""
+"""ntfy's messages: their urgency and their limits."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ LINE = len("Server: ")
     ],
 )
 def test_what_went_wrong_is_more_urgent(name: str, priority: int, tag: str) -> None:
-    told = json.loads(render("ntfy", example(name)))
+    posted = json.loads(render("ntfy", example(name)))
 
-    assert (told["priority"], told["tags"]) == (priority, [tag])
+    assert (posted["priority"], posted["tags"]) == (priority, [tag])
 
 
 @pytest.mark.parametrize(("bytes_wanted", "whole"), [(4094, True), (4095, True), (4096, False)])
@@ -72,7 +72,7 @@ def test_a_title_has_200_characters() -> None:
     ],
 )
 def test_the_url_is_the_servers_own_not_a_topics(url: str, refused: bool) -> None:
-    assert bool(format_named("ntfy").url_trouble(url)) == refused
+    assert bool(format_named("ntfy").url_problem(url)) == refused
 
 
 def test_the_json_of_each_is_small_without_its_message() -> None:

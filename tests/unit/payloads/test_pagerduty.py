@@ -1,4 +1,4 @@
-"""PagerDuty's events: what opens an incident and what closes it, and the bounds of an event."""
+"""PagerDuty's events: which events open or close an incident, and the limits of an event."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def event(name: str, **changes: Any) -> dict[str, Any]:
     [("backup-failed.json", "error"), ("backup-partial-success.json", "warning"), ("backup-missed.json", "error")],
 )
 def test_what_went_wrong_opens_an_incident(name: str, severity: str) -> None:
-    told = event(name)
+    triggering = event(name)
 
-    assert told["event_action"] == "trigger"
-    assert told["payload"]["severity"] == severity
-    assert {"summary", "source", "timestamp", "custom_details"} < set(told["payload"])
+    assert triggering["event_action"] == "trigger"
+    assert triggering["payload"]["severity"] == severity
+    assert {"summary", "source", "timestamp", "custom_details"} < set(triggering["payload"])
 
 
 def test_a_success_closes_the_incident_of_its_server_policy() -> None:

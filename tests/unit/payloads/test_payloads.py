@@ -1,4 +1,4 @@
-"""What customers' endpoints are sent: the FAQ's example payloads to the character, and the format `detailed`."""
+"""The payloads that endpoints get: the FAQ's examples to the character, and all formats' expected payloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slack's bounds: what is one below them, at them, and one beyond."""
+"""Slack's limits: one below, at, and one above each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Teams' bounds, what is one below them, at them, and one beyond; and names that are shown as they are."""
+"""Teams' limits: one below, at, and one above each; and names that are shown as they are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def elements(whole: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def card_of_size(bytes_wanted: int, character: str = "x") -> Card:
-    """A card whose message would have so many bytes, of two a character, as it is counted."""
+    """Return a card whose message has that size as Teams counts it, at two bytes a character."""
     facts = [("Server", character * 100)] * FACTS
     room = bytes_wanted - size(message(card(facts=[*facts, ("Server", "")])))
     return card(facts=[*facts, ("Server", character * (room // 2))])

@@ -1,4 +1,4 @@
-"""Which addresses a target may lead to: the public internet, at the edges of each network, and IPv4 inside IPv6."""
+"""The addresses that a target may lead to: the edges of each network, and IPv4 inside IPv6."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 PUBLIC_IPV4, PRIVATE_IPV4 = "93.184.216.34", "10.0.0.1"
 PUBLIC_IPV6, PRIVATE_IPV6 = "2606:4700::1111", "fd00:ec2::254"
 
-# network: the public address just before it, its first and its last, and the public address just after it.
+# For each network: the public address just before it, its first and last address, the public address just after it.
 IPV4_EDGES = {
     "0.0.0.0/8": (None, "0.0.0.0", "0.255.255.255", "1.0.0.0"),  # noqa: S104 - called, not listened on
     "10.0.0.0/8": ("9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),

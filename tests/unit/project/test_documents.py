@@ -12,7 +12,8 @@ from tests.support.markdown import DOCUMENTS, anchors, code, links
 from tests.support.snippets import snippets
 
 FOLDERS = [
-    PROJECT / name for name in ("template.yaml", "functions", "layers", "local", "tests", "benchmarks", "events")
+    PROJECT / name
+    for name in ("template.yaml", "functions", "layers", "local", "tests", "benchmarks", "events", "tools/reference.py")
 ]
 # A file in the repository, with or without folders; `<name>.py` is none.
 FILE = re.compile(r"(?:^|(?<= ))(\w[\w./-]*\.(?:py|js|yaml|json))(?=$|[ :])")

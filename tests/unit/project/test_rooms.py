@@ -24,7 +24,7 @@ def package(tmp_path: Path) -> Path:
 
 def complaints(package: Path) -> str:
     environment = os.environ | {"PYTHONPATH": str(package.parent)}
-    command = [LINT, "--no-cache", "--no-logo"]
+    command = [str(LINT), "--no-cache", "--no-logo"]
     answer = subprocess.run(command, cwd=package.parent, env=environment, capture_output=True, text=True, check=False)
     return answer.stdout if answer.returncode else ""
 

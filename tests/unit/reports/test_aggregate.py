@@ -1,4 +1,4 @@
-"""What a report makes of backups."""
+"""Tests of the aggregate: which backups a report counts, and how."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SERVER = KnownServer(POLICY_ID, "SERVER", "Nightly", ServerState.OK, active=True
 
 
 def backup(ended: str, result: str = "SUCCESS", recorded: str | None = None, **changes: Any) -> Backup:
-    one = Backup(
+    ended_backup = Backup(
         account="TEST",
         server_id="SERVER",
         server_policy_id=POLICY_ID,
@@ -35,21 +35,21 @@ def backup(ended: str, result: str = "SUCCESS", recorded: str | None = None, **c
         occurred_at=at(ended),
         recorded_at=at(recorded or ended),
     )
-    return dataclasses.replace(one, **changes)
+    return dataclasses.replace(ended_backup, **changes)
 
 
-def maker(kind: ReportKind = ReportKind.DAILY, **changes: Any) -> ReportAggregate:
-    """Of the day that ends on 20 December at 07:00; the report before it had its cut a minute after its end."""
+def aggregate(kind: ReportKind = ReportKind.DAILY, **changes: Any) -> ReportAggregate:
+    """Return the aggregate of the day to 20 December at 07:00. The report before had its cut a minute after its end."""
     start = DAYS.start(kind, END)
     period = Period(kind, DAYS.start(kind, start), start, END, END + timedelta(minutes=1), start + timedelta(minutes=1))
     return ReportAggregate(dataclasses.replace(period, **changes), DAYS.before(END, 7), DAYS.ends(END, 7))
 
 
 def report(*backups: Backup, known: tuple[KnownServer, ...] = (SERVER,), **changes: Any) -> Report:
-    made = maker(**changes)
-    for one in sorted(backups, key=lambda one: one.occurred_at):
-        made.add(one)
-    return made.report("TEST", ZoneInfo("UTC"), known)
+    counted = aggregate(**changes)
+    for each in sorted(backups, key=lambda each: each.occurred_at):
+        counted.add(each)
+    return counted.report("TEST", ZoneInfo("UTC"), known)
 
 
 def test_the_backups_of_the_time_are_counted_by_result() -> None:
@@ -75,7 +75,7 @@ def test_what_was_recorded_after_the_cut_is_left_to_the_next_report() -> None:
 
     assert report(late).totals == DayCounts()
     following = Period(ReportKind.DAILY, at("12-19 07:00"), END, END + DAY, END + DAY, END + timedelta(minutes=1))
-    assert following.tells(late)
+    assert following.is_counted(late)
     assert following.is_late(late)
 
 
@@ -160,7 +160,7 @@ def test_what_is_wrong_now_comes_before_what_was_and_the_worst_first() -> None:
 
     names = [line.server_id for line in made.attention]
     assert names == ["missed", "failed", "still failed", "partial", "recovered"]
-    assert [line.server_id for line in made.servers] == sorted(one.server_id for one in known)
+    assert [line.server_id for line in made.servers] == sorted(policy.server_id for policy in known)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_inactive_servers_are_listed_only_with_backups_of_the_time(
     assert bool(report(*backups, known=(server("one", active=active),)).servers) == listed
 
 
-def test_a_backup_of_a_server_policy_that_is_gone_is_told_all_the_same() -> None:
+def test_a_backup_of_a_server_policy_that_is_gone_is_reported_all_the_same() -> None:
     made = report(of("gone", "12-20 01:00", "FAILED"), known=())
 
     (line,) = made.servers

@@ -1,4 +1,4 @@
-"""The table that goes along with a report: the service's own columns, a row a backup, safe to open."""
+"""Tests of the attached CSV: the service's own columns, a row for each backup, safe to open."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 from backup_webhooks.history.backup import COUNTS, Backup, BackupResult
-from backup_webhooks.reports.csv_attachment import LARGEST_PLAIN, BackupTable
+from backup_webhooks.reports.csv_attachment import LARGEST_PLAIN, BackupsCsv
 from backup_webhooks.reports.email import Attachment
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,15 +49,15 @@ FORMULAS = [
 ]
 
 
-# Opened with another separator than the comma, what follows it becomes a cell.
+# A program that splits at other separators than the comma makes the rest of the name a cell.
 SEPARATED = ["x;=cmd|' /C calc'!A0;y", "x; \uff1dcmd", "a|+1", "a;-1;@x", 'x;"=1+1', 'x;""=1;']
 
 
 def attachment(*backups: Backup, statuses: Mapping[str, tuple[str, str]] | None = None) -> Attachment:
-    with BackupTable(statuses) as table:
-        for one in backups:
-            table.add(one)
-        return table.attachment("backups-2026-11-25")
+    with BackupsCsv(statuses) as backups_csv:
+        for each in backups:
+            backups_csv.add(each)
+        return backups_csv.attachment("backups-2026-11-25")
 
 
 def rows(content: bytes) -> list[list[str]]:
@@ -65,7 +65,7 @@ def rows(content: bytes) -> list[list[str]]:
 
 
 def cells(made: Attachment) -> dict[str, str]:
-    """The only row, by its columns."""
+    """Return the only row as a mapping from column to cell."""
     header, row = rows(made.content)
     return dict(zip(header, row, strict=True))
 
@@ -201,8 +201,10 @@ def test_a_large_one_is_zipped_with_all_its_rows() -> None:
         assert archive.namelist() == ["backups-2026-11-25.csv"]
         unzipped = archive.read("backups-2026-11-25.csv")
     assert len(unzipped) > LARGEST_PLAIN
-    assert [row[0] for row in rows(unzipped)[1:]] == [one.server_id for one in many]
-    assert unzipped == b"".join([attachment().content, *(attachment(one).content.split(b"\r\n", 1)[1] for one in many)])
+    assert [row[0] for row in rows(unzipped)[1:]] == [each.server_id for each in many]
+    assert unzipped == b"".join(
+        [attachment().content, *(attachment(each).content.split(b"\r\n", 1)[1] for each in many)]
+    )
 
 
 def test_the_same_backups_are_the_same_file() -> None:
@@ -212,11 +214,11 @@ def test_the_same_backups_are_the_same_file() -> None:
 
 
 def test_it_is_the_disk_that_holds_the_rows() -> None:
-    with BackupTable() as table:
-        table.add(backup())
+    with BackupsCsv() as backups_csv:
+        backups_csv.add(backup())
         tracemalloc.start()
         for number in range(20_000):
-            table.add(backup(server_id=f"S{number}"))
+            backups_csv.add(backup(server_id=f"S{number}"))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
@@ -232,13 +234,13 @@ def test_no_part_of_a_name_is_a_formula_where_another_separator_is_taken(text: s
         assert not any(cell.strip().startswith(("=", "+", "-", "@", "\uff1d")) for cell in row)
 
 
-def test_a_table_that_is_too_large_for_email_is_cut_down_to_what_did_not_succeed() -> None:
+def test_a_csv_that_is_too_large_for_email_has_only_the_backups_that_did_not_succeed() -> None:
     def made(largest_zip: int) -> Attachment:
-        with BackupTable(largest_zip=largest_zip) as table:
+        with BackupsCsv(largest_zip=largest_zip) as backups_csv:
             for number in range(12000):
                 result = BackupResult.FAILED if number % 100 == 0 else BackupResult.SUCCESS
-                table.add(backup(result=result, restore_point_id=f"rp-{number}"))
-            return table.attachment("backups-2026-11-25")
+                backups_csv.add(backup(result=result, restore_point_id=f"rp-{number}"))
+            return backups_csv.attachment("backups-2026-11-25")
 
     assert (made(10**9).name, made(10**9).complete) == ("backups-2026-11-25.zip", True)
     cut = made(1000)

@@ -1,4 +1,4 @@
-"""The e-mail that comes at once: what it tells, of one backup and of many, and that no name changes how it is read."""
+"""Tests of the notice: its content for one backup and for many, and that no name changes how it is read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def email(*events: Event, account: str = "TEST") -> Email:
 
 
 def both(made: Email) -> tuple[str, str]:
-    """The words of both parts, without line breaks."""
+    """Return the words of both parts, without line breaks."""
     return ReadEmail(made.html).text, " ".join(made.text.split())
 
 
@@ -61,7 +61,7 @@ def test_its_subject_says_what_happened(events: list[Event], expected: str) -> N
     assert email(*events).subject == expected
 
 
-def test_a_failed_backup_is_told_with_all_that_is_known() -> None:
+def test_a_failed_backup_is_reported_with_all_that_is_known() -> None:
     for said in both(email(failed(restore_point_id="rp 7"))):
         assert "IL1TESTWEB01" in said
         assert "Nightly" in said
@@ -71,7 +71,7 @@ def test_a_failed_backup_is_told_with_all_that_is_known() -> None:
         assert "rp 7" in said
 
 
-def test_a_missed_one_is_told_with_its_scheduled_start() -> None:
+def test_a_missed_backup_is_reported_with_its_scheduled_start() -> None:
     for said in both(email(missed())):
         assert "2018-12-20 18:00:00" in said
         assert "Times are in Europe/Berlin." in said
@@ -80,7 +80,7 @@ def test_a_missed_one_is_told_with_its_scheduled_start() -> None:
 
 def test_many_are_listed_in_the_order_of_time() -> None:
     for said in both(email(missed(name="LAST"), failed("12-20 02:00", "12-20 02:10", "SECOND"), failed(name="FIRST"))):
-        # The last three are those of the list; a preview may name them before.
+        # The last occurrences stand in the list; the preview may name the servers before.
         assert said.rindex("FIRST") < said.rindex("SECOND") < said.rindex("LAST")
 
 

@@ -1,4 +1,4 @@
-"""The times that reports cover."""
+"""Tests of the times that reports cover."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ def test_in_every_zone_the_days_lie_side_by_side(zone: str, hour: int, now: date
     assert last <= timestamp < following
     assert days.last_end(following - timedelta(milliseconds=1)) == last
     assert days.next_end(last) == following
-    # A zone that crosses the date line leaves out a day, or has one twice.
+    # A zone that crosses the date line skips a day, or has one twice.
     assert following - last <= 2 * DAY + HOUR
     assert list(days.ends(last, 7)) == sorted(days.ends(last, 7))

@@ -1,4 +1,4 @@
-"""What a report's e-mail says, and that no name from outside changes how it is read."""
+"""Tests of a report's e-mail: its content, and that no name from outside changes how it is read."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def text(made: Report) -> str:
 
 
 def words(made: Report) -> tuple[str, str]:
-    """The words of both, without line breaks."""
+    """Return the words of both parts, without line breaks."""
     return html(made).text, " ".join(text(made).split())
 
 
 def named(name: str) -> Report:
-    """A report in which everything from outside has that name."""
+    """Return a report in which everything from outside has that name."""
     lines = [
         server(name, account_policy_name=name, server_policy_id=name),
         server(name, "vvvvvvx", account_policy_name=name, state=ServerState.FAILED),
@@ -90,7 +90,7 @@ class TestSubject:
     ) -> None:
         assert subject(report(**changes)) == f"Backups of TEST: {expected} \u2013 Wed 25 Nov 2026"
 
-    def test_a_server_that_is_still_wrong_since_an_earlier_time_is_told(self) -> None:
+    def test_a_server_that_is_still_wrong_since_an_earlier_period_is_reported(self) -> None:
         lines = [server(), server("DB", "vvvvvx-", state=ServerState.FAILED)]
 
         assert subject(report(lines)).startswith("Backups of TEST: 1 succeeded, 1 server still wrong \u2013")
@@ -135,7 +135,7 @@ class TestPeriod:
             ("11-25 05:00", "11-25 06:00", ReportKind.DAILY, "The hour to Wed 25 Nov 2026, 07:00 (Europe/Berlin)"),
         ],
     )
-    def test_its_real_length_and_its_end_are_told(self, start: str, end: str, kind: ReportKind, expected: str) -> None:
+    def test_its_real_length_and_its_end_are_given(self, start: str, end: str, kind: ReportKind, expected: str) -> None:
         made = report(end=end, start=on(start), kind=kind)
 
         assert all(expected in said for said in words(made))
@@ -170,7 +170,7 @@ class TestTotals:
 
         assert all("+20" in said for said in words(made))
 
-    def test_what_is_cancelled_or_late_is_told_only_where_there_is_any(self) -> None:
+    def test_cancelled_and_late_backups_are_mentioned_only_if_there_are_any(self) -> None:
         none, some = (
             words(report(totals=DayCounts(9))),
             words(report(totals=DayCounts(9), cancelled=3, late=DayCounts(failed=1, missed=1))),
@@ -190,14 +190,14 @@ class TestTotals:
 
 
 def test_that_the_table_has_only_what_did_not_succeed_is_said() -> None:
-    for said in words(report(table_complete=False)):
+    for said in words(report(attachment_complete=False)):
         assert "Attached: the backups that did not succeed" in said
     for said in words(report()):
         assert "Attached: every backup of this report" in said
 
 
 class TestSilence:
-    def test_it_is_told_though_late_backups_are_told_too(self) -> None:
+    def test_it_is_reported_even_with_late_backups(self) -> None:
         late = DayCounts(failed=1, missed=1)
         made = report([server()], totals=late, late=late)
 
@@ -229,7 +229,7 @@ class TestSilence:
 
 
 class TestAttention:
-    def test_a_server_is_told_with_what_happened_and_how_it_stands(self) -> None:
+    def test_a_server_is_listed_with_its_results_and_its_state(self) -> None:
         line = server("DB", period=DayCounts(failed=2, success=4), state=ServerState.FAILED, last_at=on("11-25 04:09"))
 
         assert ["DB Nightly", "2 failed, 4 succeeded Wed 25 Nov, 05:09", "Failed Thu 26 Nov, 03:00"] in html(
@@ -242,7 +242,7 @@ class TestAttention:
     def test_a_server_that_is_well_again_is_said_to_have_recovered(self) -> None:
         assert all("Recovered" in said for said in words(report([server("DB", period=DayCounts(failed=1, success=1))])))
 
-    def test_a_server_that_is_wrong_since_long_ago_is_told_too(self) -> None:
+    def test_a_server_that_is_wrong_since_long_ago_is_listed_too(self) -> None:
         line = server("DB", "-------", state=ServerState.FAILED, last_at=None, next_expected_at=None)
 
         assert ["DB Nightly", "none completed none in 7 days", "Failed none is expected"] in html(report([line])).rows
@@ -284,14 +284,14 @@ class TestWebhooks:
             assert "Failing" not in said
             assert "in a row" not in said
 
-    def test_one_that_fails_is_told_with_since_when_and_why(self) -> None:
+    def test_one_that_fails_is_listed_with_since_when_and_why(self) -> None:
         for said in words(report([server()], webhooks=[webhook()])):
             assert "Backup Failure" in said
             assert "Failing" in said
             assert "Since Tue 24 Nov, 22:10, 14 failures in a row: answered 503. 2 notifications not delivered." in said
             assert "Nothing needs attention" not in said
 
-    def test_one_that_is_off_is_told_with_when_and_why(self) -> None:
+    def test_one_that_is_off_is_listed_with_when_and_why(self) -> None:
         off = webhook(
             event_type=EventType.MISSING, switched_off_at=on("11-25 01:00"), reason="answered 410 Gone", undelivered=0
         )
@@ -301,7 +301,7 @@ class TestWebhooks:
             assert "Switched off" in said
             assert "Off since Wed 25 Nov, 02:00: answered 410 Gone." in said
 
-    def test_one_that_works_again_is_told_with_what_it_did_not_get(self) -> None:
+    def test_one_that_works_again_is_listed_with_what_it_did_not_get(self) -> None:
         again = webhook(consecutive_failures=0, failing_since=None, undelivered=1, reason=None)
 
         for said in words(report(webhooks=[again])):
@@ -323,7 +323,7 @@ class TestWebhooks:
         assert "secret" not in email.html + email.text + email.subject
 
     @pytest.mark.parametrize("url", ["https://[broken/secret", "", "//"])
-    def test_one_whose_url_can_not_be_read_is_told_nevertheless(self, url: str) -> None:
+    def test_one_whose_url_cannot_be_read_is_listed_all_the_same(self, url: str) -> None:
         for said in words(report(webhooks=[webhook(url=url)])):
             assert "unknown host" in said
             assert "secret" not in said
@@ -385,7 +385,7 @@ class TestAllServers:
             elif tables and element.tag == "tr":
                 tables[-1].append(0)
             elif tables and element.tag in ("th", "td") and tables[-1]:
-                # What follows the last table of data is layout.
+                # The rows after the last data table are layout.
                 tables[-1][-1] += element.attributes.get("class") != "m p"
 
         assert [set(cells) - {0} for cells in tables] == [{4}, {3}, {2}, {9}]
@@ -406,7 +406,7 @@ class TestHtml:
         read = ReadEmail(page)
 
         assert not read.of("img") + read.of("script") + read.of("link") + read.of("iframe") + read.of("form")
-        assert not any({"src", "srcset", "background", "poster"} & set(one.attributes) for one in read.elements)
+        assert not any({"src", "srcset", "background", "poster"} & set(element.attributes) for element in read.elements)
         assert "url(" not in page
         assert "@import" not in page
         assert {link.attributes["href"] for link in read.of("a")} == {PAGE, UNSUBSCRIBE}
@@ -442,7 +442,7 @@ class TestHtml:
         link = 'https://backup.example/?a=1&copy=2"><script>'
         read = ReadEmail(render_html(report(), PAGE, link))
 
-        assert {one.attributes["href"] for one in read.of("a")} == {PAGE, link}
+        assert {anchor.attributes["href"] for anchor in read.of("a")} == {PAGE, link}
         assert not read.of("script")
 
 

@@ -21,7 +21,7 @@ def utc(text: str) -> datetime:
 
 
 def fire_times(cron: QuartzCron, timestamp: datetime, count: int) -> list[datetime]:
-    """The next fire times, each asked for with the one before."""
+    """Return the next fire times, each computed from the one before."""
     found: list[datetime] = []
     while len(found) < count and (later := cron.next_after(found[-1] if found else timestamp)):
         found.append(later)
@@ -51,7 +51,7 @@ def test_fire_times_agree_with_quartz(kind: str) -> None:
 
 
 def test_fire_times_across_daylight_saving_agree_with_quartz() -> None:
-    """Computed with Quartz 2.3.2 on Java 17, at 336 starts near clock changes of 14 zones."""
+    """The expected times come from Quartz 2.3.2 on Java 17, at 336 starts near clock changes of 14 zones."""
     for line in (DATA / "quartz-dst-fire-times.tsv").read_text().splitlines():
         expression, zone, start, expected = line.split("\t")
         found = stamps(fire_times(QuartzCron(expression, ZoneInfo(zone)), datetime.fromisoformat(start), 4))
@@ -253,15 +253,15 @@ def test_immutable() -> None:
         QuartzCron("0 0 12 * * ?").expression = "0 0 13 * * ?"  # type: ignore[misc]
 
 
-# --- Moments
+# --- Timestamps
 
 
-def test_a_naive_moment_is_refused() -> None:
+def test_a_naive_timestamp_is_refused() -> None:
     with pytest.raises(ValueError, match="naive"):
         QuartzCron("0 0 12 * * ?").next_after(datetime(2024, 1, 1))
 
 
-def test_the_answer_is_strictly_after_the_moment_on_a_whole_second_in_utc() -> None:
+def test_the_answer_is_strictly_after_the_timestamp_on_a_whole_second_in_utc() -> None:
     noon = QuartzCron("0 0 12 * * ?")
     assert noon.next_after(utc("2024-01-01T11:59:59.999999")) == utc("2024-01-01T12:00:00")
     assert noon.next_after(utc("2024-01-01T12:00:00")) == utc("2024-01-02T12:00:00")
@@ -273,14 +273,14 @@ def test_the_answer_is_strictly_after_the_moment_on_a_whole_second_in_utc() -> N
 
 @pytest.mark.parametrize("hours", [-23, 0, 23])
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
-def test_moments_at_the_ends_of_time(hours: int, zone: str) -> None:
+def test_timestamps_at_the_ends_of_time(hours: int, zone: str) -> None:
     cron = QuartzCron("0 0 12 * * ?", ZoneInfo(zone))
-    moment_zone = timezone(timedelta(hours=hours))
-    first = cron.next_after(datetime.min.replace(tzinfo=moment_zone))
+    timestamp_zone = timezone(timedelta(hours=hours))
+    first = cron.next_after(datetime.min.replace(tzinfo=timestamp_zone))
     assert first is not None
     assert first.astimezone(cron.zone).replace(tzinfo=None) == datetime(1970, 1, 1, 12)
-    assert cron.next_after(datetime(9998, 1, 1, tzinfo=moment_zone)) is None
-    assert cron.next_after(datetime.max.replace(tzinfo=moment_zone)) is None
+    assert cron.next_after(datetime(9998, 1, 1, tzinfo=timestamp_zone)) is None
+    assert cron.next_after(datetime.max.replace(tzinfo=timestamp_zone)) is None
 
 
 def test_the_last_fire_time() -> None:
@@ -323,7 +323,7 @@ def test_a_leap_day_on_a_fifth_sunday_comes_every_28_years() -> None:
         ("0 0/5 * * * ?", "America/New_York", "2024-11-03T00:55-04:00", "2024-11-03T01:00-05:00"),
         ("0 0/5 * * * ?", "America/New_York", "2024-11-03T01:10-04:00", "2024-11-03T01:15-05:00"),
         ("0 30 * * * ?", "America/New_York", "2024-11-03T00:30-04:00", "2024-11-03T01:30-05:00"),
-        # From within the first pass Quartz no longer sees what comes earlier in the second.
+        # From the first pass, Quartz does not find earlier times of the second.
         ("0 30 1 * * ?", "America/New_York", "2024-11-03T01:20-04:00", "2024-11-03T01:30-05:00"),
         ("0 30 1 * * ?", "America/New_York", "2024-11-03T01:40-04:00", "2024-11-04T01:30-05:00"),
         ("0 0 1 * * ?", "America/New_York", "2024-11-03T01:59:59-04:00", "2024-11-03T01:00-05:00"),
@@ -345,7 +345,7 @@ def test_a_leap_day_on_a_fifth_sunday_comes_every_28_years() -> None:
         ("0 0 0 * * ?", "Asia/Beirut", "2024-10-26T12:00+03:00", "2024-10-27T00:00+02:00"),
         # Nuuk skipped 23:00-24:00 on 30 March 2024; Quartz loses the day after it too.
         ("0 0 * * * ?", "America/Nuuk", "2024-03-30T22:00-02:00", "2024-04-01T00:00-01:00"),
-        # Troll skips 01:00-03:00; Quartz goes on from 04:00.
+        # Troll skips 01:00-03:00; Quartz continues at 04:00.
         ("0 0 * * * ?", "Antarctica/Troll", "2024-03-31T00:00+00:00", "2024-03-31T04:00+02:00"),
         # Amman skipped the midnight of 29 March 2019, a last weekday, where Quartz never returns.
         ("0 0 0 LW * ?", "Asia/Amman", "2019-03-28T12:00+02:00", "2019-04-30T00:00+03:00"),
@@ -366,7 +366,7 @@ def test_a_fixed_offset() -> None:
 
 
 def members(text: str, low: int, high: int, names: list[str]) -> set[int]:
-    """Walks each part from its start, one value at a time and around the end, taking every step-th."""
+    """Return the values of a field: walk each part from its start, around the end, and take every step-th value."""
     taken: set[int] = set()
     for part in text.upper().split(","):
         span, _, step_text = part.partition("/")

@@ -1,4 +1,4 @@
-"""The targets that a function keeps for 30 s: one question an account, however many backups and threads ask."""
+"""The cache of targets for 30 s: it reads an account once, however many backups and threads need it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 30
 
 
 class Clock:
-    """Stands still until it is told otherwise."""
+    """A clock that stands still until a test sets it."""
 
     def __init__(self) -> None:
         self.seconds = 1_545_325_206.0
@@ -25,7 +25,7 @@ class Clock:
 
 
 class Store:
-    """Answers with the account's targets, and remembers who asked."""
+    """Returns the account's targets, and records each read."""
 
     def __init__(self, *targets: Target, before: Callable[[str], None] = lambda account: None) -> None:
         self.targets = list(targets)
@@ -48,7 +48,7 @@ def target(
 
 
 def failures(cache: TargetsCache, account: str = "TEST") -> Sequence[Target]:
-    return cache.targets(account, EventType.FAILURE)
+    return cache.wanting(account, EventType.FAILURE)
 
 
 def found(cache: TargetsCache, wanted: Target, not_before: float = 0.0) -> Target | None:
@@ -115,7 +115,7 @@ def test_the_events_of_an_account_share_one_question() -> None:
     cache = TargetsCache(store.of_account, Clock())
 
     for event in EventType:
-        assert cache.targets("TEST", event) == [target(f"https://{event}.example/", event=event)]
+        assert cache.wanting("TEST", event) == [target(f"https://{event}.example/", event=event)]
 
     assert store.questions == ["TEST"]
 
@@ -153,7 +153,7 @@ def test_a_target_is_found_by_account_event_and_id_together() -> None:
     known = target(), target(event=EventType.SUCCESS), target(account="OTHER")
     cache = TargetsCache(Store(*known).of_account, Clock())
 
-    assert [found(cache, one) for one in known] == list(known)
+    assert [found(cache, each) for each in known] == list(known)
     assert found(cache, target("https://other.example/")) is None
     assert found(cache, target(event=EventType.MISSING)) is None
     assert found(cache, target("https://other.example/", account="OTHER")) is None
@@ -180,7 +180,7 @@ def test_what_was_read_before_it_counted_is_read_again() -> None:
 
     assert found(cache, target(), not_before=clock.seconds - 1) == target()
     assert found(cache, target(), not_before=clock.seconds - 0.001) == target(enabled=False)
-    # What was read anew serves everybody from then on.
+    # The new read serves all callers from then on.
     assert failures(cache) == []
     assert found(cache, target(), not_before=clock.seconds) == target(enabled=False)
     assert store.questions == ["TEST", "TEST"]
@@ -290,7 +290,7 @@ def test_threads_that_need_the_same_account_ask_once() -> None:
 
     with ThreadPoolExecutor(threads) as executor:
         answers = [executor.submit(need) for _ in range(threads)]
-        # Time for the others to arrive while the first one's question is open.
+        # Time for the other threads to arrive during the first one's read.
         release.wait(0.1)
         release.set()
 
@@ -335,7 +335,7 @@ def test_a_failed_question_is_not_kept() -> None:
     assert store.questions == ["TEST", "TEST"]
 
 
-def test_threads_that_wait_for_a_question_that_fails_are_told_of_its_failure() -> None:
+def test_threads_that_wait_for_a_read_that_fails_get_its_error() -> None:
     asked, release = threading.Event(), threading.Event()
 
     def fail_later(account: str) -> None:

@@ -1,4 +1,4 @@
-"""Headers that a customer adds to a target's posts: which are allowed, and that none replaces or forges ours."""
+"""Headers that a customer adds to a target's posts: the allowed ones, none of which replaces the service's own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RESERVED = [
     *("host", "expect", "accept-encoding", "content-length", "content-encoding", "content-anything", "content-"),
     *("proxy-authorization", "proxy-connection", "proxy-", "webhook-anything", "webhook-"),
 ]
-# Some merely begin like what is reserved, or have it in them.
+# Some begin like a reserved name, or contain one.
 ALLOWED = [
     *(
         "authorization",
@@ -49,7 +49,7 @@ def target(headers: Mapping[str, str]) -> Target:
 
 
 def posted(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a post to a target with these."""
+    """Return the headers of a post to a target with these headers."""
     delivery = Delivery(
         account="TEST",
         event_type=EventType.FAILURE,
@@ -58,7 +58,7 @@ def posted(headers: Mapping[str, str]) -> dict[str, str]:
         subject_id="3f68fa31-731e-4c77-bbc1-8892ec8667e4",
         body="{}",
     )
-    return delivery.headers(target(headers), NOW)
+    return delivery.headers(target(headers), b"{}", NOW)
 
 
 def refusal(headers: Mapping[str, str]) -> InvalidTarget:

@@ -1,4 +1,4 @@
-"""What a target's latest answers mean for it: a lane of its own, or the end."""
+"""A target's health: when its circuit opens, and when it is switched off."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from backup_webhooks.targets.health import GIVEN_UP_AFTER, ISOLATED_AFTER, SETTLED_AFTER, SLOW, Health
+from backup_webhooks.targets.health import CIRCUIT_OPENS_AFTER, GIVEN_UP_AFTER, SETTLED_AFTER, SLOW, Health
 
 NOW = datetime(2018, 12, 20, 17, 0, 6, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
@@ -24,31 +24,31 @@ def reason(health: Health, now: datetime = NOW) -> str:
 
 
 def test_the_limits_are_3_failures_5_seconds_5_days_and_60_seconds() -> None:
-    limits = (ISOLATED_AFTER, SLOW, GIVEN_UP_AFTER, SETTLED_AFTER)
+    limits = (CIRCUIT_OPENS_AFTER, SLOW, GIVEN_UP_AFTER, SETTLED_AFTER)
 
     assert limits == (3, timedelta(seconds=5), timedelta(days=5), timedelta(seconds=60))
 
 
-def test_a_target_of_which_nothing_is_known_is_well() -> None:
-    assert not Health().isolated
+def test_a_target_without_attempts_is_healthy() -> None:
+    assert not Health().circuit_open
     assert not Health().confirmed_by(NOW)
     assert Health().reason_to_switch_off(NOW) is None
 
 
 @pytest.mark.parametrize(
-    ("failures", "isolated"), [(0, False), (1, False), (2, False), (3, True), (4, True), (10**6, True)]
+    ("failures", "circuit_open"), [(0, False), (1, False), (2, False), (3, True), (4, True), (10**6, True)]
 )
-def test_a_target_is_isolated_from_its_third_failure_in_a_row(failures: int, isolated: bool) -> None:
-    assert failing(consecutive_failures=failures).isolated is isolated
+def test_the_circuit_opens_at_the_third_failure_in_a_row(failures: int, circuit_open: bool) -> None:
+    assert failing(consecutive_failures=failures).circuit_open is circuit_open
 
 
 @pytest.mark.parametrize("failures", [0, 1, 3])
-def test_a_slow_target_is_isolated_even_where_it_succeeds(failures: int) -> None:
-    assert Health(consecutive_failures=failures, slow=True).isolated
+def test_the_circuit_of_a_slow_target_is_open_even_if_it_succeeds(failures: int) -> None:
+    assert Health(consecutive_failures=failures, slow=True).circuit_open
 
 
-def test_long_failing_isolates_nobody_by_itself() -> None:
-    assert not failing(NOW - timedelta(days=30), consecutive_failures=2, confirmed_at=NOW).isolated
+def test_long_failing_alone_does_not_open_the_circuit() -> None:
+    assert not failing(NOW - timedelta(days=30), consecutive_failures=2, confirmed_at=NOW).circuit_open
 
 
 @pytest.mark.parametrize(

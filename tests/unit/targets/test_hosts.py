@@ -1,4 +1,4 @@
-"""Where a target's host leads, judged when it is saved."""
+"""The check of a target's host when the target is saved."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_name_that_can_be_none_is_refused() -> None:
 
 @pytest.mark.parametrize("error", [socket.gaierror(socket.EAI_AGAIN, "try again"), OSError("no network")])
 def test_a_name_that_can_not_be_looked_up_just_now_is_taken(error: Exception) -> None:
-    """It is judged anew whenever it is dialled; a fault of ours is not to keep anybody from saving."""
+    """The host is checked again whenever it is dialled. A fault of the service must not stop a customer from saving."""
     failing_with(error).check(URL)
 
 

@@ -1,4 +1,4 @@
-"""Signatures, as a receiver with Standard Webhooks' own library verifies them, and the secrets' rotation."""
+"""Signatures, which receivers verify with the library of Standard Webhooks, and the rotation of secrets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def delivery(body: str = '{"text": "Status: FAILED"}') -> Delivery:
 
 
 def is_accepted(secret: SigningSecret, headers: dict[str, str], body: str) -> bool:
-    """Whether a receiver that knows this secret alone takes the post for ours."""
+    """Return whether a receiver that knows only this secret accepts the post."""
     try:
         Webhook(secret.value).verify(body, headers, json_parse=False)
     except WebhookVerificationError:
@@ -55,9 +55,13 @@ def is_accepted(secret: SigningSecret, headers: dict[str, str], body: str) -> bo
     return True
 
 
+def headers_of(delivery: Delivery, target: Target, now: datetime) -> dict[str, str]:
+    return delivery.headers(target, delivery.body_for(target), now)
+
+
 def accepted_now(target: Target, *known: SigningSecret) -> list[bool]:
-    """What receivers, each of whom knows one of the secrets, make of a post of this moment."""
-    headers = delivery().headers(target, datetime.now(UTC))
+    """Return whether each receiver, which knows one of the secrets, accepts a post of now."""
+    headers = headers_of(delivery(), target, datetime.now(UTC))
     return [is_accepted(secret, headers, delivery().body) for secret in known]
 
 
@@ -80,14 +84,14 @@ def test_the_signature_is_that_of_the_specifications_example() -> None:
 @given(st.text(), st.binary(min_size=24, max_size=64))
 def test_a_receiver_verifies_any_body_by_any_key(body: str, key: bytes) -> None:
     secret = SigningSecret("whsec_" + b64encode(key).decode())
-    headers = delivery(body).headers(target(secret), datetime.now(UTC))
+    headers = headers_of(delivery(body), target(secret), datetime.now(UTC))
 
     assert is_accepted(secret, headers, body)
 
 
 def test_id_time_and_body_are_signed_together() -> None:
     secret, body = new_secret(), delivery().body
-    headers = delivery().headers(target(secret), datetime.now(UTC))
+    headers = headers_of(delivery(), target(secret), datetime.now(UTC))
     earlier = str(int(headers["webhook-timestamp"]) - 1)
 
     assert is_accepted(secret, headers, body)
@@ -98,7 +102,7 @@ def test_id_time_and_body_are_signed_together() -> None:
 
 def test_an_attempt_is_signed_with_its_own_time_and_the_deliverys_id() -> None:
     secret = new_secret()
-    first, second = (delivery().headers(target(secret), NOW + pause) for pause in (timedelta(0), HOUR))
+    first, second = (headers_of(delivery(), target(secret), NOW + pause) for pause in (timedelta(0), HOUR))
 
     assert first["webhook-timestamp"] == str(int(NOW.timestamp()))
     assert second["webhook-timestamp"] == str(int(NOW.timestamp()) + 3600)
@@ -108,7 +112,7 @@ def test_an_attempt_is_signed_with_its_own_time_and_the_deliverys_id() -> None:
 
 @pytest.mark.parametrize("secrets", [[], [SigningSecret("whsec_" + "A" * 44, NOW)]], ids=["none", "an ended one"])
 def test_a_target_without_a_current_secret_is_sent_no_signature(secrets: list[SigningSecret]) -> None:
-    assert "webhook-signature" not in delivery().headers(target(*secrets), NOW)
+    assert "webhook-signature" not in headers_of(delivery(), target(*secrets), NOW)
 
 
 def test_a_new_secret_is_256_bits_in_base64_after_a_prefix_and_like_no_other() -> None:
@@ -156,7 +160,7 @@ def test_secrets_overlap_for_24_hours_unless_the_customer_chose_otherwise() -> N
 
 
 @pytest.mark.parametrize("overlap", OVERLAPS[1:], ids=str)
-def test_the_old_secret_ends_with_the_overlap_to_the_moment_and_the_new_one_never(overlap: timedelta) -> None:
+def test_the_old_secret_ends_exactly_with_the_overlap_and_the_new_one_never(overlap: timedelta) -> None:
     old, new = new_secret(), new_secret()
     secrets = rotated([old], new, NOW, overlap)
 
@@ -225,5 +229,5 @@ def test_ten_secrets_can_be_current_at_once_and_no_more_until_one_ends() -> None
     with pytest.raises(TooManySecrets, match="at most 10"):
         rotated(secrets, new_secret(), before_one_ends, DAY)
     assert len(rotated(secrets, new_secret(), before_one_ends + INSTANT, DAY)) == MOST_SECRETS
-    # One that leaves none of them is always possible.
+    # A rotation that ends them all at once is always possible.
     assert len(rotated(secrets, new_secret(), before_one_ends, timedelta(0))) == 1

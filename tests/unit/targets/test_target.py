@@ -1,4 +1,4 @@
-"""Which URLs may be a target, and the id that a target has."""
+"""The URLs that a target may have, and its id."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refusal(url: str) -> str:
         ("https://[2606:4700::1111]:8443/", "https", "[2606:4700::1111]", 8443),
         ("https://hooks.example.com/?mail=a@b.example", "https", "hooks.example.com", None),
         ("https://hooks.example.com/a@b:c", "https", "hooks.example.com", None),
-        # What they lead to is judged when they are dialled.
+        # Their addresses are checked when they are dialled.
         ("http://localhost/", "http", "localhost", None),
         ("http://2130706433/", "http", "2130706433", None),
     ],
@@ -54,7 +54,7 @@ def test_http_and_https_urls_are_allowed(url: str, scheme: str, host: str, port:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "reason"),
     [
         ("", "must begin with https:// or http://"),
         ("hooks.example.com/backups", "must begin with https:// or http://"),
@@ -102,8 +102,8 @@ def test_http_and_https_urls_are_allowed(url: str, scheme: str, host: str, port:
         ("https://hooks.example.com/\ud800", "printable ASCII"),
     ],
 )
-def test_other_texts_are_refused_and_what_is_allowed_is_told(url: str, told: str) -> None:
-    assert told in refusal(url)
+def test_other_texts_are_refused_with_what_is_allowed(url: str, reason: str) -> None:
+    assert reason in refusal(url)
 
 
 def test_an_empty_user_name_is_refused_too() -> None:

@@ -1,4 +1,4 @@
-"""The answers that routes have in common, for the OpenAPI document."""
+"""The answers that several routes share, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from backup_webhooks.api.models import Problem
 from backup_webhooks.api.problems import CONTENT_TYPE
 
 
-class Refusal(BaseModel):
-    """What the gateway itself says, of a request that does not reach the service."""
+class GatewayError(BaseModel):
+    """The gateway's own answer to a request that does not reach the service."""
 
     message: str
 
 
-def _refusal(status: HTTPStatus) -> dict[int, Any]:
-    content = {"application/json": {"model": Refusal}, CONTENT_TYPE: {"model": Problem}}
+def _gateway_error(status: HTTPStatus) -> dict[int, Any]:
+    content = {"application/json": {"model": GatewayError}, CONTENT_TYPE: {"model": Problem}}
     return {int(status): {"description": status.phrase, "content": content}}
 
 
@@ -38,8 +38,8 @@ _ALWAYS = (
 READS: dict[int, Any] = (
     {200: {"description": "As it is stored now"}}
     | _problems(*_ALWAYS)
-    | _refusal(HTTPStatus.UNAUTHORIZED)
-    | _refusal(HTTPStatus.TOO_MANY_REQUESTS)
+    | _gateway_error(HTTPStatus.UNAUTHORIZED)
+    | _gateway_error(HTTPStatus.TOO_MANY_REQUESTS)
 )
 ACTS: dict[int, Any] = READS | _problems(
     HTTPStatus.CONFLICT, HTTPStatus.CONTENT_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE

@@ -1,4 +1,4 @@
-"""What a format makes of an event, before anybody has set it for a target."""
+"""The route that shows a test event in a format, before a target uses the format."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ router = Router()
 
 
 class Preview(Model):
-    """The body that a test message of the event would have now, and its content type.
-
-    `***` stands where the destination's key is put in.
-    """
+    """The body that a test event would have now, and its content type. `***` stands for the destination's key."""
 
     format: str
     content_type: str
@@ -34,7 +31,7 @@ class Preview(Model):
 def preview(
     account: Account, event: EventType, format: Annotated[str, Query(json_schema_extra={"enum": list(FORMATS)})]
 ) -> Preview:
-    """A sample of the event in that format. Nothing is posted."""
+    """Return a test event in that format. Nothing is posted."""
     if format not in FORMATS:
         raise InvalidField("format", f"allowed: {', '.join(FORMATS)}")
     body = render(format, example_event(account, event, utc_now())).decode()

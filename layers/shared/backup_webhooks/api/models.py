@@ -1,4 +1,4 @@
-"""What goes in and out of the API, as it stands in the OpenAPI document: JSON in camel case, times in ISO 8601, UTC."""
+"""The base of the API's models, and the models that routes share. JSON has camel case, and times in ISO 8601, UTC."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pydantic.alias_generators import to_camel
 
 from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 
-Time = Annotated[datetime, PlainSerializer(iso_milliseconds, return_type=str, when_used="json-unless-none")]
-
+TimestampOut = Annotated[datetime, PlainSerializer(iso_milliseconds, return_type=str, when_used="json-unless-none")]
 
 TimestampIn = Annotated[datetime, BeforeValidator(Timestamp.parse)]
-"""A time that a request names: ISO 8601 with a zone."""
+"""A timestamp in a request: ISO 8601 with a zone."""
 
 IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of what was seen: 412 if it is gone")]
 
@@ -26,36 +25,36 @@ Prefer = Annotated[
 
 
 def expected_version(if_match: str | None) -> str | None:
-    """The version that a request is for; None for any."""
+    """Return the version that a change expects, or None if it expects none."""
     return None if if_match in (None, "*") else str(if_match).strip().removeprefix('"').removesuffix('"')
 
 
 def asks_for_representation(prefer: str | None) -> bool:
-    """Whether a change is to be answered with what is stored then (RFC 7240)."""
+    """Return whether the answer to a change is to hold the stored result (RFC 7240)."""
     return "return=representation" in (prefer or "").replace(" ", "")
 
 
 class Model(BaseModel):
-    """Base of what goes out."""
+    """Base of the models in answers."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid")
 
 
 class Input(BaseModel):
-    """Base of what comes in. What is not named is refused, lest a misspelt setting be ignored in silence."""
+    """Base of the models in requests. Unknown fields are refused, so that a misspelt setting is not ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
 
 class FieldError(Model):
-    """`field`: a path in the body, such as `targetUris[1].targetUri`, or the name of a parameter."""
+    """The reason why a field is refused. `field`: a path such as `targetUris[1].targetUri`, or a parameter's name."""
 
     field: str
     reason: str
 
 
 class Problem(Model):
-    """RFC 9457. `errors` name the fields of the request that can't be used, and what is allowed."""
+    """A problem document (RFC 9457). `errors`: the request's fields that are refused, and the allowed values."""
 
     type: str = "about:blank"
     title: str
@@ -65,7 +64,7 @@ class Problem(Model):
 
 
 class Link(Model):
-    """A neighbour in the API."""
+    """The path of a related resource of the API."""
 
     rel: str
     href: str

@@ -1,4 +1,4 @@
-"""The page itself, what it needs to sign people in, and the OpenAPI document: all that is there for everybody."""
+"""Routes without sign-in: the page's files, and the settings that the page needs to sign people in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# Asked for anew each time, and answered with 304: a new version shows at once, and nothing is sent twice.
+# The browser asks each time and gets a 304 if it has the file, so that a new version shows at once.
 _CACHING = {"cache-control": "no-cache", "vary": "accept-encoding"}
 
 
@@ -35,17 +35,17 @@ class Asset:
 
     @cached_property
     def content(self) -> bytes:
-        """What is in it."""
+        """The bytes of the file."""
         return self.path.read_bytes()
 
     @cached_property
     def etag(self) -> str:
-        """By which a browser knows that it has it."""
+        """The ETag by which a browser recognises the file."""
         return f'"{hashlib.sha256(self.content).hexdigest()[:16]}"'
 
 
 def page_router(folder: Path) -> Router:
-    """The routes of the page whose files are in that folder."""
+    """Return the routes of the page. `folder`: the folder with its files."""
     router = Router()
     assets = {path.name: Asset(path) for path in folder.iterdir() if path.suffix in _CONTENT_TYPES}
 
@@ -83,17 +83,17 @@ def _sign_in() -> dict[str, Any]:
         "authorizationEndpoint": endpoints["authorization_endpoint"],
         "tokenEndpoint": endpoints["token_endpoint"],
         "endSessionEndpoint": endpoints["end_session_endpoint"],
-        "clientId": settings.client_id,
+        "clientId": settings.sign_in_client_id,
         "scope": "openid",
         # Some providers issue tokens for an API only to those that ask for it by name.
-        "audience": settings.audience if settings.audience != settings.client_id else None,
-        "token": settings.token,
+        "audience": settings.jwt_audience if settings.jwt_audience != settings.sign_in_client_id else None,
+        "token": settings.sign_in_token,
         "accountClaim": settings.account_claim,
     }
 
 
 def _content_security_policy() -> str:
-    """Nothing but what comes from here, and the one place that gives the page its token."""
+    """Return the policy: the page loads from its own origin only, and connects also to the one that issues tokens."""
     connect = " ".join(["'self'", *filter(None, [services().sign_in.token_origin])])
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "

@@ -1,4 +1,4 @@
-"""Ping keys in and out of the API, and the logs that their backups have sent."""
+"""Models of ping keys, and of the backup outputs that scripts have sent."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from backup_webhooks.api.models import Input, Model, Time
+from backup_webhooks.api.models import Input, Model, TimestampOut
 from backup_webhooks.api.report_models import Zone
 from backup_webhooks.events.errors import InvalidField
 from backup_webhooks.events.messages import BackupStatus
 from backup_webhooks.history.backup_output_store import BackupWithOutput
-from backup_webhooks.sources.pings.keys import OWN_STORAGE, BackupPlan
+from backup_webhooks.sources.pings.keys import OWN_STORAGE, PingSchedule
 from backup_webhooks.sources.pings.keys_store import MOST_PING_KEYS
 from backup_webhooks.sources.pings.rules import PingKey, Signal
 
 _LONGEST_SCHEDULE = 200
 
 
-class PlanIn(Input):
-    """When a script backs up: by a Quartz cron expression in a time zone, or so many hours after its last backup.
+class PingScheduleIn(Input):
+    """A script's backup schedule: either a Quartz cron expression in a time zone, or hours after the last backup.
 
-    One of the two; of a new key, UTC where no zone is given. In a change, what is left out stays as it is.
+    A new key's time zone is UTC if none is given. In a change, fields that are left out stay as they are.
     """
 
     backup_schedule: Annotated[str, Field(max_length=_LONGEST_SCHEDULE, examples=["0 0 1 * * ?"])] | None = None
     backup_interval_hours: Annotated[int, Field(ge=1, le=8784, strict=True)] | None = None
     timezone: Zone | None = None
 
-    def onto(self, known: BackupPlan | None) -> BackupPlan:
-        """The plan with what is given. Raises `InvalidField` where that is none of the two, or both."""
+    def applied_to(self, stored: PingSchedule | None) -> PingSchedule:
+        """Return the stored schedule with the given fields, or a new one. Raise `InvalidField` for both or neither."""
         given = [self.backup_schedule, self.backup_interval_hours]
-        if None not in given or (known is None and given == [None, None]):
+        if None not in given or (stored is None and given == [None, None]):
             raise InvalidField("backupSchedule", "give one of backupSchedule and backupIntervalHours")
-        timezone = self.timezone or (known.timezone if known else "UTC")
-        if known and given == [None, None]:
-            return replace(known, timezone=timezone)
-        return BackupPlan(self.backup_schedule, self.backup_interval_hours, timezone)
+        timezone = self.timezone or (stored.timezone if stored else "UTC")
+        if stored and given == [None, None]:
+            return replace(stored, timezone=timezone)
+        return PingSchedule(self.backup_schedule, self.backup_interval_hours, timezone)
 
 
-class PingKeyIn(PlanIn):
-    """A server policy that a script is to tell of. `storageRegion`: shown in the notice of a missed backup."""
+class PingKeyIn(PingScheduleIn):
+    """A server policy whose backups a script will report. `storageRegion`: shown when a backup is missed."""
 
     server_id: Annotated[str, Field(min_length=1, max_length=200, examples=["fileserver"])]
     account_policy_name: Annotated[str, Field(min_length=1, max_length=500, examples=["Nightly restic"])]
@@ -49,7 +49,7 @@ class PingKeyIn(PlanIn):
 
 
 class PingKeyOut(Model):
-    """A ping key, without the key. `lastPingAt`, `lastSignal`: null before the first ping."""
+    """A ping key without its secret. `lastPingAt`, `lastSignal`: null before the first ping."""
 
     ping_key_id: str
     server_id: str
@@ -59,13 +59,13 @@ class PingKeyOut(Model):
     backup_schedule: str | None
     backup_interval_hours: int | None
     timezone: str
-    created_at: Time
-    last_ping_at: Time | None
+    created_at: TimestampOut
+    last_ping_at: TimestampOut | None
     last_signal: Signal | None
 
     @classmethod
     def of(cls, key: PingKey, **more: str) -> Self:
-        """The key as it is stored."""
+        """Return the answer for a stored key. `more`: the fields of a subclass."""
         last = key.pings[-1] if key.pings else None
         return cls(
             ping_key_id=key.ping_key_id,
@@ -84,40 +84,40 @@ class PingKeyOut(Model):
 
 
 class NewPingKey(PingKeyOut):
-    """A new ping key. `url`: what the script is to call, with the key in it; told this once."""
+    """A new ping key. `url`: the URL that the script calls, with the secret in it; only this answer holds it."""
 
     url: str
 
 
 class PingKeysOut(Model):
-    """The account's ping keys, the oldest first, and how many there may be."""
+    """The account's ping keys, the oldest first, and the most that it may have."""
 
     items: list[PingKeyOut]
     most_ping_keys: int = MOST_PING_KEYS
 
 
 class OutputOut(Model):
-    """The end of what a backup has said of itself, 4 KiB at most, behind a `…` where there was more."""
+    """The backup output: the last 4 KiB at most, after a `…` if there was more."""
 
     status: BackupStatus
-    started_at: Time
-    finished_at: Time
+    started_at: TimestampOut
+    finished_at: TimestampOut
     restore_point_id: str
     log: str
 
     @classmethod
-    def of(cls, logged: BackupWithOutput) -> Self:
-        """The log as it is kept."""
+    def of(cls, backup: BackupWithOutput) -> Self:
+        """Return the answer for a stored backup."""
         return cls(
-            status=logged.status,
-            started_at=logged.started_at,
-            finished_at=logged.finished_at,
-            restore_point_id=logged.restore_point_id,
-            log=str(logged.output),
+            status=backup.status,
+            started_at=backup.started_at,
+            finished_at=backup.finished_at,
+            restore_point_id=backup.restore_point_id,
+            log=str(backup.output),
         )
 
 
 class OutputsOut(Model):
-    """The latest logs of a server policy's backups, the newest first."""
+    """The latest backup outputs of a server policy, the newest first."""
 
     items: list[OutputOut]

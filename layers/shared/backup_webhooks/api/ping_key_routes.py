@@ -1,4 +1,4 @@
-"""Ping keys: by which scripts tell of their backups; and what these have said of themselves."""
+"""Routes of the ping keys by which scripts report their backups, and of backup outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backup_webhooks.api.ping_key_models import (
     PingKeyIn,
     PingKeyOut,
     PingKeysOut,
-    PlanIn,
+    PingScheduleIn,
 )
 from backup_webhooks.api.services import services
 from backup_webhooks.events.timestamps import utc_now
@@ -30,7 +30,7 @@ _KEYS = "/v2/webhooks/<account>/pingKeys"
 
 @router.get(_KEYS, summary="The ping keys", responses=READS, compress=True)
 def ping_keys(account: Account) -> PingKeysOut:
-    """All of them, without the keys themselves."""
+    """Return all ping keys of the account, without their secrets."""
     return PingKeysOut(items=[PingKeyOut.of(key) for key in services().ping_keys.of_account(account)])
 
 
@@ -41,23 +41,24 @@ def ping_keys(account: Account) -> PingKeysOut:
     | {201: {"description": "The key, and the URL that is told this once"}},
 )
 def make_ping_key(account: Account, wanted: PingKeyIn) -> Response[NewPingKey]:
-    """A key for a server policy of its own, whose backups are expected from now on. 409 where there are 100 already."""
+    """Make a key for a new server policy, whose backups are expected from now on. Answer 409 if there are 100 keys."""
+    schedule = wanted.applied_to(None)
     key, secret = services().ping_keys.make(
-        account, wanted.server_id, wanted.account_policy_name, wanted.storage_region, wanted.onto(None), utc_now()
+        account, wanted.server_id, wanted.account_policy_name, wanted.storage_region, schedule, utc_now()
     )
     body = NewPingKey.of(key, url=f"{_origin()}/p/{secret}")
     return Response(HTTPStatus.CREATED, content_types.APPLICATION_JSON, body)
 
 
 @router.patch(f"{_KEYS}/<ping_key_id>", summary="Change a ping key's schedule", responses=ACTS)
-def change_ping_key(account: Account, ping_key_id: str, wanted: PlanIn) -> PingKeyOut:
-    """Expect its backups so from now on; the URL stays."""
-    return PingKeyOut.of(services().ping_keys.change(account, ping_key_id, wanted.onto, utc_now()))
+def change_ping_key(account: Account, ping_key_id: str, wanted: PingScheduleIn) -> PingKeyOut:
+    """Expect its backups by the new schedule from now on. The URL stays."""
+    return PingKeyOut.of(services().ping_keys.change(account, ping_key_id, wanted.applied_to, utc_now()))
 
 
 @router.delete(f"{_KEYS}/<ping_key_id>", summary="Revoke a ping key", responses=WRITES)
 def revoke_ping_key(account: Account, ping_key_id: str) -> Response[Any]:
-    """Its URL is none any more, and no backup is expected of its server policy, which stays in sight as inactive."""
+    """Refuse pings of its URL, and expect no more backups. Its server policy stays in the list as inactive."""
     services().ping_keys.revoke(account, ping_key_id, utc_now())
     return Response(HTTPStatus.NO_CONTENT)
 
@@ -69,15 +70,14 @@ def revoke_ping_key(account: Account, ping_key_id: str) -> Response[Any]:
     compress=True,
 )
 def logs(account: Account, server_policy_id: str, limit: Annotated[int, Query(ge=1, le=50)] = 10) -> OutputsOut:
-    """The latest of the last 30 days, of those backups that sent one. None of a server policy that is not known."""
-    return OutputsOut(
-        items=[OutputOut.of(one) for one in services().backup_output.latest(account, server_policy_id, limit)]
-    )
+    """Return the latest backup outputs of the last 30 days; none for an unknown server policy."""
+    backups = services().backup_output.latest(account, server_policy_id, limit)
+    return OutputsOut(items=[OutputOut.of(backup) for backup in backups])
 
 
 def _origin() -> str:
-    """Where the caller has found us, which is where his script will."""
+    """Return the origin that the caller used, which the script will use too."""
     event = router.current_event
-    # The gateway's own header, whatever the caller sent.
+    # The gateway replaces this header if the caller sends it.
     scheme = event.headers.get("x-forwarded-proto", "https")
     return f"{scheme}://{event.raw_event['requestContext']['domainName']}"

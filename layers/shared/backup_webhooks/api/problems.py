@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents, which name the field and say what is allowed."""
+"""Errors as RFC 9457 problem documents. They name the refused field and the allowed values."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from backup_webhooks.events.errors import InvalidField
 from backup_webhooks.sources.pings.keys import UnknownPingKey
 from backup_webhooks.sources.pings.keys_store import MOST_PING_KEYS, TooManyPingKeys
 from backup_webhooks.targets.signing import TooManySecrets
-from backup_webhooks.targets.webhooks_store import UnknownTarget
+from backup_webhooks.targets.store import UnknownTarget
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 CONTENT_TYPE = "application/problem+json"
 _LONGEST_REASON = 300
-# The first of them are as good as all, and an answer has bounds too.
+# The first ones are enough for the caller, and an answer is limited in size.
 _MOST_ERRORS = 20
 
 logger = Logger(child=True)
 
 
 def problem(status: HTTPStatus, detail: str, errors: Sequence[FieldError] = ()) -> Response[str]:
-    """The answer that tells of it."""
+    """Return the answer with the problem document."""
     document = Problem(title=status.phrase, status=status, detail=detail, errors=list(errors))
     exclude = None if errors else {"errors"}
     return Response(status, CONTENT_TYPE, document.model_dump_json(exclude=exclude))
 
 
 def field_problem(field: str, reason: str) -> Response[str]:
-    """The answer to a request of which one field can't be used."""
+    """Return the answer to a request of which one field is refused."""
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {reason}", [FieldError(field=field, reason=reason)])
 
 
 def handle_problems(api: APIGatewayHttpResolver) -> None:
-    """Let the resolver answer so to whatever its routes raise."""
-    for kind, answer in _ANSWERS.items():
-        api.exception_handler(kind)(answer)
+    """Make the resolver answer with a problem document to each error that its routes raise."""
+    for kind, handler in _HANDLERS.items():
+        api.exception_handler(kind)(handler)
 
 
-def _invalid_request(error: RequestValidationError) -> Response[str]:
-    failures = list(error.errors())
+def _invalid_request(invalid: RequestValidationError) -> Response[str]:
+    failures = list(invalid.errors())
     if failures[0]["type"] == "json_invalid":
         return field_problem("body", f"not JSON: {failures[0]['ctx']['error']}")
     if any(failure["loc"][0] == "path" for failure in failures):
@@ -68,7 +68,8 @@ def _invalid_request(error: RequestValidationError) -> Response[str]:
         )
         for failure in failures[:_MOST_ERRORS]
     ]
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors)
+    detail = "; ".join(f"{error.field}: {error.reason}" for error in errors)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
 def _path(steps: Iterable[Any]) -> str:
@@ -86,7 +87,7 @@ def _invalid_cursor(_: InvalidCursor) -> Response[str]:
     return field_problem("cursor", "must be the next of a page of the same list")
 
 
-def _not_text(_: Exception) -> Response[str]:
+def _invalid_json(_: Exception) -> Response[str]:
     return field_problem("body", "must be JSON in UTF-8, not nested too deeply")
 
 
@@ -100,11 +101,11 @@ def _not_found(error: ServiceError | LookupError) -> Response[str]:
 
 
 def _changed(_: Changed) -> Response[str]:
-    return problem(HTTPStatus.PRECONDITION_FAILED, "Somebody else has changed this since you have read it.")
+    return problem(HTTPStatus.PRECONDITION_FAILED, "Another request has changed this since you read it.")
 
 
 def _conflict(_: Conflict) -> Response[str]:
-    return problem(HTTPStatus.CONFLICT, "Somebody else has changed this in the same moment: try again.")
+    return problem(HTTPStatus.CONFLICT, "Another request is changing this at the same time: try again.")
 
 
 def _too_many_secrets(error: TooManySecrets) -> Response[str]:
@@ -121,21 +122,21 @@ def _service_error(error: ServiceError) -> Response[str]:
 
 def _unavailable(error: Exception) -> Response[str]:
     logger.error("request failed", extra={"reason": str(error)})
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Something of ours does not answer just now: try again.")
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The service does not answer at the moment: try again.")
 
 
 def _unexpected(error: Exception) -> Response[str]:
     logger.error("request failed", exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something of ours went wrong; it has been logged.")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed; the error has been logged.")
 
 
-_ANSWERS: dict[type[Exception], Any] = {
+_HANDLERS: dict[type[Exception], Any] = {
     RequestValidationError: _invalid_request,
     RequestUnsupportedContentType: _unsupported,
     InvalidField: _invalid_field,
     InvalidCursor: _invalid_cursor,
-    UnicodeError: _not_text,
-    RecursionError: _not_text,
+    UnicodeError: _invalid_json,
+    RecursionError: _invalid_json,
     NotFoundError: _not_found,
     UnknownTarget: _not_found,
     UnknownDelivery: _not_found,

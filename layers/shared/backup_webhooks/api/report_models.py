@@ -1,4 +1,4 @@
-"""Recipients of e-mail in and out of the API: addresses, what each gets, and when the reports go out."""
+"""Models of the e-mail recipients: their addresses, the e-mail that each gets, and the time of the reports."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, StrictBool
 
-from backup_webhooks.api.models import Input, Model, Time
+from backup_webhooks.api.models import Input, Model, TimestampOut
 from backup_webhooks.events.errors import InvalidField
 from backup_webhooks.reports.periods import ReportDays
 from backup_webhooks.reports.recipients import MOST_RECIPIENTS, Recipient, ReportFrequency, ReportSettings
 
 _LONGEST_ADDRESS = 254
 _LONGEST_ZONE = 64
-# So long a report that is due is said to go out just now.
-_GOING_OUT = timedelta(hours=1)
-# One address as mail on the public internet has it (RFC 5321, without quotes and address literals): SES refuses others,
-# each time that it is tried. Who gets it in the end is for the mail servers to say.
+# For this long a report that is due counts as being sent.
+_SENDING_TIME = timedelta(hours=1)
+# An address of the public internet (RFC 5321, without quotes and address literals): SES refuses all others at each
+# attempt. Only the mail servers know whether an address exists.
 _ATOM = "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _ADDRESS = rf"^(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+[a-zA-Z](?:[a-zA-Z0-9-]{{0,61}}[a-zA-Z0-9])$"
-# Places of a computer and of its installer, not of the Earth.
-_NO_PLACES = {"Factory", "localtime"}
+# Zones of a computer and of its installer, not of a place.
+_NOT_PLACES = {"Factory", "localtime"}
 
 
 def _address(text: str) -> str:
@@ -40,8 +40,8 @@ def _address(text: str) -> str:
 
 @cache
 def _zones() -> frozenset[str]:
-    # By name: to open what a request names would open any file of the time zones' folder.
-    return frozenset(available_timezones() - _NO_PLACES)
+    # Compared by name: opening the zone that a request names could open any file in the zones' folder.
+    return frozenset(available_timezones() - _NOT_PLACES)
 
 
 def _zone(text: str) -> str:
@@ -65,9 +65,9 @@ Zone = Annotated[
 
 
 class RecipientOut(Model):
-    """An e-mail address and what it gets: the report, and each failed, each missed backup at once.
+    """An e-mail address, its report, and whether it gets an e-mail at once for each failed or missed backup.
 
-    The token of his links is his alone, and is not told.
+    The token in the recipient's links is secret, and no answer holds it.
     """
 
     address: str
@@ -77,30 +77,32 @@ class RecipientOut(Model):
 
 
 class RecipientsOut(Model):
-    """Who gets e-mail about the account, and when its reports go out.
+    """The e-mail recipients of an account, and the time of its reports.
 
-    `nextReportAt`: null where nobody gets a report, or none can be sent. `sendsEmail`: false where this installation
-    has no sender: then nothing goes out, whatever is set. `etag`: for the `If-Match` of changes; `"0"` where nothing
-    was ever set.
+    `nextReportAt`: null if no recipient gets a report, or no e-mail can be sent. `sendsEmail`: false if this
+    installation has no sender, and so sends no e-mail. `etag`: for the `If-Match` of changes; `"0"` before the first.
     """
 
     recipients: list[RecipientOut]
     hour: int
     timezone: str
-    next_report_at: Time | None
+    next_report_at: TimestampOut | None
     sends_email: bool
     most_recipients: int = MOST_RECIPIENTS
     etag: str
 
     @classmethod
     def of(cls, settings: ReportSettings, due_at: datetime | None, now: datetime, *, sends_email: bool) -> Self:
-        """`due_at`: the end of the report day that is to be told next; None where nobody gets a report."""
+        """Return the answer. `due_at`: the end of the next report day, or None if no recipient gets a report."""
         return cls(
             recipients=[
                 RecipientOut(
-                    address=one.address, report=one.report, on_failure=one.on_failure, on_missing=one.on_missing
+                    address=recipient.address,
+                    report=recipient.report,
+                    on_failure=recipient.on_failure,
+                    on_missing=recipient.on_missing,
                 )
-                for one in settings.recipients
+                for recipient in settings.recipients
             ],
             hour=settings.hour,
             timezone=settings.timezone,
@@ -110,38 +112,38 @@ class RecipientsOut(Model):
         )
 
 
-_Told = Annotated[Any, Field(description="As in the answer, which may be sent back; it changes nothing")]
+_ReadOnly = Annotated[Any, Field(description="As in the answer, which may be sent back; it changes nothing")]
 
 
 class RecipientIn(Input):
-    """A recipient as he is to be. What is left out stays as it is; of a new one, `daily` and false are the defaults."""
+    """A recipient to store. Fields that are left out stay as they are; the defaults are `daily` and false."""
 
     address: Address
     report: ReportFrequency | None = None
     on_failure: StrictBool | None = None
     on_missing: StrictBool | None = None
 
-    def onto(self, known: Recipient | None) -> Recipient:
-        """The recipient with what is given; `known`: who is stored with this address."""
+    def applied_to(self, stored: Recipient | None) -> Recipient:
+        """Return the stored recipient of this address with the given fields, or a new one."""
         given: dict[str, Any] = {
             name: value for name in ("report", "on_failure", "on_missing") if (value := getattr(self, name)) is not None
         }
-        return replace(known or Recipient(self.address), address=self.address, **given)
+        return replace(stored or Recipient(self.address), address=self.address, **given)
 
 
 class RecipientsIn(Input):
-    """All recipients as they are to be. An hour or a time zone that is left out stays as it is."""
+    """All recipients to store. An hour or a time zone that is left out stays as it is."""
 
     recipients: Annotated[list[RecipientIn], Field(max_length=MOST_RECIPIENTS)]
     hour: Hour | None = None
     timezone: Zone | None = None
-    next_report_at: _Told = None
-    sends_email: _Told = None
-    most_recipients: _Told = None
-    etag: _Told = None
+    next_report_at: _ReadOnly = None
+    sends_email: _ReadOnly = None
+    most_recipients: _ReadOnly = None
+    etag: _ReadOnly = None
 
     def check(self) -> None:
-        """`InvalidField` for an address that is given twice, whatever its case."""
+        """Raise `InvalidField` if an address is given twice, in whatever case."""
         positions: dict[str, int] = {}
         for position, recipient in enumerate(self.recipients):
             first = positions.setdefault(recipient.address.lower(), position)
@@ -149,30 +151,30 @@ class RecipientsIn(Input):
                 reason = f"stands at recipients[{first}] already: each address may be given once"
                 raise InvalidField(f"recipients[{position}].address", reason)
 
-    def onto(self, seen: ReportSettings) -> ReportSettings:
-        """The settings with what is given. Who stays keeps the token of his links."""
-        known = {one.address.lower(): one for one in seen.recipients}
+    def applied_to(self, stored: ReportSettings) -> ReportSettings:
+        """Return the stored settings with the given fields. Recipients who stay keep the token of their links."""
+        known = {recipient.address.lower(): recipient for recipient in stored.recipients}
         return replace(
-            seen,
-            recipients=[one.onto(known.get(one.address.lower())) for one in self.recipients],
-            hour=seen.hour if self.hour is None else self.hour,
-            timezone=self.timezone or seen.timezone,
+            stored,
+            recipients=[recipient.applied_to(known.get(recipient.address.lower())) for recipient in self.recipients],
+            hour=stored.hour if self.hour is None else self.hour,
+            timezone=self.timezone or stored.timezone,
         )
 
 
 def etag(settings: ReportSettings) -> str:
-    """By which a change says what it was made to."""
+    """Return the ETag by which a change names the version that it was made to."""
     return f'"{settings.revision}"'
 
 
 def _next_report(settings: ReportSettings, due_at: datetime, now: datetime) -> datetime:
-    """When somebody next gets a report: those who want it weekly, on Mondays."""
+    """Return when a recipient next gets a report: weekly reports go out on Mondays."""
     days = ReportDays(settings.hour, settings.zone)
-    if due_at < now - _GOING_OUT:
-        # One recipient or another can't be reached, and is tried again until then.
+    if due_at < now - _SENDING_TIME:
+        # A recipient cannot be reached: the due report is tried again until the next one.
         due_at = days.next_end(now)
-    wanted: Sequence[ReportFrequency] = [one.report for one in settings.recipients]
-    if ReportFrequency.DAILY in wanted or ReportFrequency.WEEKLY not in wanted:
+    frequencies: Sequence[ReportFrequency] = [recipient.report for recipient in settings.recipients]
+    if ReportFrequency.DAILY in frequencies or ReportFrequency.WEEKLY not in frequencies:
         return due_at
     day = due_at.astimezone(days.zone).date()
     return days.end_of(day + timedelta(days=-day.weekday() % 7))

@@ -1,4 +1,4 @@
-"""Who gets e-mail about an account's backups, and when."""
+"""Routes of the e-mail recipients of an account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = Router()
 
 @router.get("/v2/webhooks/<account>/reportRecipients", summary="Who gets e-mail", responses=READS)
 def report_recipients(account: Account) -> Response[RecipientsOut]:
-    """The addresses, what each gets, and when the reports go out."""
+    """Return the addresses, the e-mail that each gets, and the time of the reports."""
     return _answer(account)
 
 
@@ -28,9 +28,9 @@ def report_recipients(account: Account) -> Response[RecipientsOut]:
 def put_report_recipients(
     account: Account, wanted: RecipientsIn, if_match: IfMatch = None, prefer: Prefer = None
 ) -> Response[RecipientsOut | None]:
-    """Put these recipients in the place of all that are there. Settings that are left out stay as they are."""
+    """Replace all recipients by these. Settings that are left out stay as they are."""
     wanted.check()
-    saved = services().report_settings.change(account, wanted.onto, expected_version(if_match))
+    saved = services().report_settings.change(account, wanted.applied_to, expected_version(if_match))
     if asks_for_representation(prefer):
         return _answer(account)
     return Response(HTTPStatus.NO_CONTENT, headers={"etag": etag(saved)})

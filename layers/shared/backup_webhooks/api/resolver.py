@@ -1,4 +1,4 @@
-"""The API as a whole: its routes, who may call them, and what every answer has."""
+"""The whole API: its routes, the access control in front of them, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-# The largest configuration that there can be has some 40.
+# The largest settings of one event type's targets take about 40 KiB.
 _LARGEST_BODY = 64 * 1024
 
 
 class WebhooksApi:
-    """Answers HTTP API events (payload format 2.0). `page`: the folder with the page's files."""
+    """The resolver of HTTP API events (payload format 2.0). `page`: the folder with the page's files."""
 
     def __init__(self, page: Path) -> None:
         self._api = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=_strict_json)
         self._api.use(middlewares=[account_access])
         handle_problems(self._api)
-        # The first that fits is called: an event has any name that no other route has.
+        # The first route that fits is called, and `<event>` fits any name: routes with a fixed name come first.
         for routes in (
             delivery_routes,
             ping_key_routes,
@@ -67,8 +67,8 @@ class WebhooksApi:
         self._api.get("/openapi.json", include_in_schema=False, compress=True)(self._openapi)
 
     def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """The event's answer; never raises for what a request holds."""
-        # Access is judged on the decoded path, whether or not the gateway has decoded it.
+        """Return the answer to the request. No content of a request makes it raise."""
+        # Access is checked on the decoded path, whether or not the gateway has decoded it.
         event = event | {"rawPath": unquote(event["rawPath"])}
         answer = self._api.resolve(event, context)
         answer["headers"] = _HEADERS | {name.lower(): value for name, value in answer.get("headers", {}).items()}
@@ -86,7 +86,7 @@ class WebhooksApi:
 
 
 def _strict_json(body: str) -> Any:
-    """JSON as its standard has it, without NaN. Raises what Powertools knows as an error of the request."""
+    """Return the decoded JSON, which may not hold NaN. Raise errors that Powertools takes for the caller's."""
     if len(body) > _LARGEST_BODY:
         raise RequestEntityTooLargeError(f"At most {_LARGEST_BODY // 1024} KiB are taken.")
     try:

@@ -1,18 +1,18 @@
-"""Servers in the API: how each stands, and what became of the last days."""
+"""Models of the server policies and of daily counts."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Self
 
-from backup_webhooks.api.models import Model, Time
+from backup_webhooks.api.models import Model, TimestampOut
 from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.state import ServerState
 
 
 class DayOut(Model):
-    """The results of a day, UTC."""
+    """The counts of a day, UTC."""
 
     day: date
     success: int
@@ -21,25 +21,25 @@ class DayOut(Model):
     missed: int
 
     @classmethod
-    def of(cls, day: date, results: DayCounts) -> Self:
-        """The day's."""
+    def of(cls, day: date, counts: DayCounts) -> Self:
+        """Return the answer for a day."""
         return cls(
             day=day,
-            success=results.success,
-            partial_success=results.partial_success,
-            failed=results.failed,
-            missed=results.missed,
+            success=counts.success,
+            partial_success=counts.partial_success,
+            failed=counts.failed,
+            missed=counts.missed,
         )
 
 
 class DaysOut(Model):
-    """The last 30 days, the oldest first."""
+    """The counts of the last 30 days, the oldest first."""
 
     items: list[DayOut]
 
 
 class ServerPolicyOut(Model):
-    """A server policy: how it stands, when a backup is expected next, and what became of the last 30 days."""
+    """A server policy: its state, the expected start of its next backup, and the counts of its last 30 days."""
 
     server_policy_id: str
     server_id: str
@@ -50,23 +50,23 @@ class ServerPolicyOut(Model):
     backup_schedule: str | None
     backup_interval_hours: int | None
     timezone: str | None
-    last_started_at: Time | None
-    last_finished_at: Time | None
+    last_started_at: TimestampOut | None
+    last_finished_at: TimestampOut | None
     last_status: str | None
-    next_expected_at: Time | None
+    next_expected_at: TimestampOut | None
     days: list[DayOut]
 
     @classmethod
     def of(cls, tracked: TrackedPolicy, state: ServerState, days: list[DayOut]) -> Self:
-        """What is known of a server policy of which something was heard."""
-        policy, about, history = tracked.policy, tracked.server_backup, tracked.history
-        assert about is not None  # noqa: S101 - found by its account, which comes with it
+        """Return the answer for a tracked policy."""
+        policy, identity, history = tracked.policy, tracked.identity, tracked.history
+        assert identity is not None  # noqa: S101 - found by its account, which is stored with it
         return cls(
             server_policy_id=tracked.server_policy_id,
-            server_id=about.server_id,
-            account_policy_id=about.account_policy_id,
-            account_policy_name=about.account_policy_name,
-            storage_region=about.storage_region,
+            server_id=identity.server_id,
+            account_policy_id=identity.account_policy_id,
+            account_policy_name=identity.account_policy_name,
+            storage_region=identity.storage_region,
             state=state,
             backup_schedule=policy.backup_schedule if policy else None,
             backup_interval_hours=policy.backup_interval_hours if policy else None,
@@ -80,7 +80,7 @@ class ServerPolicyOut(Model):
 
 
 class ServerPoliciesOut(Model):
-    """A page of the account's server policies, by server. `next` as in the deliveries."""
+    """A page of the account's server policies, by server. `next`: the cursor of the next page; null on the last one."""
 
     items: list[ServerPolicyOut]
     next: str | None

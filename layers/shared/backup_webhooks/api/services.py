@@ -1,4 +1,4 @@
-"""What the routes work with, made once an execution environment."""
+"""The stores and services that the routes use, made once per execution environment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import timedelta
 from functools import cache
 from typing import Self
 
-from backup_webhooks.api.sign_in import SignIn
+from backup_webhooks.api.sign_in import SignIn, SignInSettings
 from backup_webhooks.aws import clients
-from backup_webhooks.aws.settings import WebhooksApiSettings
+from backup_webhooks.aws.settings import Text, WholeNumber
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.deliveries.replays import Replays
 from backup_webhooks.deliveries.retry_queue import RetryQueue
@@ -23,18 +23,33 @@ from backup_webhooks.sources.pings.keys import PingKeys
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.targets.hosts import TargetHosts
 from backup_webhooks.targets.store import TargetsStore
-from backup_webhooks.targets.webhooks_store import WebhooksStore
+
+
+class WebhooksApiSettings(SignInSettings, frozen=True, kw_only=True):
+    """The settings of webhooks_api. `email_sender` is empty where the installation sends no e-mail."""
+
+    webhooks_table: Text
+    deliveries_table: Text
+    server_policies_table: Text
+    backups_table: Text
+    ping_keys_table: Text
+    backup_events_queue_url: Text
+    retry_queue_url: Text
+    delivery_retention_days: WholeNumber
+    allow_private_targets: bool
+    email_sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The stores, and what posts, replays, handles ping keys, judges hosts and signs in. `log_kept`: how far back the
-    log goes; `sends_email`: whether this installation has a sender."""
+    """The stores and services of the routes.
 
-    configurations: TargetsStore
-    webhooks: WebhooksStore
+    `delivery_retention`: how long a delivery stays in the log. `sends_email`: whether this installation has a sender.
+    """
+
+    targets: TargetsStore
     deliveries: DeliveryLog
-    log_kept: timedelta
+    delivery_retention: timedelta
     server_policies: ServerPoliciesStore
     backup_output: BackupOutputStore
     ping_keys: PingKeys
@@ -48,14 +63,13 @@ class Services:
 
     @classmethod
     def of(cls, settings: WebhooksApiSettings) -> Self:
-        """Those on the tables and the queue that the settings name."""
+        """Return the services on the tables and queues that the settings name."""
         dynamodb = clients.dynamodb()
         log = DeliveryLog(dynamodb, settings.deliveries_table)
         return cls(
-            configurations=TargetsStore(dynamodb, settings.webhooks_table),
-            webhooks=WebhooksStore(dynamodb, settings.webhooks_table),
+            targets=TargetsStore(dynamodb, settings.webhooks_table),
             deliveries=log,
-            log_kept=settings.delivery_retention,
+            delivery_retention=timedelta(days=settings.delivery_retention_days),
             server_policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
             backup_output=BackupOutputStore(dynamodb, settings.backups_table),
             ping_keys=PingKeys(
@@ -64,15 +78,15 @@ class Services:
             ),
             report_settings=ReportSettingsStore(dynamodb, settings.webhooks_table),
             report_schedule=ReportScheduleStore(dynamodb, settings.webhooks_table),
-            sends_email=settings.sends_email,
+            sends_email=bool(settings.email_sender),
             replays=Replays(log, RetryQueue(clients.sqs(), settings.retry_queue_url)),
             sender=Sender(allow_private_targets=settings.allow_private_targets),
             hosts=TargetHosts(settings.allow_private_targets),
-            sign_in=SignIn(settings.sign_in),
+            sign_in=SignIn(settings),
         )
 
 
 @cache
 def services() -> Services:
-    """The services of this execution environment."""
+    """Return the services of this execution environment."""
     return Services.of(WebhooksApiSettings.from_env())

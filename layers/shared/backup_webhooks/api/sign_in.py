@@ -1,33 +1,47 @@
-"""What the page needs to sign people in: the endpoints of the OpenID Connect provider, asked of the provider itself.
+"""The endpoints of the OpenID Connect provider, by which the page signs people in.
 
-OpenID Connect Discovery 1.0: `{issuer}/.well-known/openid-configuration`.
+The provider publishes them (OpenID Connect Discovery 1.0) at `{issuer}/.well-known/openid-configuration`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from aws_lambda_powertools import Logger
 from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
-from backup_webhooks.aws.settings import SignInSettings
+from backup_webhooks.aws.settings import Settings, Text
 
 _LIMITS = Timeout(connect=2, read=2)
 
 logger = Logger(child=True)
 
 
+class SignInSettings(Settings, frozen=True, kw_only=True):
+    """Settings of the sign-in: an OpenID Connect provider, and the claim of its tokens that names the account.
+
+    `jwt_audience`: the audience that a token must have; `sign_in_client_id`: the page's client id; `sign_in_token`: the
+    token that the page sends.
+    """
+
+    jwt_issuer: Text
+    jwt_audience: Text
+    sign_in_client_id: Text
+    sign_in_token: Literal["access_token", "id_token"]
+    account_claim: Text
+
+
 class ProviderUnavailable(Exception):
-    """The provider does not answer, or not as Discovery has it."""
+    """The provider does not answer, or its answer does not follow Discovery."""
 
 
 @dataclass(slots=True)
 class SignIn:
-    """Tells how to sign in. Asks the provider once, and again only after a failure."""
+    """The endpoints of the provider, which is asked once, and again only after a failure."""
 
     settings: SignInSettings
     _endpoints: Mapping[str, str | None] | None = None
@@ -35,9 +49,9 @@ class SignIn:
 
     @property
     def endpoints(self) -> Mapping[str, str | None]:
-        """`authorization_endpoint`, `token_endpoint`, and `end_session_endpoint`, None where the provider has none.
+        """`authorization_endpoint`, `token_endpoint`, and `end_session_endpoint`, which is None if there is none.
 
-        Raises `ProviderUnavailable`.
+        Raise `ProviderUnavailable` if the provider cannot be asked.
         """
         if self._endpoints is None:
             self._endpoints = self._discover()
@@ -45,7 +59,7 @@ class SignIn:
 
     @property
     def token_origin(self) -> str | None:
-        """The origin that the page must be let to connect to; None while the provider can't be asked."""
+        """The origin that issues tokens, to which the page must connect; None while the provider cannot be asked."""
         try:
             parts = urlsplit(self.endpoints["token_endpoint"] or "")
         except ProviderUnavailable:
@@ -53,7 +67,7 @@ class SignIn:
         return f"{parts.scheme}://{parts.netloc}"
 
     def _discover(self) -> Mapping[str, str | None]:
-        url = self.settings.issuer.removesuffix("/") + "/.well-known/openid-configuration"
+        url = self.settings.jwt_issuer.removesuffix("/") + "/.well-known/openid-configuration"
         try:
             document: Any = self._pools.request("GET", url).json()
             return {
@@ -64,13 +78,13 @@ class SignIn:
                 else None,
             }
         except (HTTPError, ValueError, KeyError, TypeError) as error:
-            logger.error("the sign-in's provider does not answer as it should", extra={"reason": str(error)})
+            logger.error("the sign-in provider gave no valid answer", extra={"reason": str(error)})
             raise ProviderUnavailable(url) from error
 
 
 def _endpoint(url: object) -> str:
-    """The URL, if it is one that may stand in a Content-Security-Policy."""
+    """Return the URL. Raise `ValueError` if it may not stand in a Content-Security-Policy."""
     parts = urlsplit(str(url))
     if parts.scheme not in ("https", "http") or not parts.netloc or set(parts.netloc) & set(" ;,'\"\\"):
-        raise ValueError("an endpoint is no URL")
+        raise ValueError("an endpoint is not a URL")
     return str(url)

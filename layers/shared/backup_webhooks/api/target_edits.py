@@ -1,4 +1,4 @@
-"""From what a request says of targets to the targets as they are to be."""
+"""Applies the targets and settings of a request to the stored targets."""
 
 from __future__ import annotations
 
@@ -12,45 +12,44 @@ from backup_webhooks.api.services import services
 from backup_webhooks.api.webhook_models import TargetIn, TargetSettings
 from backup_webhooks.events.errors import InvalidTarget
 from backup_webhooks.targets.custom_headers import LONGEST_NAME
-from backup_webhooks.targets.store import EventTargets
+from backup_webhooks.targets.store import EventTargets, UnknownTarget
 from backup_webhooks.targets.target import MOST_TARGETS, Target, check_target
-from backup_webhooks.targets.webhooks_store import UnknownTarget
 
 
-def known_target(configuration: EventTargets, target_id: str) -> Target:
-    """The event's target with that id. Raises `UnknownTarget`."""
-    if target := configuration.find(target_id):
+def known_target(stored: EventTargets, target_id: str) -> Target:
+    """Return the target with that id. Raise `UnknownTarget` if there is none."""
+    if target := stored.find(target_id):
         return target
     raise UnknownTarget(target_id)
 
 
-def check_new_hosts(seen: EventTargets, wanted: Mapping[str, TargetIn]) -> None:
-    """`InvalidTarget`, by the field's prefix, for a URL that is not stored and whose host no target may have.
+def check_new_hosts(stored: EventTargets, wanted: Mapping[str, TargetIn]) -> None:
+    """Raise `InvalidTarget` if a URL that is not stored has a host that no target may have. `wanted`: by field prefix.
 
-    All at once: each host may take seconds to look up, and the caller waits for the slowest only.
+    The hosts are looked up at once: each may take seconds, and so the caller waits only for the slowest.
     """
 
     def check(prefix: str) -> None:
-        target = Target(seen.account, seen.event_type, wanted[prefix].target_uri)
-        if seen.find(target.target_id) is None:
-            with _named(prefix):
+        target = Target(stored.account, stored.event_type, wanted[prefix].target_uri)
+        if stored.find(target.target_id) is None:
+            with _field_prefix(prefix):
                 services().hosts.check(target.url)
 
     with ThreadPoolExecutor(MOST_TARGETS) as threads:
         list(threads.map(check, wanted))
 
 
-def edited(seen: EventTargets, wanted: TargetIn, prefix: str = "") -> Target:
-    """The target as it is to be. `InvalidTarget` names the field behind the prefix."""
-    target = Target(seen.account, seen.event_type, wanted.target_uri)
-    with _named(prefix):
-        target = with_settings(seen.find(target.target_id) or target, wanted)
+def edited_target(stored: EventTargets, wanted: TargetIn, prefix: str = "") -> Target:
+    """Return the target to store. Raise `InvalidTarget`, with the prefix before the field, if it may not be stored."""
+    target = Target(stored.account, stored.event_type, wanted.target_uri)
+    with _field_prefix(prefix):
+        target = with_settings(stored.find(target.target_id) or target, wanted)
         check_target(target)
     return target
 
 
 def with_settings(target: Target, settings: TargetSettings) -> Target:
-    """The target with the settings that are given. Raises `InvalidTarget`."""
+    """Return the target with the given settings. Raise `InvalidTarget` if a header without a value is not stored."""
     names = ("format", "delivery", "enabled")
     given: dict[str, Any] = {name: value for name in names if (value := getattr(settings, name)) is not None}
     if settings.include_log is not None:
@@ -58,7 +57,7 @@ def with_settings(target: Target, settings: TargetSettings) -> Target:
     if settings.noise is not None:
         given["preferences"] = settings.noise.preferences()
     if settings.destination_key is not None or settings.format not in (None, target.format):
-        # A key is for one format, and goes with it.
+        # A key belongs to one format, and is removed with it.
         given["destination_key"] = settings.destination_key
     if settings.headers is not None:
         given["headers"] = {name: _header(target, name, value) for name, value in settings.headers.items()}
@@ -76,7 +75,7 @@ def _header(target: Target, name: str, value: str | None) -> str:
 
 
 @contextmanager
-def _named(prefix: str) -> Iterator[None]:
+def _field_prefix(prefix: str) -> Iterator[None]:
     """Put the prefix before the field that an `InvalidTarget` names."""
     try:
         yield

@@ -1,8 +1,8 @@
-"""Where the links of our e-mail lead: who holds one can end the e-mail of its recipient, without signing in.
+"""Routes of the unsubscribe links in e-mails: a link ends its recipient's e-mail, without a sign-in.
 
-GET only asks, as mail scanners follow links; POST does it, whatever its body: the page's button sends one, and so does
-that of a mail program (RFC 8058). A link that leads to nobody answers 200 as well: a mail program that tries again has
-not failed. It tells nothing: not what it holds, nor whether there is such an account.
+GET only asks, because mail scanners follow links. POST unsubscribes, with any body: the page's button sends one, and so
+does the button of a mail program (RFC 8058). A link without a recipient is answered with 200 too, because a mail
+program that tries again has not failed. Its answer does not say whether the account exists.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from html import escape
 from http import HTTPStatus
+from importlib.resources import files
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
@@ -26,34 +27,8 @@ _HEADERS = {
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-robots-tag": "noindex",
 }
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <title>{title} &rsaquo; Simple Backup</title>
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <meta name="robots" content="noindex">
-  <link rel="icon" type="image/svg+xml" href="/page/icon.svg">
-  <link rel="stylesheet" href="/page/style.css">
-</head>
-<body>
-  <header class="top">
-    <div class="top-inner">
-      <a class="brand" href="/"><img src="/page/icon.svg" alt="" width="28" height="28">Simple Backup</a>
-    </div>
-  </header>
-  <main>
-    <h1>{title}</h1>
-    <div class="panel welcome">
-      {content}
-    </div>
-  </main>
-</body>
-</html>
-"""
-# Without an action: to the address that the page has, with its parameters.
+_PAGE = files("backup_webhooks.api").joinpath("unsubscribe.html").read_text(encoding="utf-8")
+# Without an action, the form goes to the page's own address, with its parameters.
 _BUTTON = '<form method="post"><button class="primary">Unsubscribe</button></form>'
 
 logger = Logger(child=True)
@@ -62,14 +37,14 @@ router = Router()
 
 @router.get("/unsubscribe", include_in_schema=False)
 def ask() -> Response[str]:
-    """The page that asks; nothing changes."""
+    """Return the page that asks. Nothing changes."""
     account, token = _link()
     try:
         address = _address(account, token)
     except (BotoCoreError, ClientError) as error:
         return _unavailable(error)
     if address is None:
-        return _nobody()
+        return _no_recipient()
     return _page(
         "Unsubscribe",
         f"<p>Shall <strong>{escape(address)}</strong> get no more e-mail about the backups of account "
@@ -79,14 +54,14 @@ def ask() -> Response[str]:
 
 @router.post("/unsubscribe", include_in_schema=False)
 def unsubscribe() -> Response[str]:
-    """The recipient gets no more e-mail of the account."""
+    """Unsubscribe the recipient from all e-mail of the account."""
     account, token = _link()
     try:
         address = services().report_settings.unsubscribe(account, token) if token else None
     except (BotoCoreError, ClientError, Conflict) as error:
         return _unavailable(error)
     if address is None:
-        return _nobody()
+        return _no_recipient()
     return _page(
         "Unsubscribed",
         f"<p><strong>{escape(address)}</strong> gets no more e-mail about the backups of account "
@@ -96,7 +71,7 @@ def unsubscribe() -> Response[str]:
 
 
 def _link() -> tuple[str, str]:
-    """Account and token of the link; both empty where they can't be those of one of ours."""
+    """Return the link's account and token, or two empty strings if they have not the form of a link's."""
     given = router.current_event.query_string_parameters or {}
     account, token = given.get("account", ""), given.get("token", "")
     if not 0 < len(account) <= _LONGEST_ACCOUNT or not account.isprintable() or not _TOKEN.fullmatch(token):
@@ -109,7 +84,7 @@ def _address(account: str, token: str) -> str | None:
     return recipient.address if recipient else None
 
 
-def _nobody() -> Response[str]:
+def _no_recipient() -> Response[str]:
     return _page(
         "Unsubscribe",
         "<p>This link leads to nobody any more. If e-mail still comes, use the link in the latest one.</p>",

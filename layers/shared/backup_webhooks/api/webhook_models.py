@@ -1,4 +1,4 @@
-"""Webhooks in and out of the API: events, targets and their settings, signing secrets, test messages."""
+"""Models of event types, targets and their settings, signing secrets, and test events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, model_validator
 
-from backup_webhooks.api.models import Input, Link, Model, Time
+from backup_webhooks.api.models import Input, Link, Model, TimestampOut
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.posting.target_url import MAX_URL_LENGTH
@@ -22,30 +22,30 @@ _LONGEST_KEY = 200
 
 
 class Secret(Model):
-    """A signing secret that is current; its value is told once, when it is made."""
+    """A signing secret that is current. Only the answer to the request that makes it holds its value."""
 
-    expires_at: Time | None
+    expires_at: TimestampOut | None
 
     @classmethod
     def of(cls, secret: SigningSecret) -> Self:
-        """Without its value."""
+        """Return the answer, without the secret's value."""
         return cls(expires_at=secret.expires_at)
 
 
 class TargetHealth(Model):
-    """How a target has answered of late."""
+    """The health of a target, by its latest attempts."""
 
     state: Annotated[str, Field(json_schema_extra={"enum": ["good", "slow", "failing", "switchedOff"]})]
     consecutive_failures: int
-    failing_since: Time | None
+    failing_since: TimestampOut | None
     last_status: int | None
     last_reason: str | None
-    switched_off_at: Time | None
+    switched_off_at: TimestampOut | None
     switched_off_reason: str | None
 
     @classmethod
     def of(cls, health: Health) -> Self:
-        """What the customer may know of it: all."""
+        """Return the answer for a target's health."""
         return cls(
             state=_state(health),
             consecutive_failures=health.consecutive_failures,
@@ -66,24 +66,24 @@ def _state(health: Health) -> str:
 
 
 class QuietHoursModel(Input):
-    """Local times of an IANA zone, to the minute; over midnight where `until` is before `from`."""
+    """Local times of an IANA zone, to the minute. They go over midnight if `until` is before `from`."""
 
     start: Annotated[str, Field(alias="from", pattern=_TIME, examples=["22:00"])]
     end: Annotated[str, Field(alias="until", pattern=_TIME, examples=["07:00"])]
     timezone: Annotated[str, Field(max_length=64, examples=["Europe/Berlin"])] = "UTC"
 
     def quiet_hours(self) -> QuietHours:
-        """The times."""
+        """Return the quiet hours to store."""
         return QuietHours(time.fromisoformat(self.start), time.fromisoformat(self.end), self.timezone)
 
 
 class PreferencesModel(Input):
-    """What is not to be sent to a target. What is left out is sent.
+    """The preferences of a target. A preference that is left out suppresses nothing.
 
-    `changesOnly`: of each kind of event only the first since the server policy's last success, and of successes only
-    the first after something else. `remindHours`: while it lasts the newest once more, each so many hours.
-    `quietHours`: nothing then but failures and misses. `gather`: what comes within a minute is one message, at its end;
-    not with the format `pagerduty`. What is held back or gathered stands in the delivery log, with the reason.
+    `changesOnly`: only the first event of each type since the server policy's last success is sent, and only the first
+    success after something else. `remindHours`: while the trouble lasts, its newest event is sent again after each so
+    many hours. `quietHours`: only failures and misses are sent then. `gather`: events within a minute are sent as one
+    message, at its end; not with the format `pagerduty`. The log shows suppressed and grouped deliveries with a reason.
     """
 
     changes_only: StrictBool = False
@@ -93,11 +93,11 @@ class PreferencesModel(Input):
 
     @classmethod
     def of(cls, preferences: Preferences) -> Self:
-        """What is stored."""
+        """Return the answer for stored preferences."""
         quiet = preferences.quiet_hours
         return cls.model_validate(
             {
-                "gather": preferences.gather,
+                "gather": preferences.group,
                 "changesOnly": preferences.changes_only,
                 "remindHours": preferences.remind_hours,
                 "quietHours": quiet
@@ -106,16 +106,16 @@ class PreferencesModel(Input):
         )
 
     def preferences(self) -> Preferences:
-        """What is to be stored."""
+        """Return the preferences to store."""
         quiet = self.quiet_hours.quiet_hours() if self.quiet_hours else None
         return Preferences(self.changes_only, self.remind_hours, quiet, self.gather)
 
 
 class TargetOut(Model):
-    """A target as it is stored. Header values may be secrets and are not told: null stands for each. Nor is the
-    destination's key, but that there is one.
+    """A target as it is stored. Header values may be secrets, so null stands for each.
 
-    `secret`: the value of the signing secret, there only in the answer to the request that has added the target.
+    `hasDestinationKey`: whether there is one; no answer holds the key itself. `secret`: the value of the signing
+    secret, only in the answer to the request that adds the target.
     """
 
     target_uri: str
@@ -133,7 +133,7 @@ class TargetOut(Model):
 
     @classmethod
     def of(cls, target: Target, now: datetime, secret: str | None = None) -> Self:
-        """The target, with its secret's value if it is to be told."""
+        """Return the answer for a target. `secret`: the value of its secret if the answer is to hold it."""
         return cls(
             target_uri=target.url,
             target_id=target.target_id,
@@ -144,32 +144,32 @@ class TargetOut(Model):
             headers=dict.fromkeys(target.headers),
             noise=PreferencesModel.of(target.preferences),
             include_log=target.include_output,
-            secrets=[Secret.of(one) for one in current(target.secrets, now)],
+            secrets=list(map(Secret.of, current(target.secrets, now))),
             health=TargetHealth.of(target.health),
             secret=secret,
         )
 
 
-class ConfigurationOut(Model):
-    """An event's targets. `recursive` is the platform's; there are no sub-accounts here, and it is always false."""
+class EventTargetsOut(Model):
+    """An event type's targets. `recursive` is the platform's field, and always false: there are no sub-accounts."""
 
     recursive: bool = False
     target_uris: list[TargetOut]
 
 
 class WebhookOut(Model):
-    """An event, its label on the page, and its targets. `etag`: for `If-Match` of the requests that change them."""
+    """An event type, its label on the page, and its targets. `etag`: for `If-Match` of requests that change them."""
 
     name: EventType
     label: str
     description: str
     etag: str
-    configuration: ConfigurationOut
+    configuration: EventTargetsOut
     links: list[Link]
 
 
 class WebhooksOut(Model):
-    """The events of an account, and what can be set."""
+    """The event types with an account's targets, the formats, and the most targets of an event type."""
 
     items: list[WebhookOut]
     formats: list[str]
@@ -178,11 +178,11 @@ class WebhooksOut(Model):
 
 
 class TargetSettings(Input):
-    """What can be set of a target; what is left out stays as it is, or is the default of a new one.
+    """A target's settings. A setting that is left out stays as it is; a new target gets its default.
 
-    `destinationKey`: what some formats need beside the URL, such as PagerDuty's routing key. It is never told, and goes
-    when the format is changed. `headers`: all custom headers; null as a value keeps the stored one.
-    `includeLog`: whether the end of a backup's log, which may hold secrets, is posted in formats with a place for it.
+    `destinationKey`: some formats need it beside the URL, such as PagerDuty's routing key. No answer holds it, and a
+    change of the format removes it. `headers`: all custom headers; null as a value keeps the stored one.
+    `includeLog`: whether the backup output, which may hold secrets, is posted in formats with a place for it.
     """
 
     format: Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})] | None = None
@@ -195,45 +195,45 @@ class TargetSettings(Input):
 
 
 class TargetIn(TargetSettings):
-    """A target as it is to be. What only the answers have (`targetId`, `secrets`, `health` …) may stand here too."""
+    """A target to store. The fields that only answers have (`targetId`, `secrets`, `health` …) are ignored."""
 
     target_uri: Annotated[str, Field(max_length=MAX_URL_LENGTH, examples=["https://hooks.example.com/backups"])]
 
     @model_validator(mode="before")
     @classmethod
-    def _without_what_we_told(cls, value: Any) -> Any:
+    def _without_read_only_fields(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {name: part for name, part in value.items() if name not in _TOLD_ONLY}
+        return {name: part for name, part in value.items() if name not in _READ_ONLY}
 
 
-_TOLD_ONLY = {"targetId", "hasDestinationKey", "secrets", "health", "secret", "links"}
+_READ_ONLY = {"targetId", "hasDestinationKey", "secrets", "health", "secret", "links"}
 
 
-class ConfigurationIn(Input):
-    """An event's targets as they are to be, all of them."""
+class EventTargetsIn(Input):
+    """All targets of an event type to store."""
 
     recursive: Literal[False] = False
     target_uris: Annotated[list[TargetIn], Field(max_length=MOST_TARGETS)]
 
 
 class Overlap(Input):
-    """For how long the old signing secrets sign beside the new one."""
+    """The time for which the old signing secrets sign beside the new one."""
 
     overlap_hours: Annotated[float, Field(ge=0, le=168, strict=True, allow_inf_nan=False)] = 24
 
 
 class NewSecret(Model):
-    """The new signing secret, told this once, and all that are current now, the newest first."""
+    """The new signing secret, which only this answer holds, and all current ones, the newest first."""
 
     secret: str
     secrets: list[Secret]
 
 
-class TestOutcome(Model):
-    """What came of a test message: the answer of the endpoint, or why there was none, and what was posted."""
+class TestResult(Model):
+    """The result of a test event: the endpoint's answer, or the reason why there was none, and the posted body."""
 
-    __test__ = False  # pytest's
+    __test__ = False  # not a test, despite its name
 
     delivered: bool
     status: int | None

@@ -1,4 +1,4 @@
-"""The events of an account and their targets: what the platform's own webhook API has, and the targets' settings."""
+"""Routes of the event types and their targets, as the platform's own webhook API has them, and of targets' settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import READS, WRITES
 from backup_webhooks.api.models import IfMatch, Link, Prefer, asks_for_representation, expected_version
 from backup_webhooks.api.services import services
-from backup_webhooks.api.target_edits import check_new_hosts, edited, known_target, with_settings
+from backup_webhooks.api.target_edits import check_new_hosts, edited_target, known_target, with_settings
 from backup_webhooks.api.webhook_models import (
-    ConfigurationIn,
-    ConfigurationOut,
+    EventTargetsIn,
+    EventTargetsOut,
     TargetIn,
     TargetOut,
     TargetSettings,
@@ -33,66 +33,62 @@ from backup_webhooks.targets.target import MOST_TARGETS, Target
 
 router = Router()
 
-# The FAQ's words, but for the last.
-_LABELS = {
-    EventType.FAILURE: ("Backup Failure", "A backup has completed with a status of Failure."),
-    EventType.PARTIAL_SUCCESS: (
-        "Backup Partial Success",
-        "A backup has completed with a status of Partial Success.",
-    ),
+# In the FAQ's words, except for the last.
+_DESCRIPTIONS = {
+    EventType.FAILURE: "A backup has completed with a status of Failure.",
+    EventType.PARTIAL_SUCCESS: "A backup has completed with a status of Partial Success.",
     EventType.MISSING: (
-        "Missing Backups",
-        "A server has not initiated a backup within 1 hour of the scheduled start time on the backup policy.",
+        "A server has not initiated a backup within 1 hour of the scheduled start time on the backup policy."
     ),
-    EventType.SUCCESS: ("Backup Success", "A backup has completed with a status of Success."),
+    EventType.SUCCESS: "A backup has completed with a status of Success.",
     EventType.RECOVERED: (
-        "Backup Recovered",
-        "A backup has completed with a status of Success, and those before it had failed or were missed.",
+        "A backup has completed with a status of Success, and those before it had failed or were missed."
     ),
 }
 
 
 @router.get("/v2/webhooks/<account>", summary="All webhooks of an account", responses=READS, compress=True)
 def webhooks(account: Account) -> WebhooksOut:
-    """The events with their targets."""
-    configurations = services().configurations.of_account(account)
+    """Return the event types with their targets."""
+    by_event_type = services().targets.by_event_type(account)
     return WebhooksOut(
-        items=[_webhook(configuration) for configuration in configurations.values()],
+        items=[_webhook(event_targets) for event_targets in by_event_type.values()],
         formats=list(FORMATS),
         most_targets=MOST_TARGETS,
-        links=[_link("self", account), *(_link(one, account, one) for one in ("deliveries", "serverPolicies"))],
+        links=[_link("self", account), *(_link(name, account, name) for name in ("deliveries", "serverPolicies"))],
     )
 
 
 @router.get("/v2/webhooks/<account>/<event>", summary="One event", responses=READS)
 def webhook(account: Account, event: EventType) -> Response[WebhookOut]:
-    """The event with its targets."""
-    return _answer(services().configurations.load(account, event))
+    """Return the event type with its targets."""
+    return _answer(services().targets.load(account, event))
 
 
 @router.get("/v2/webhooks/<account>/<event>/configuration", summary="An event's targets", responses=READS)
-def configuration(account: Account, event: EventType) -> Response[ConfigurationOut]:
-    """The targets."""
-    stored = services().configurations.load(account, event)
-    return _json(_webhook(stored).configuration, stored)
+def targets(account: Account, event: EventType) -> Response[EventTargetsOut]:
+    """Return the event type's targets."""
+    event_targets = services().targets.load(account, event)
+    return _json(_webhook(event_targets).configuration, event_targets)
 
 
 @router.put("/v2/webhooks/<account>/<event>/configuration", summary="Set an event's targets", responses=WRITES)
-def put_configuration(
-    account: Account, event: EventType, wanted: ConfigurationIn, if_match: IfMatch = None, prefer: Prefer = None
+def put_targets(
+    account: Account, event: EventType, wanted: EventTargetsIn, if_match: IfMatch = None, prefer: Prefer = None
 ) -> Response[WebhookOut | None]:
-    """Put these targets in the place of all that are there. Settings that are left out stay as they are."""
+    """Replace all targets of the event type by these. Settings that are left out stay as they are."""
+    by_prefix = {f"targetUris[{position}].": target for position, target in enumerate(wanted.target_uris)}
+    check_new_hosts(services().targets.load(account, event), by_prefix)
 
-    fields = {f"targetUris[{position}].": one for position, one in enumerate(wanted.target_uris)}
-    check_new_hosts(services().configurations.load(account, event), fields)
-    return _change(
-        account, event, lambda seen: [edited(seen, one, field) for field, one in fields.items()], if_match, prefer
-    )
+    def edit(stored: EventTargets) -> Sequence[Target]:
+        return [edited_target(stored, target, prefix) for prefix, target in by_prefix.items()]
+
+    return _change(account, event, edit, if_match, prefer)
 
 
 @router.delete("/v2/webhooks/<account>/<event>/configuration", summary="Remove an event's targets", responses=WRITES)
-def delete_configuration(account: Account, event: EventType, if_match: IfMatch = None) -> Response[WebhookOut | None]:
-    """Nobody is told of the event any more."""
+def delete_targets(account: Account, event: EventType, if_match: IfMatch = None) -> Response[WebhookOut | None]:
+    """Remove all targets of the event type."""
     return _change(account, event, lambda _: [], if_match)
 
 
@@ -100,9 +96,9 @@ def delete_configuration(account: Account, event: EventType, if_match: IfMatch =
 def add_target(
     account: Account, event: EventType, wanted: TargetIn, if_match: IfMatch = None, prefer: Prefer = None
 ) -> Response[WebhookOut | None]:
-    """Add it to those that are there, or change the settings of the one with that URL."""
-    check_new_hosts(services().configurations.load(account, event), {"": wanted})
-    return _change(account, event, lambda seen: seen.having(edited(seen, wanted)), if_match, prefer)
+    """Add the target, or change the settings of the one with that URL."""
+    check_new_hosts(services().targets.load(account, event), {"": wanted})
+    return _change(account, event, lambda stored: stored.having(edited_target(stored, wanted)), if_match, prefer)
 
 
 @router.delete("/v2/webhooks/<account>/<event>/configuration/targetUris", summary="Remove a target", responses=WRITES)
@@ -112,12 +108,12 @@ def delete_target(
     target_uri: Annotated[str, Query(alias="targetUri")],
     if_match: IfMatch = None,
 ) -> Response[WebhookOut | None]:
-    """The one with that URL."""
+    """Remove the target with that URL."""
     target_id = Target(account, event, target_uri).target_id
 
-    def edit(seen: EventTargets) -> Sequence[Target]:
-        known_target(seen, target_id)
-        return seen.without(target_id)
+    def edit(stored: EventTargets) -> Sequence[Target]:
+        known_target(stored, target_id)
+        return stored.without(target_id)
 
     return _change(account, event, edit, if_match)
 
@@ -125,7 +121,7 @@ def delete_target(
 @router.patch(
     "/v2/webhooks/<account>/<event>/configuration/targetUris/<target_id>", summary="Set up a target", responses=WRITES
 )
-def patch_target(  # noqa: PLR0913, PLR0917 - what a request has
+def patch_target(  # noqa: PLR0913, PLR0917 - the request's parameters
     account: Account,
     event: EventType,
     target_id: str,
@@ -133,11 +129,11 @@ def patch_target(  # noqa: PLR0913, PLR0917 - what a request has
     if_match: IfMatch = None,
     prefer: Prefer = None,
 ) -> Response[WebhookOut | None]:
-    """Change the settings that are given, and no others."""
+    """Change only the given settings of the target."""
     return _change(
         account,
         event,
-        lambda seen: seen.having(with_settings(known_target(seen, target_id), settings)),
+        lambda stored: stored.having(with_settings(known_target(stored, target_id), settings)),
         if_match,
         prefer,
     )
@@ -152,51 +148,50 @@ def _change(
 ) -> Response[WebhookOut | None]:
     before: list[EventTargets] = []
 
-    def edit_what_is_seen(seen: EventTargets) -> Sequence[Target]:
-        before.append(seen)
-        return edit(seen)
+    def edit_and_remember(stored: EventTargets) -> Sequence[Target]:
+        before.append(stored)
+        return edit(stored)
 
-    stored = services().configurations.change(account, event, edit_what_is_seen, expected_version(if_match))
+    saved = services().targets.change(account, event, edit_and_remember, expected_version(if_match))
     if asks_for_representation(prefer):
-        return _answer(stored, before[-1])
-    return Response(HTTPStatus.NO_CONTENT, headers={"etag": _etag(stored)})
+        return _answer(saved, before[-1])
+    return Response(HTTPStatus.NO_CONTENT, headers={"etag": _etag(saved)})
 
 
-def _answer(configuration: EventTargets, before: EventTargets | None = None) -> Response[Any]:
-    return _json(_webhook(configuration, before), configuration)
+def _answer(event_targets: EventTargets, before: EventTargets | None = None) -> Response[Any]:
+    return _json(_webhook(event_targets, before), event_targets)
 
 
-def _json(body: Any, configuration: EventTargets) -> Response[Any]:
-    headers = {"etag": _etag(configuration)}
+def _json(body: Any, event_targets: EventTargets) -> Response[Any]:
+    headers = {"etag": _etag(event_targets)}
     return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, body, headers)
 
 
-def _etag(configuration: EventTargets) -> str:
-    return f'"{configuration.version}"'
+def _etag(event_targets: EventTargets) -> str:
+    return f'"{event_targets.version}"'
 
 
-def _webhook(configuration: EventTargets, before: EventTargets | None = None) -> WebhookOut:
-    """The event; where it is told what was there before, with the secrets of the targets that are new."""
-    label, description = _LABELS[configuration.event_type]
+def _webhook(event_targets: EventTargets, before: EventTargets | None = None) -> WebhookOut:
+    """Return the answer for an event type. `before`: its earlier targets; the secrets of newer ones are answered."""
     now = utc_now()
     return WebhookOut(
-        name=configuration.event_type,
-        label=label,
-        description=description,
-        etag=_etag(configuration),
-        configuration=ConfigurationOut(
+        name=event_targets.event_type,
+        label=event_targets.event_type.label,
+        description=_DESCRIPTIONS[event_targets.event_type],
+        etag=_etag(event_targets),
+        configuration=EventTargetsOut(
             target_uris=[
                 TargetOut.of(
                     target,
                     now,
                     target.secrets[0].value if before and not before.find(target.target_id) else None,
                 )
-                for target in configuration.targets
+                for target in event_targets.targets
             ]
         ),
         links=[
-            _link("self", configuration.account, configuration.event_type),
-            _link("configuration", configuration.account, configuration.event_type, "configuration"),
+            _link("self", event_targets.account, event_targets.event_type),
+            _link("configuration", event_targets.account, event_targets.event_type, "configuration"),
         ],
     )
 

@@ -1,4 +1,4 @@
 """AWS as every room uses it: clients, settings, batches of SQS records, metrics, DynamoDB items and pages.
 
-Nothing here knows a word of the domain. Every room may import it; it imports none.
+Nothing here uses a word of the domain. Every room may import it; it imports none.
 """

@@ -1,4 +1,4 @@
-"""A function's batch of SQS records, in threads, each record failing alone."""
+"""The handling of a batch of SQS records, in threads. A record that fails does not fail the others."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ logger = Logger(child=True)
 
 
 class Batch[R](Struct, frozen=True):
-    """What came of a batch: the results of the records that were handled, and the answer.
+    """The results of the records that were handled, and the function's response to Lambda.
 
-    `rejected`: records that can't ever be handled; `failed`: those that failed by our own fault, or AWS's.
+    `rejected`: the number of records that can never be handled. `failed`: those that failed by an error of the service
+    or of AWS.
     """
 
     results: Sequence[R]
@@ -35,13 +36,13 @@ class Batch[R](Struct, frozen=True):
 def handle_batch[R](
     event: dict[str, Any], context: LambdaContext, threads: ThreadPoolExecutor, handle: Callable[[str, datetime], R]
 ) -> Batch[R]:
-    """Call `handle` with each record's body and the function's deadline, at the same time.
+    """Return the results of `handle`, which is called with each record's body and the function's end, all at once.
 
-    What it raises, `InvalidMessage`, `TryAgain`, botocore's errors or any other, is logged, and its record reported
-    as failed: it comes again, or ends in the dead letters.
+    An exception of `handle` is logged, and its record is reported as failed. SQS delivers it again, or moves it to the
+    dead-letter queue.
     """
     deadline = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis())
-    # A record that waits for a slow endpoint holds up no other.
+    # In threads, so that a record that waits for a slow endpoint delays no other.
     futures = [threads.submit(_handle, record, deadline, handle) for record in event["Records"]]
     failures = [future.exception() for future in futures]
     return Batch(

@@ -1,4 +1,4 @@
-"""AWS clients: each made once, at its first use, so that importing a module needs no environment and no network."""
+"""AWS clients. Each is made once, at its first use, so that an import needs no environment and no network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sqs import SQSClient
 
-# The worst case of one call, three tries of 1 + 2 s each and the pauses between them, must fit several times into a
-# function's time limit. The connections are as many as the threads that share the client.
+# A call takes at most three tries of 1 + 2 s and the pauses between them. That must fit several times into a function's
+# time limit. There is a connection for each thread that shares the client.
 _TRIES = 3
 CONFIG = Config(
     connect_timeout=1,
@@ -24,24 +24,23 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": _TRIES},
     max_pool_connections=64,
     tcp_keepalive=True,
-    # A tenth of what a call costs us. The types of parameters are mypy's to check, their values AWS's.
+    # Validation is a tenth of what a call costs. mypy checks the types of parameters, and AWS their values.
     parameter_validation=False,
 )
 
 
-def with_whole_answers[C: Any](client: C) -> C:
-    """The client, which now asks again where an answer breaks off, and raises `ConnectionClosedError` in the end.
+def retrying_truncated_responses[C: Any](client: C) -> C:
+    """Return the client, which now retries truncated responses, and raises `ConnectionClosedError` after the last try.
 
-    botocore takes what has come for the whole, and what is no JSON then for an answer in which nothing stands.
-    DynamoDB's it compares with their checksum, but takes the last try's all the same: an item that is there would not
-    be found.
+    botocore accepts a truncated response. If it is no JSON, botocore reads it as an empty answer. botocore compares
+    DynamoDB's checksum, but accepts the last try's response anyway: a stored item would seem absent.
     """
-    client.meta.events.register("needs-retry", _ask_again_if_torn)
+    client.meta.events.register("needs-retry", _retry_if_truncated)
     return client
 
 
-def _ask_again_if_torn(response: Any, attempts: int, **_: Any) -> float | None:
-    """How many seconds to wait before another try; None where the answer, if any, is for botocore to judge."""
+def _retry_if_truncated(response: Any, attempts: int, **_: Any) -> float | None:
+    """Return the seconds before another try, or None if botocore is to decide. Raise `ConnectionClosedError`."""
     if response is None:
         return None
     http, _parsed = response
@@ -54,26 +53,27 @@ def _ask_again_if_torn(response: Any, attempts: int, **_: Any) -> float | None:
 
 @cache
 def dynamodb() -> DynamoDBClient:
-    """The DynamoDB client that all stores of this function share."""
-    client = with_whole_answers(boto3.client("dynamodb", config=CONFIG))
-    # botocore makes them at the first use, two threads a set each: neither would catch what the other's call raises.
+    """Return the DynamoDB client that all stores of this function share."""
+    client = retrying_truncated_responses(boto3.client("dynamodb", config=CONFIG))
+    # botocore makes the exception classes at their first use. Two threads would make two sets, and one thread's
+    # `except` would not catch the other set's exceptions.
     _ = client.exceptions
     return client
 
 
 @cache
 def sqs() -> SQSClient:
-    """The SQS client."""
-    return with_whole_answers(boto3.client("sqs", config=CONFIG))
+    """Return the SQS client."""
+    return retrying_truncated_responses(boto3.client("sqs", config=CONFIG))
 
 
 @cache
 def sesv2() -> SESV2Client:
-    """The SES client. It tries once: a message whose answer was lost may have been sent."""
+    """Return the SES client. It tries once: a message whose response was lost may have been sent."""
     return boto3.client("sesv2", config=CONFIG.merge(Config(read_timeout=30, retries={"total_max_attempts": 1})))
 
 
 @cache
 def backup() -> BackupClient:
-    """The AWS Backup client. Its quotas are a few calls a second and region, and nobody waits for what it reads."""
+    """Return the AWS Backup client. Its quota is a few calls a second, and no caller waits, so it retries longer."""
     return boto3.client("backup", config=CONFIG.merge(Config(read_timeout=20, retries={"total_max_attempts": 6})))

@@ -2,37 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import batched, count
+from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-# Text that a key and a queue message can hold, printable in any script. A control character (NUL first of all) breaks
-# keys, logs and receivers, and SQS takes no U+FFFE and U+FFFF.
+from backup_webhooks.aws.retry import pause
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# Text in any script that a key and a queue message can hold. Control characters, above all NUL, break keys, logs and
+# receivers. SQS accepts no U+FFFE and U+FFFF.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+\Z"
+# The most that BatchGetItem and BatchWriteItem take.
+_MOST_READ, _MOST_WRITTEN = 100, 25
+_PAUSE_SECONDS, _MOST_DOUBLINGS = 0.05, 5
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
 
 def to_item(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Each field in wire form; None becomes DynamoDB's NULL."""
+    """Return each field in wire form; None becomes DynamoDB's NULL."""
     return {name: _to_wire(value) for name, value in fields.items()}
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The item's fields as Python values; numbers come as `Decimal`, binary as `Binary`."""
+    """Return the item's fields as Python values; numbers are `Decimal`, binary values `Binary`."""
     return {name: _deserializer.deserialize(value) for name, value in item.items()}
 
 
+def get_items(client: DynamoDBClient, table: str, keys: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the items that exist under different keys, in any order (consistent reads). Raise botocore's errors."""
+    for batch in batched(keys, _MOST_READ, strict=False):
+        request: Any = {table: {"Keys": [to_item(key) for key in batch], "ConsistentRead": True}}
+        for attempt in count():
+            answer = client.batch_get_item(RequestItems=request)
+            yield from map(from_item, answer["Responses"].get(table, []))
+            if not (request := answer.get("UnprocessedKeys")):
+                break
+            pause(min(attempt, _MOST_DOUBLINGS), _PAUSE_SECONDS)
+
+
+def delete_items(client: DynamoDBClient, table: str, keys: Iterable[Mapping[str, Any]]) -> None:
+    """Delete the items under these keys, whether they exist or not. Raise botocore's errors."""
+    for batch in batched(keys, _MOST_WRITTEN, strict=False):
+        request: Any = {table: [{"DeleteRequest": {"Key": to_item(key)}} for key in batch]}
+        for attempt in count():
+            if not (request := client.batch_write_item(RequestItems=request).get("UnprocessedItems")):
+                break
+            pause(min(attempt, _MOST_DOUBLINGS), _PAUSE_SECONDS)
+
+
 def _to_wire(value: Any) -> Any:
-    # Text and numbers are most of all; boto3's serializer asks ten questions of each before it says so.
+    # Most values are text and numbers, for which boto3's serializer makes ten checks first.
     kind = type(value)
     if kind is str:
         return {"S": value}
     if kind is int:
         return {"N": str(value)}
     if kind is list:
-        return {"L": [_to_wire(one) for one in value]}
+        return {"L": [_to_wire(element) for element in value]}
     if kind is dict:
-        return {"M": {name: _to_wire(one) for name, one in value.items()}}
+        return {"M": {name: _to_wire(element) for name, element in value.items()}}
     return _serializer.serialize(value)

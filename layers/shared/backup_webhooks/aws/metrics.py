@@ -1,4 +1,4 @@
-"""What functions count under the same names: the sum over functions is what customers and operators see."""
+"""Metrics that several functions count under the same names. Customers and operators see the sum over functions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 
 def count_records(metrics: Metrics, batch: Batch[Any]) -> None:
-    """Rejected and RecordsFailed. Both are always there: where minutes have no value, an alarm looks further back."""
+    """Add Rejected and RecordsFailed, also if they are 0: for a minute without a value, an alarm looks further back."""
     metrics.add_metric("Rejected", MetricUnit.Count, batch.rejected)
     metrics.add_metric("RecordsFailed", MetricUnit.Count, batch.failed)

@@ -1,6 +1,6 @@
-"""Pages of what a query finds, and the cursors by which the next one is asked for.
+"""Pages of a query's results, and the cursors that request the next page.
 
-A cursor holds the rest of a key, never its account: whoever made one up would still page through his own account only.
+A cursor holds the rest of a key, never its account. So a forged cursor still leads only to the caller's own account.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from backup_webhooks.aws.items import PRINTABLE
 
 
 class InvalidCursor(ValueError):
-    """Text that is no cursor, or one for another list."""
+    """The text is no cursor, or one for another list."""
 
 
 class Page[Item](Struct, frozen=True):
-    """Some of what there is. `cursor`: where the next page begins; None where there is nothing more."""
+    """A part of the results. `cursor`: where the next page begins; None if there are no more."""
 
     items: Sequence[Item]
     cursor: str | None
 
 
 def to_cursor(*parts: str) -> str:
-    """The parts as text that can stand in a URL."""
+    """Return the parts as text that a URL can hold."""
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def from_cursor(cursor: str, length: int) -> Sequence[str]:
-    """The parts of a cursor that has so many of them; `InvalidCursor` otherwise."""
+    """Return the parts of a cursor. Raise `InvalidCursor` if it is no cursor of that many parts."""
     try:
         parts = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, RecursionError):
         raise InvalidCursor(cursor) from None
-    # DynamoDB takes no key part that is empty, or longer than 1 KiB.
+    # DynamoDB accepts no key part that is empty or longer than 1 KiB.
     if not isinstance(parts, list) or len(parts) != length or not all(map(_may_be_key, parts)):
         raise InvalidCursor(cursor)
     return parts
 
 
 def _may_be_key(part: object) -> bool:
-    # A lone surrogate can't be sent.
+    # `replace`, as a lone surrogate has no encoding.
     return isinstance(part, str) and len(part.encode(errors="replace")) <= 1024 and bool(re.match(PRINTABLE, part))  # noqa: PLR2004

@@ -1,44 +1,73 @@
-"""Makes deliveries: claim, post, record, so that whatever comes twice to us is posted once."""
+"""A single attempt at a delivery: claim, post, record. A message that comes twice is posted once."""
 
 from __future__ import annotations
 
+from copy import replace
 from datetime import datetime, timedelta
+from typing import Annotated
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.errors import TryAgain
-from backup_webhooks.aws.settings import DeliverySettings
+from backup_webhooks.aws.settings import Settings, Text, WholeNumber
 from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState, RecordedState
-from backup_webhooks.deliveries.delivery import AttemptDue
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
 from backup_webhooks.deliveries.health_recorder import HealthRecorder
-from backup_webhooks.deliveries.post import post
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.posting.sender import EXCHANGE_SECONDS, AttemptResult, Sender
 from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.health import GONE
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import DeliveryMode, Target
-from backup_webhooks.targets.webhooks_store import WebhooksStore
 
-# An attempt that is begun must be able to end and to be recorded, though DynamoDB is slow to do both claim and record.
+# An attempt that begins must be able to end and to be recorded, even if DynamoDB is slow at both claim and record.
 ATTEMPT_NEEDS = timedelta(seconds=EXCHANGE_SECONDS + 10)
+# A shorter part of a destination's key gives nothing away.
+_SHORTEST_PART = 4
 
 logger = Logger(child=True)
 
 
-class Outcome(Struct, frozen=True):
-    """How a delivery stands, and what is to follow from it.
+class DeliverySettings(Settings, frozen=True, kw_only=True):
+    """Settings of a function that posts: tables, the retry queue, and the delays before each retry."""
 
-    `attempt`: what was posted just now; None where it had been before. `then`: the message by which it goes on, to
-    RetryQueue where `state` is RETRYING, to the dead letters where it is EXHAUSTED.
+    webhooks_table: Text
+    deliveries_table: Text
+    delivery_retention_days: WholeNumber
+    allow_private_targets: bool
+    retry_queue_url: Text
+    # 1 to 20 whole numbers from 1 to 999999, with commas between them.
+    retry_delays_seconds: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,5}(,[1-9][0-9]{0,5}){0,19}\Z")]
+
+    @property
+    def delivery_retention(self) -> timedelta:
+        """Return how long a delivery record is kept."""
+        return timedelta(days=self.delivery_retention_days)
+
+    @property
+    def retry_delays(self) -> tuple[timedelta, ...]:
+        """Return the delays before the retries, the first retry's first."""
+        return tuple(timedelta(seconds=int(delay)) for delay in self.retry_delays_seconds.split(","))
+
+
+class Outcome(Struct, frozen=True):
+    """What a function has done with a delivery.
+
+    `state`: the state in the delivery log, or None for a delivery that was deferred to the retry queue. `result`: the
+    result of the POST that was made just now, if any. `next`: the attempt that is to be sent to RetryQueue if `state`
+    is RETRYING, to the dead-letter queue if it is EXHAUSTED.
     """
 
-    state: DeliveryState
-    attempt: AttemptResult | None = None
-    then: AttemptDue | None = None
+    state: DeliveryState | None
+    result: AttemptResult | None = None
+    next: AttemptDue | None = None
+
+
+DEFERRED = Outcome(None)
 
 
 class Deliverer(Struct, frozen=True):
@@ -51,91 +80,117 @@ class Deliverer(Struct, frozen=True):
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, settings: DeliverySettings, webhooks: TargetsCache) -> Deliverer:
-        """One on the tables that the settings name."""
+    def of(cls, settings: DeliverySettings, targets: TargetsCache) -> Deliverer:
+        """Return a deliverer that uses the tables of the settings."""
         dynamodb = clients.dynamodb()
         return cls(
             deliveries=DeliveriesStore(dynamodb, settings.deliveries_table, settings.delivery_retention),
             sender=Sender(allow_private_targets=settings.allow_private_targets),
-            health=HealthRecorder(WebhooksStore(dynamodb, settings.webhooks_table), webhooks),
+            health=HealthRecorder(TargetsStore(dynamodb, settings.webhooks_table), targets),
             schedule=RetrySchedule(settings.retry_delays),
         )
 
-    def deliver(self, order: AttemptDue, target: Target, deadline: datetime) -> Outcome:
-        """Make the attempt, or find that it was made before; either way say what follows.
+    def deliver(self, due: AttemptDue, target: Target, deadline: datetime) -> Outcome:
+        """Return the outcome of the attempt, which is made now or was made before.
 
-        `deadline` is when this function will be stopped: no claim of it outlives that moment. Raises `TryAgain`,
-        and botocore's errors for what fails before the attempt; nothing after it, lest it be made again.
+        `deadline`: when Lambda stops this function; its claim ends then. Raise `TryAgain`, and botocore's errors, for
+        what fails before the POST. Raise nothing after it, so that it is not made again.
         """
         now = self.clock()
         if deadline - now < ATTEMPT_NEEDS:
             raise TryAgain("too little time is left for an attempt")
-        match self.deliveries.claim(order, target, now=now, until=deadline):
-            case RecordedState() as standing:
-                logger.info("already attempted", extra=order.delivery.log_fields())
-                return self._outcome_before(order, standing, now)
+        match self.deliveries.claim(due, target, now=now, until=deadline):
+            case RecordedState() as recorded:
+                logger.info("already attempted", extra=due.delivery.log_fields())
+                return self._outcome_before(due, recorded, now)
             case claim:
-                return self._attempt(order, target, claim)
+                return self._attempt(due, target, claim)
 
-    def abandon(self, order: AttemptDue, reason: str) -> Outcome:
-        """Settle a delivery whose target is not to be called any more, or say what follows where it can't be settled.
+    def abandon(self, due: AttemptDue, reason: str) -> Outcome:
+        """Return the outcome of a delivery whose target must not be called any more.
 
-        Raises `TryAgain`, and botocore's errors.
+        Raise `TryAgain`, and botocore's errors.
         """
-        logger.info("not attempted", extra=order.delivery.log_fields() | {"reason": reason})
+        logger.info("not attempted", extra=due.delivery.log_fields() | {"reason": reason})
         now = self.clock()
-        match self.deliveries.abandon(order, reason, now):
+        match self.deliveries.abandon(due, reason, now):
             case None:
                 return Outcome(DeliveryState.FAILED)
-            case RecordedState(state=DeliveryState.EXHAUSTED, attempts=attempts) if attempts < order.attempt:
-                # A dead letter that was sent round again: back to where the log says that it is.
-                return Outcome(DeliveryState.EXHAUSTED, then=order)
-            case standing:
-                return self._outcome_before(order, standing, now)
+            case RecordedState(state=DeliveryState.EXHAUSTED, attempts=attempts) if attempts < due.number:
+                # A dead letter that was redriven goes back to where the log says that it is.
+                return Outcome(DeliveryState.EXHAUSTED, next=due)
+            case recorded:
+                return self._outcome_before(due, recorded, now)
 
-    def _attempt(self, order: AttemptDue, target: Target, claim: Claim) -> Outcome:
-        delivery = order.delivery
-        attempt = post(self.sender, delivery, target, self.clock())
+    def _attempt(self, due: AttemptDue, target: Target, claim: Claim) -> Outcome:
+        delivery = due.delivery
+        result = post(self.sender, delivery, target, self.clock())
         logger.info(
-            "posted" if attempt.delivered else "not delivered",
+            "posted" if result.delivered else "not delivered",
             extra=delivery.log_fields()
             | {
-                "attempt": order.attempt,
-                "http_status": attempt.status,
-                "reason": attempt.reason,
-                "milliseconds": attempt.milliseconds,
+                "attempt": due.number,
+                "http_status": result.status,
+                "reason": result.reason,
+                "milliseconds": result.milliseconds,
             },
         )
         now = self.clock()
-        outcome = self._judge(order, target, attempt, now)
+        state, following = self._judge(due, target, result, now)
+        retry_at = following.due_at if following and state is DeliveryState.RETRYING else None
         try:
-            retry_at = outcome.then.due_at if outcome.state is DeliveryState.RETRYING and outcome.then else None
-            self.deliveries.record(claim, attempt, outcome.state, retry_at)
+            self.deliveries.record(claim, result, state, retry_at)
         except (BotoCoreError, ClientError) as error:
-            logger.error("the outcome could not be recorded", extra=delivery.log_fields() | {"reason": str(error)})
-        self.health.record(target, attempt, now)
-        return outcome
+            logger.error("attempt not recorded", extra=delivery.log_fields() | {"reason": str(error)})
+        self.health.record(target, result, now)
+        return Outcome(state, result, following)
 
-    def _judge(self, order: AttemptDue, target: Target, attempt: AttemptResult, now: datetime) -> Outcome:
-        if attempt.delivered:
-            return Outcome(DeliveryState.DELIVERED, attempt)
-        if target.delivery is DeliveryMode.ONCE or attempt.status == GONE:
-            return Outcome(DeliveryState.FAILED, attempt)
-        if retry_at := self.schedule.retry_at(order.retries, attempt.retry_after, now):
-            return Outcome(DeliveryState.RETRYING, attempt, order.retry(retry_at))
-        return Outcome(DeliveryState.EXHAUSTED, attempt, order.replay(now))
+    def _judge(
+        self, due: AttemptDue, target: Target, result: AttemptResult, now: datetime
+    ) -> tuple[DeliveryState, AttemptDue | None]:
+        """Return the state of the delivery after the attempt, and the attempt that follows, if any."""
+        if result.delivered:
+            return DeliveryState.DELIVERED, None
+        if target.delivery is DeliveryMode.ONCE or result.status == GONE:
+            return DeliveryState.FAILED, None
+        if retry_at := self.schedule.retry_at(due.retries, result.retry_after, now):
+            return DeliveryState.RETRYING, due.retry(retry_at)
+        return DeliveryState.EXHAUSTED, due.replay(now)
 
-    def _outcome_before(self, order: AttemptDue, standing: RecordedState, now: datetime) -> Outcome:
-        """Whoever made this very attempt may have been killed before it said what follows; said twice, it is done once.
+    def _outcome_before(self, due: AttemptDue, recorded: RecordedState, now: datetime) -> Outcome:
+        """Return the outcome of an attempt that was made before. Raise `TryAgain` while another function makes it.
 
-        What follows a later attempt is for that one's message to say.
+        The function that made it may have been killed before it sent the next one. Sent twice, that is made once. The
+        message of a later attempt sends what follows that one.
         """
-        if standing.attempts <= order.attempt and standing.state is DeliveryState.CLAIMED:
-            raise TryAgain("another function has this delivery in hand")
-        if standing.attempts == order.attempt:
-            match standing:
+        if recorded.attempts <= due.number and recorded.state is DeliveryState.CLAIMED:
+            raise TryAgain("another function has claimed this delivery")
+        if recorded.attempts == due.number:
+            match recorded:
                 case RecordedState(state=DeliveryState.RETRYING, retry_at=datetime() as retry_at):
-                    return Outcome(standing.state, then=order.retry(retry_at))
+                    return Outcome(recorded.state, next=due.retry(retry_at))
                 case RecordedState(state=DeliveryState.EXHAUSTED):
-                    return Outcome(standing.state, then=order.replay(now))
-        return Outcome(standing.state)
+                    return Outcome(recorded.state, next=due.replay(now))
+        return Outcome(recorded.state)
+
+
+def post(sender: Sender, delivery: Delivery, target: Target, now: datetime) -> AttemptResult:
+    """Return the result of one POST, signed, with the target's settings as they are now.
+
+    An endpoint may echo the request, so the destination's key is masked in the stored answer.
+    """
+    body = delivery.body_for(target)
+    result = sender.post(target.url, body, delivery.headers(target, body, now))
+    if target.destination_key is None:
+        return result
+    return replace(result, response=_masked(target.destination_key.encode(), result.response))
+
+
+def _masked(key: bytes, response: bytes) -> bytes:
+    """Return the answer without the key, at the same length: no part of a key moves to where the answer is cut."""
+    response = response.replace(key, b"*" * len(key))
+    # An answer that is cut may end in the midst of the key.
+    for length in range(len(key) - 1, _SHORTEST_PART - 1, -1):
+        if response.endswith(key[:length]):
+            return response[:-length] + b"*" * length
+    return response

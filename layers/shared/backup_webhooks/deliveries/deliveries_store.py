@@ -1,14 +1,12 @@
-"""DeliveriesTable: what was sent where, and how it went. The claim that allows one attempt is the log entry itself.
+"""DeliveriesTable: the delivery log. The record of a delivery is also the claim that allows one attempt at it.
 
 Partition `accountDay`: `{account}#{yyyy-mm-dd of the event, UTC}`; sort key `delivery`:
-`{event time, ISO ms}#{event}#{restorePointId or serverPolicyId}#{targetId}`. Those that were given up stand in the
-sparse index `undelivered`, by account and by when that was.
+`{event time, ISO ms}#{event type}#{restorePointId or serverPolicyId}#{targetId}`. Deliveries that were given up stand
+in the sparse index `undelivered`, by account and time.
 """
 
 from __future__ import annotations
 
-import random
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,33 +17,35 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
+from backup_webhooks.aws.retry import pause
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
 from backup_webhooks.events.timestamps import Timestamp, epoch_milliseconds, iso_milliseconds
-from backup_webhooks.posting.sender import AttemptResult
-from backup_webhooks.targets.target import Target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from backup_webhooks.posting.sender import AttemptResult
+    from backup_webhooks.targets.target import Target
 
 KEPT_RESPONSE_BYTES = 1024
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery in the log."""
 
     CLAIMED = "claimed"
-    """An attempt is being made, or whoever made it was killed."""
+    """An attempt is being made, or the function that made it was killed."""
     DELIVERED = "delivered"
     RETRYING = "retrying"
     """The last attempt failed; the next is planned."""
     FAILED = "failed"
     """The last attempt failed, and no other is planned."""
     EXHAUSTED = "exhausted"
-    """The last retry failed; the delivery stands in the dead letters."""
+    """The last retry failed; the delivery is in the dead-letter queue."""
     SUPPRESSED = "heldBack"
-    """Its target's settings did not want it. It counts as the first attempt, which nobody will make."""
+    """The target's preferences did not want it. That counts as the first attempt, which is never made."""
     GROUPED = "gathered"
-    """It is told in another delivery, together with others. It counts as the first attempt too."""
+    """It is sent in another delivery, together with others. That counts as the first attempt too."""
 
 
 UNDELIVERED = (DeliveryState.FAILED, DeliveryState.EXHAUSTED)
@@ -60,52 +60,52 @@ class Claim(Struct, frozen=True):
 
 
 class RecordedState(Struct, frozen=True):
-    """How a delivery stands in the log. `attempts`: the number of the latest; `retry_at` where one is planned."""
+    """The state of a delivery in the log. `attempts`: the latest's number; `retry_at`: of the planned retry, if any."""
 
     state: DeliveryState
     attempts: int
     retry_at: datetime | None = None
 
 
-# An attempt of this number has not been made, and nobody is at any. A claim that lapsed, of whatever number up to this
-# one, was its owner's last sign of life.
+# No attempt of this number was made, and no function is making one. A claim that lapsed, of a number up to this one,
+# belonged to a function that was killed.
 _FREE = (
     "attribute_not_exists(delivery) OR (#state <> :claimed AND attempts < :attempt) "
     "OR (#state = :claimed AND claimedUntil < :now AND attempts <= :attempt)"
 )
 _TRIES, _PAUSE_SECONDS = 3, 0.2
-# Why a transaction was not done that may be done in a moment.
+# A transaction that failed for these reasons may succeed soon.
 _PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-_GATHERED = "told in one message with what came within a minute"
-_ENTRY = (
+_GROUPED = "told in one message with what came within a minute"
+_RECORD = (
     "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, "
     "body = :body, #format = :format, "
 )
 
 
 class DeliveriesStore(Struct, frozen=True):
-    """Claims deliveries and records their outcomes. Raises botocore's errors."""
+    """Claims deliveries and records their results. Raises botocore's errors."""
 
     client: DynamoDBClient
     table: str
     retention: timedelta
 
-    def claim(self, order: AttemptDue, target: Target, *, now: datetime, until: datetime) -> Claim | RecordedState:
-        """Take the delivery for this one attempt, atomically, or answer how it stands: attempted, or in other hands."""
+    def claim(self, due: AttemptDue, target: Target, *, now: datetime, until: datetime) -> Claim | RecordedState:
+        """Return the claim for this one attempt, taken atomically, or the recorded state if it cannot be taken."""
         token = uuid.uuid4().hex
         try:
             self.client.update_item(
                 TableName=self.table,
-                Key=to_item(_key(order.delivery)),
+                Key=to_item(_key(due.delivery)),
                 ConditionExpression=_FREE,
                 UpdateExpression=(
-                    f"SET {_ENTRY} #url = :url, #state = :claimed, attempts = :attempt, claimToken = :token, "
+                    f"SET {_RECORD} #url = :url, #state = :claimed, attempts = :attempt, claimToken = :token, "
                     "claimedUntil = :until, claimedAt = :claimedAt, expiresAt = :expiresAt "
                     "REMOVE retryAt, undeliveredOf, givenUpAt"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#url": "url", "#format": "format"},
                 ExpressionAttributeValues=to_item(
-                    self._values(order, now)
+                    self._values(due, now)
                     | {
                         ":url": target.url,
                         ":token": token,
@@ -117,14 +117,14 @@ class DeliveriesStore(Struct, frozen=True):
             )
         except self.client.exceptions.ConditionalCheckFailedException as error:
             item = from_item(error.response["Item"])  # type: ignore[typeddict-item]
-            # An answer that was lost on its way made botocore ask again: the claim that stands is this very one.
-            return Claim(order.delivery, token, now) if item.get("claimToken") == token else recorded_state(item)
-        return Claim(order.delivery, token, now)
+            # botocore repeats a call whose answer was lost: the claim that stands is then this very one.
+            return Claim(due.delivery, token, now) if item.get("claimToken") == token else recorded_state(item)
+        return Claim(due.delivery, token, now)
 
-    def record(self, claim: Claim, attempt: AttemptResult, state: DeliveryState, retry_at: datetime | None) -> None:
-        """Write down what came of the attempt. Does nothing where the claim has lapsed and somebody else took it."""
+    def record(self, claim: Claim, result: AttemptResult, state: DeliveryState, retry_at: datetime | None) -> None:
+        """Record the result of the attempt. Do nothing if the claim has lapsed and another function took it."""
         given_up = state in UNDELIVERED
-        # Suppressed: the claim lapsed and was taken over, or a lost answer made botocore write twice.
+        # Suppressed: the claim lapsed and was taken over, or botocore repeats a write whose answer was lost.
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.update_item(
                 TableName=self.table,
@@ -141,10 +141,10 @@ class DeliveriesStore(Struct, frozen=True):
                     {
                         ":token": claim.token,
                         ":state": str(state),
-                        ":status": attempt.status,
-                        ":milliseconds": attempt.milliseconds,
-                        ":error": attempt.reason,
-                        ":response": attempt.response[:KEPT_RESPONSE_BYTES].decode(errors="replace"),
+                        ":status": result.status,
+                        ":milliseconds": result.milliseconds,
+                        ":error": result.reason,
+                        ":response": result.response[:KEPT_RESPONSE_BYTES].decode(errors="replace"),
                         ":retryAt": retry_at and iso_milliseconds(retry_at),
                     }
                     | (
@@ -155,26 +155,26 @@ class DeliveriesStore(Struct, frozen=True):
                 ),
             )
 
-    def abandon(self, order: AttemptDue, reason: str, now: datetime) -> RecordedState | None:
-        """Write down that this attempt, the first or a retry, was not made and will not be.
+    def abandon(self, due: AttemptDue, reason: str, now: datetime) -> RecordedState | None:
+        """Record that this attempt, the first or a retry, was not made and will not be. Return None.
 
-        Answers how the delivery stands where that can't be said: the attempt was made, somebody is at it, or it was a
-        replay, and the delivery was settled before.
+        Return the recorded state instead if the attempt was made, if a function is making it, or if it is a replay of a
+        delivery that was settled before.
         """
         try:
             self.client.update_item(
                 TableName=self.table,
-                Key=to_item(_key(order.delivery)),
-                # What a replay finds settled stays as it is.
+                Key=to_item(_key(due.delivery)),
+                # A settled delivery that is replayed stays as it is.
                 ConditionExpression=f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted, :held, :gathered)",
                 UpdateExpression=(
-                    f"SET {_ENTRY} #state = :failed, attempts = if_not_exists(attempts, :none), #error = :error, "
+                    f"SET {_RECORD} #state = :failed, attempts = if_not_exists(attempts, :none), #error = :error, "
                     "expiresAt = :expiresAt, undeliveredOf = :account, givenUpAt = :givenUpAt "
                     "REMOVE retryAt, claimToken, claimedUntil"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#error": "error", "#format": "format"},
                 ExpressionAttributeValues=to_item(
-                    self._values(order, now)
+                    self._values(due, now)
                     | {
                         ":delivered": str(DeliveryState.DELIVERED),
                         ":failed": str(DeliveryState.FAILED),
@@ -193,9 +193,9 @@ class DeliveriesStore(Struct, frozen=True):
         return None
 
     def suppress(self, delivery: Delivery, target: Target, reason: str, now: datetime) -> bool:
-        """Write down that the delivery is not wanted; False where it was judged before, one way or the other."""
+        """Record that the delivery is suppressed. Return False if it was attempted or grouped before."""
         update = self._not_attempted(delivery, target, DeliveryState.SUPPRESSED, reason, now)
-        # The latter: an answer that was lost made botocore write twice.
+        # The second part holds if botocore repeats a write whose answer was lost.
         condition = "attribute_not_exists(delivery) OR #state = :state"
         try:
             self.client.update_item(**update, ConditionExpression=condition)
@@ -203,12 +203,12 @@ class DeliveriesStore(Struct, frozen=True):
             return False
         return True
 
-    def gather(self, delivery: Delivery, target: Target, now: datetime, waiting: Mapping[str, Any]) -> bool:
-        """Write down that the delivery becomes a part of another, and what waits for that, as an item: both or nothing.
+    def group(self, delivery: Delivery, target: Target, now: datetime, waiting: Mapping[str, Any]) -> bool:
+        """Record that the delivery is grouped, and write the item that waits for the group: both or none.
 
-        False where it was judged before, in another way; nothing is written where this was done already.
+        Return False if the delivery was attempted or suppressed before. Write nothing if it was grouped before.
         """
-        update = self._not_attempted(delivery, target, DeliveryState.GROUPED, _GATHERED, now)
+        update = self._not_attempted(delivery, target, DeliveryState.GROUPED, _GROUPED, now)
         writes: Any = [
             {"Update": update | {"ConditionExpression": "attribute_not_exists(delivery)"}},
             {"Put": {"TableName": self.table, "Item": to_item(waiting)}},
@@ -223,8 +223,8 @@ class DeliveriesStore(Struct, frozen=True):
                     return from_item(answer.get("Item", {})).get("state") == DeliveryState.GROUPED
                 if not codes <= _PASSING or attempt == _TRIES - 1:
                     raise
-                # botocore repeats what is throttled, but not in a transaction.
-                time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311 - spreads tries, guards nothing
+                # botocore repeats a throttled call, but not a throttled transaction.
+                pause(attempt, _PAUSE_SECONDS)
             else:
                 break
         return True
@@ -232,7 +232,7 @@ class DeliveriesStore(Struct, frozen=True):
     def _not_attempted(
         self, delivery: Delivery, target: Target, state: DeliveryState, reason: str, now: datetime
     ) -> dict[str, Any]:
-        """The update by which an entry says that the delivery is made in no attempt of its own."""
+        """Return the update that records a delivery without an attempt of its own."""
         values = self._values(AttemptDue.first(delivery, now), now) | {
             ":state": str(state),
             ":error": reason,
@@ -242,7 +242,7 @@ class DeliveriesStore(Struct, frozen=True):
             "TableName": self.table,
             "Key": to_item(_key(delivery)),
             "UpdateExpression": (
-                f"SET {_ENTRY} #url = :url, #state = :state, attempts = :attempt, #error = :error, "
+                f"SET {_RECORD} #url = :url, #state = :state, attempts = :attempt, #error = :error, "
                 "expiresAt = :expiresAt"
             ),
             "ExpressionAttributeNames": {"#state": "state", "#error": "error", "#url": "url", "#format": "format"},
@@ -251,11 +251,11 @@ class DeliveriesStore(Struct, frozen=True):
             ),
         }
 
-    def _values(self, order: AttemptDue, now: datetime) -> dict[str, Any]:
-        delivery = order.delivery
+    def _values(self, due: AttemptDue, now: datetime) -> dict[str, Any]:
+        delivery = due.delivery
         return {
             ":claimed": str(DeliveryState.CLAIMED),
-            ":attempt": order.attempt,
+            ":attempt": due.number,
             ":now": epoch_milliseconds(now),
             ":account": delivery.account,
             ":event": str(delivery.event_type),
@@ -272,6 +272,6 @@ def _key(delivery: Delivery) -> dict[str, str]:
 
 
 def recorded_state(item: dict[str, Any]) -> RecordedState:
-    """How the delivery that the item is stands."""
+    """Return the state of the delivery that the item records."""
     retry_at = item.get("retryAt")
     return RecordedState(DeliveryState(item["state"]), int(item["attempts"]), retry_at and Timestamp.parse(retry_at))

@@ -1,9 +1,9 @@
-"""DeliveriesTable as people read it: what was sent where, and how it went."""
+"""The delivery log: DeliveriesTable as people read it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import or_
 from types import MappingProxyType
@@ -21,18 +21,21 @@ from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# What one page looks at: a filter that finds next to nothing must not take longer than its reader waits.
+# Bounds of one page: a filter that finds next to nothing must not take longer than its reader waits.
 _MOST_QUERIES, _MOST_EXAMINED = 45, 3000
 _EXAMINED_A_QUERY = 300
-# Behind all keys of one millisecond, which go on with `#`.
+# Sorts after all keys of one millisecond, which go on with `#`.
 _BEHIND = "$"
 
 
 class DeliveryRecord(Struct, frozen=True):
-    """An entry of the log. `claimed_at`: when the latest attempt began, and `url`: where it went; None before one."""
+    """A delivery as the log shows it.
+
+    `claimed_at`, `url`, `milliseconds`: time, URL and duration of the latest attempt, or None before one.
+    """
 
     delivery: Delivery
-    standing: RecordedState
+    recorded: RecordedState
     url: str | None
     claimed_at: datetime | None
     status: int | None
@@ -42,12 +45,12 @@ class DeliveryRecord(Struct, frozen=True):
 
 
 class LogPage(Struct, frozen=True):
-    """Some of the log, the latest first. `cursor`: where the next page begins; None where there is nothing more.
+    """Some records, the latest first. `cursor`: where the next page begins, or None if nothing is left.
 
-    `searched_back_to`: of events up to then there is nothing else. A page may be short, or empty, and have a cursor.
+    `searched_back_to`: the page holds all records of events since then. A page with a cursor may be short, or empty.
     """
 
-    entries: Sequence[DeliveryRecord]
+    records: Sequence[DeliveryRecord]
     cursor: str | None
     searched_back_to: datetime
 
@@ -59,17 +62,17 @@ class DeliveryLog(Struct, frozen=True):
     table: str
 
     def find(self, account: str, sort_key: str) -> DeliveryRecord | None:
-        """The entry with that key now (a consistent read); None where there is none."""
+        """Return the record with that key now (a consistent read), or None if there is none."""
         try:
             day = _day_of(sort_key)
         except ValueError:
             return None
         key = {"accountDay": _partition(account, day), "delivery": sort_key}
         item = self.client.get_item(TableName=self.table, Key=to_item(key), ConsistentRead=True).get("Item")
-        return _logged(from_item(item)) if item else None
+        return _record(from_item(item)) if item else None
 
     def given_up(self, account: str, since: datetime, until: datetime) -> Iterator[tuple[EventType, str]]:
-        """Event and target of each delivery that was given up from `since` to before `until`."""
+        """Yield event type and target id of each delivery that was given up from `since` to before `until`."""
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table,
             IndexName="undelivered",
@@ -86,19 +89,6 @@ class DeliveryLog(Struct, frozen=True):
             for item in map(from_item, page["Items"]):
                 yield EventType(item["event"]), item["targetId"]
 
-    def of_account(self, account: str, since: datetime, until: datetime) -> Iterator[DeliveryRecord]:
-        """The account's deliveries of events from `since` to `until`, in the order of the events."""
-        since, until = since.astimezone(UTC), until.astimezone(UTC)
-        if since > until:
-            return
-        paginator = self.client.get_paginator("query")
-        for day in range((until.date() - since.date()).days + 1):
-            query = self._query(
-                account, since.date() + timedelta(days=day), iso_milliseconds(since), iso_milliseconds(until) + _BEHIND
-            )
-            for page in paginator.paginate(**query, ConsistentRead=True):
-                yield from (_logged(from_item(item)) for item in page["Items"])
-
     def page(  # noqa: PLR0913
         self,
         account: str,
@@ -110,12 +100,12 @@ class DeliveryLog(Struct, frozen=True):
         event_type: EventType | None = None,
         states: Sequence[DeliveryState] = (),
     ) -> LogPage:
-        """The account's deliveries of events from `since` to `until`, the latest first. Raises `InvalidCursor`.
+        """Return the account's records of events from `since` to `until`, the latest first. Raise `InvalidCursor`.
 
-        `event_type`, `states`: of that event, in one of these states; all where none is given.
+        `event_type`, `states`: only those of that type, in one of these states; all if none is given.
         """
         wanted = {"event": [str(event_type)] if event_type else [], "state": list(map(str, states))}
-        # One more than is shown, to know whether there is more.
+        # One more than the page shows says whether there are more.
         found: list[dict[str, Any]] = []
         latest = iso_milliseconds(until) + _BEHIND
         before = min(_bound(cursor), latest) if cursor else latest
@@ -128,7 +118,7 @@ class DeliveryLog(Struct, frozen=True):
             at_once = _EXAMINED_A_QUERY if any(wanted.values()) else limit + 2 - len(found)
             query = self._query(account, day, iso_milliseconds(since), before, wanted)
             answer = self.client.query(**query, ScanIndexForward=False, Limit=at_once)
-            # What stands at the bound itself was on the page before.
+            # The record at the bound itself was on the page before.
             found += [item for item in map(from_item, answer["Items"]) if item["delivery"] != before]
             examined += answer["ScannedCount"]
             if "LastEvaluatedKey" in answer:
@@ -166,8 +156,8 @@ def _page(found: list[dict[str, Any]], limit: int, before: str | None, since: da
     if len(found) > limit:
         found = found[:limit]
         before = found[-1]["delivery"]
-    entries = [_logged(item) for item in found]
-    return LogPage(entries, to_cursor(before), _timestamp_of(before)) if before else LogPage(entries, None, since)
+    records = [_record(item) for item in found]
+    return LogPage(records, to_cursor(before), _timestamp_of(before)) if before else LogPage(records, None, since)
 
 
 def _bound(cursor: str) -> str:
@@ -187,7 +177,7 @@ def _day_of(sort_key: str) -> date:
     return _timestamp_of(sort_key).date()
 
 
-def _logged(item: dict[str, Any]) -> DeliveryRecord:
+def _record(item: dict[str, Any]) -> DeliveryRecord:
     # An id may hold a `#` itself.
     occurred_at, _, rest = item["delivery"].partition("#")
     subject_id = rest.partition("#")[2].rpartition("#")[0]
@@ -200,10 +190,9 @@ def _logged(item: dict[str, Any]) -> DeliveryRecord:
             occurred_at=Timestamp.parse(occurred_at),
             subject_id=subject_id,
             body=item["body"],
-            # Of entries from before deliveries told it.
             format=item.get("format", "text"),
         ),
-        standing=recorded_state(item),
+        recorded=recorded_state(item),
         url=item.get("url"),
         claimed_at=claimed_at and Timestamp.parse(claimed_at),
         status=None if status is None else int(status),

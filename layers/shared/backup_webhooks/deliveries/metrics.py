@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools import Metrics
 
-    from backup_webhooks.posting.sender import AttemptResult
+    from backup_webhooks.deliveries.attempt import Outcome
 
 
-def count_attempts(metrics: Metrics, attempts: Sequence[AttemptResult]) -> None:
-    """Posted, Failed, and how long each took."""
-    delivered = sum(attempt.delivered for attempt in attempts)
+def count_attempts(metrics: Metrics, outcomes: Sequence[Outcome]) -> None:
+    """Count Posted and Failed, and add PostMilliseconds for each POST."""
+    results = [outcome.result for outcome in outcomes if outcome.result]
+    delivered = sum(result.delivered for result in results)
     metrics.add_metric("Posted", MetricUnit.Count, delivered)
-    metrics.add_metric("Failed", MetricUnit.Count, len(attempts) - delivered)
-    for attempt in attempts:
-        metrics.add_metric("PostMilliseconds", MetricUnit.Milliseconds, attempt.milliseconds)
+    metrics.add_metric("Failed", MetricUnit.Count, len(results) - delivered)
+    for result in results:
+        metrics.add_metric("PostMilliseconds", MetricUnit.Milliseconds, result.milliseconds)

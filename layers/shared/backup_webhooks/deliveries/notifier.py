@@ -1,8 +1,8 @@
-"""Tells customers of their backups: from a message to the posts that it calls for."""
+"""The notifier: handles each message of BackupEventsQueue, and delivers its event to the targets that name it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Self
@@ -11,20 +11,19 @@ from aws_lambda_powertools import Logger
 from msgspec import Struct, field
 
 from backup_webhooks.aws import clients
-from backup_webhooks.aws.settings import NotifierSettings
-from backup_webhooks.deliveries.attempt import Deliverer, Outcome
+from backup_webhooks.aws.settings import Text
+from backup_webhooks.deliveries.attempt import DEFERRED, Deliverer, DeliverySettings, Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
 from backup_webhooks.deliveries.grouping import Grouper
 from backup_webhooks.deliveries.groups_store import GroupsStore
 from backup_webhooks.deliveries.reminders import Reminders
 from backup_webhooks.deliveries.retry_queue import RetryQueue
-from backup_webhooks.deliveries.suppression import Instead, Wishes
+from backup_webhooks.deliveries.suppression import Suppression
 from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
 from backup_webhooks.events.messages import (
     BackupFinished,
     BackupMissed,
-    BackupRecovered,
     BackupStarted,
     Event,
     EventType,
@@ -43,181 +42,174 @@ from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.streaks import Repetition
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
-from backup_webhooks.posting.sender import AttemptResult
 from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.preferences import Preferences
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
-from backup_webhooks.targets.webhooks_store import WebhooksStore
 
-# Ten messages of a batch with five targets each, all of them hanging, and two writes of each at the same time.
+# Ten messages of a batch with five targets each, all of them hanging, and two records of each at the same time.
 _THREADS = 70
 
 logger = Logger(child=True)
 
 
-class Notified(Struct, frozen=True):
-    """What came of one message: the attempts that were made, how many deliveries were handed to the redeliverer in
-    place of being attempted, how many held back or gathered as their targets want it, and whether nobody had asked to
-    be told.
-    """
+class NotifierSettings(DeliverySettings, frozen=True, kw_only=True):
+    """The notifier's settings. `email_notices_queue_url` is empty where the installation sends no e-mail."""
 
-    attempts: tuple[AttemptResult, ...] = ()
-    deferred: int = 0
-    suppressed: int = 0
-    grouped: int = 0
-    without_webhook: bool = False
+    server_policies_table: Text
+    backups_table: Text
+    backup_events_queue_url: Text
+    email_notices_queue_url: str = ""
 
 
 class Notifier(Struct, frozen=True):
     """Handles messages, one call each. Shared by threads."""
 
-    webhooks: TargetsCache
+    targets: TargetsCache
     deliverer: Deliverer
     retry_queue: RetryQueue
-    gatherer: Grouper
-    wishes: Wishes
+    grouper: Grouper
+    suppression: Suppression
     reminders: Reminders
     recorder: Recorder
     backups: BackupsStore
     backup_output: BackupOutputStore
-    heartbeats: WatermarkStore
+    watermark_store: WatermarkStore
     email_notices: EmailNoticesQueue
     clock: Clock = utc_now
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "delivery"))
 
     @classmethod
     def of(cls, settings: NotifierSettings) -> Self:
-        """One on the tables that the settings name."""
-        dynamodb = clients.dynamodb()
-        webhooks = TargetsCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
-        deliverer = Deliverer.of(settings.delivery, webhooks)
-        retry_queue = RetryQueue(clients.sqs(), settings.delivery.retry_queue_url)
-        gatherer = Grouper(GroupsStore(deliverer.deliveries), retry_queue)
-        wishes = Wishes(deliverer.deliveries, gatherer)
+        """Return a notifier that uses the tables and queues of the settings."""
+        dynamodb, sqs = clients.dynamodb(), clients.sqs()
+        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).of_account)
+        deliverer = Deliverer.of(settings, targets)
+        retry_queue = RetryQueue(sqs, settings.retry_queue_url)
+        grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue)
+        suppression = Suppression(deliverer.deliveries, grouper)
         return cls(
-            webhooks=webhooks,
+            targets=targets,
             deliverer=deliverer,
             retry_queue=retry_queue,
-            gatherer=gatherer,
-            wishes=wishes,
-            reminders=Reminders.of(retry_queue, wishes),
+            grouper=grouper,
+            suppression=suppression,
+            reminders=Reminders.of(retry_queue, suppression),
             recorder=Recorder(
                 ServerPoliciesStore(dynamodb, settings.server_policies_table),
-                BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
+                BackupEventsQueue(sqs, settings.backup_events_queue_url),
             ),
             backups=BackupsStore(dynamodb, settings.backups_table),
             backup_output=BackupOutputStore(dynamodb, settings.backups_table),
-            heartbeats=WatermarkStore(dynamodb, settings.server_policies_table),
-            email_notices=EmailNoticesQueue(clients.sqs(), settings.email_notices_queue_url),
+            watermark_store=WatermarkStore(dynamodb, settings.server_policies_table),
+            email_notices=EmailNoticesQueue(sqs, settings.email_notices_queue_url),
         )
 
-    def handle(self, body: str, deadline: datetime) -> Notified:
-        """Do what the message calls for.
+    def handle(self, body: str, deadline: datetime) -> Sequence[Outcome] | None:
+        """Handle a message. Return the outcome for each target of its event, or None for a message without an event.
 
-        Raises `InvalidMessage`, `TryAgain` and botocore's errors for a message that must come again or end in the
-        dead letters.
+        Raise `InvalidMessage`, `TryAgain` and botocore's errors for a message that SQS must deliver again, or move to
+        the dead-letter queue.
         """
         match parse_message(body):
             case Heartbeat() as message:
-                self.heartbeats.record_read(message.sent_date)
-                return Notified()
+                self.watermark_store.record_read(message.sent_date)
+                return None
             case BackupStarted() | ServerPolicyChanged() as message:
                 self.recorder.record(message)
-                return Notified()
-            case BackupRecovered() as message:
-                return self._notify(message, deadline, lambda: None)
-            case BackupMissed() as message:
-                repetition = _repetition_of(message)
-                kept = self._threads.submit(self._keep, message)
-                try:
-                    return self._notify(message, deadline, lambda: repetition)
-                finally:
-                    kept.result()
-            case BackupFinished() as message:
-                # At the same time: the customer need not wait for our books, and none of these for another.
-                kept = self._threads.submit(self._keep, message)
-                recorded = self._threads.submit(self.recorder.record, message)
-                try:
-                    # But where he wants to hear of changes alone: the books know what is one.
-                    return self._notify(message, deadline, lambda: _repetition_by(recorded, message))
-                finally:
-                    books: list[Future[Any]] = [kept, recorded]
-                    _all_done(books)
+                return None
+            case event:
+                return self._handle_event(event, deadline)
+
+    def _handle_event(self, event: Event, deadline: datetime) -> Sequence[Outcome] | None:
+        # At the same time: no target waits for the records, and no record for another.
+        records: list[Future[Any]] = []
+        recording: Future[TrackedPolicy] | None = None
+        if isinstance(event, BackupFinished | BackupMissed):
+            records.append(self._threads.submit(self._keep, event))
+        if isinstance(event, BackupFinished):
+            recording = self._threads.submit(self.recorder.record, event)
+            records.append(recording)
+        try:
+            return self._deliver_all(event, recording, deadline)
+        finally:
+            _all_done(records)
 
     def _keep(self, event: RecordedEvent) -> None:
-        """Of a miss this is all: missed_backups has noted the rest in its server policy."""
+        """Keep the event in the history, then pass it on to the e-mail notices, which mark it there as sent."""
         now = self.clock()
         self.backups.keep(Backup.of(event, Timestamp.of(now)))
         if isinstance(event, BackupFinished):
             self.backup_output.keep(event, now)
-        # After that: the e-mail's function notes there whom it has told.
-        self.email_notices.pass_on(event)
+        self.email_notices.send(event)
 
-    def _notify(self, event: Event, deadline: datetime, repetition: Callable[[], Repetition | None]) -> Notified:
-        event_type = event.event_type
-        if event_type is None:
-            return Notified()
-        targets = self.webhooks.targets(event.account_alias, event_type)
-        if not targets:
-            logger.info("no webhook", extra={"account": event.account_alias, "event": event_type})
-            return Notified(without_webhook=True)
-        # Each target is attempted before any failure of ours is raised, which makes the message come again.
-        outcomes = _all_done(
-            [self._threads.submit(self._deliver, event, target, deadline, repetition) for target in targets]
-        )
-        return Notified(
-            attempts=tuple(outcome.attempt for outcome in outcomes if isinstance(outcome, Outcome) and outcome.attempt),
-            deferred=outcomes.count(Instead.DEFERRED),
-            suppressed=outcomes.count(Instead.SUPPRESSED),
-            grouped=outcomes.count(Instead.GROUPED),
-        )
-
-    def _deliver(
-        self, event: Event, target: Target, deadline: datetime, repetition: Callable[[], Repetition | None]
-    ) -> Outcome | Instead:
-        """AttemptResult the delivery, unless its target does not want it, or is one that fails: nobody waits for that."""
-        order = AttemptDue.first(Delivery.of(event, target), self.clock())
-        if target.preferences == Preferences():
-            return self._attempt(order, target, deadline)
-        known = repetition() if target.preferences.changes_only else None
-        # What a failing endpoint was told of last it may not have got, and so it is no repetition there.
-        repetition_there = None if target.health.consecutive_failures else known
-        instead = self.wishes.honour(event, target, order.delivery, repetition_there)
-        outcome = instead or self._attempt(order, target, deadline)
-        # After that: a reminder can wait.
-        self.reminders.note(event, target, is_news=known is None)
-        return outcome
-
-    def _attempt(self, order: AttemptDue, target: Target, deadline: datetime) -> Outcome | Instead:
-        if target.health.isolated:
-            self.retry_queue.send(order, self.clock())
-            return Instead.DEFERRED
-        outcome = self.deliverer.deliver(order, target, deadline)
-        if outcome.then:
-            self.retry_queue.send(outcome.then, self.clock())
-        if outcome.state is DeliveryState.GROUPED:
-            # The target does not want it gathered any more, since it was.
-            self.gatherer.see_to(order.delivery)
-        return outcome
-
-
-def _repetition_by(recorded: Future[TrackedPolicy], message: BackupFinished) -> Repetition | None:
-    try:
-        return recorded.result().repetition(message)
-    except Exception:
-        if message.event_type is EventType.FAILURE:
-            # Nobody is to miss word of a failure for our books, which will be kept when the message comes again.
+    def _deliver_all(
+        self, event: Event, recording: Future[TrackedPolicy] | None, deadline: datetime
+    ) -> Sequence[Outcome] | None:
+        if event.event_type is None:
             return None
-        raise
+        targets = self.targets.wanting(event.account_alias, event.event_type)
+        if not targets:
+            logger.info("no target", extra={"account": event.account_alias, "event": event.event_type})
+            return ()
+        for_changes = [target for target in targets if target.preferences.changes_only]
+        deliveries = [
+            self._threads.submit(self._deliver, event, target, None, deadline)
+            for target in targets
+            if not target.preferences.changes_only
+        ]
+        # Only the recorded server policy says whether the event is news. A failure is delivered even if that record
+        # fails: the record is written when the message comes again.
+        if for_changes and (_succeeded(recording) or event.event_type is EventType.FAILURE):
+            repetition = _repetition(event, recording)
+            deliveries += [
+                self._threads.submit(self._deliver, event, target, repetition, deadline) for target in for_changes
+            ]
+        # Each target is attempted before an error of one is raised, which makes the message come again.
+        return _all_done(deliveries)
+
+    def _deliver(self, event: Event, target: Target, repetition: Repetition | None, deadline: datetime) -> Outcome:
+        delivery = Delivery.of(event, target)
+        if target.preferences == Preferences():
+            return self._attempt(delivery, target, deadline)
+        # A failing endpoint may not have received the event before: nothing is a repetition there.
+        known_there = None if target.health.consecutive_failures else repetition
+        outcome = self.suppression.apply(event, target, delivery, known_there)
+        outcome = outcome or self._attempt(delivery, target, deadline)
+        # Last, because a reminder can wait.
+        self.reminders.note(event, target, is_news=repetition is None)
+        return outcome
+
+    def _attempt(self, delivery: Delivery, target: Target, deadline: datetime) -> Outcome:
+        due = AttemptDue.first(delivery, self.clock())
+        if target.health.circuit_open:
+            self.retry_queue.send(due, self.clock())
+            return DEFERRED
+        outcome = self.deliverer.deliver(due, target, deadline)
+        if outcome.next:
+            self.retry_queue.send(outcome.next, self.clock())
+        if outcome.state is DeliveryState.GROUPED:
+            # It was grouped before its target stopped wanting that.
+            self.grouper.ensure_sent(delivery)
+        return outcome
 
 
-def _repetition_of(message: BackupMissed) -> Repetition | None:
-    since = message.missing_since_date
-    return None if since in (None, message.expected_date) else Repetition(since)
+def _succeeded(recording: Future[TrackedPolicy] | None) -> bool:
+    return recording is None or recording.exception() is None
+
+
+def _repetition(event: Event, recording: Future[TrackedPolicy] | None) -> Repetition | None:
+    """Return whether the event repeats what is known already, or None if it is news."""
+    if isinstance(event, BackupMissed):
+        since = event.missing_since_date
+        return None if since in (None, event.expected_date) else Repetition(since)
+    if isinstance(event, BackupFinished) and recording and _succeeded(recording):
+        return recording.result().repetition(event)
+    return None
 
 
 def _all_done[R](futures: Sequence[Future[R]]) -> Sequence[R]:
-    """What came of each; the first failure is raised once all are done."""
-    if failures := [failure for future in futures if (failure := future.exception())]:
-        raise failures[0]
+    """Return all results. Raise the first error once all have ended."""
+    if errors := [error for future in futures if (error := future.exception())]:
+        raise errors[0]
     return [future.result() for future in futures]

@@ -1,108 +1,104 @@
-"""Does what is on RetryQueue: retries, replays, what the notifier does not wait for, gatherings and reminders."""
+"""The redeliverer: handles each message of RetryQueue. It retries, replays, sends groups and gives reminders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Self
 
 from msgspec import Struct
 
 from backup_webhooks.aws import clients
-from backup_webhooks.aws.settings import RedelivererSettings
-from backup_webhooks.deliveries.attempt import Deliverer
+from backup_webhooks.aws.settings import Text
+from backup_webhooks.deliveries.attempt import Deliverer, DeliverySettings, Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.delivery import AttemptDue, GroupDue, ReminderDue, RetryMessage, parse_retry_message
 from backup_webhooks.deliveries.grouping import Grouper
 from backup_webhooks.deliveries.groups_store import GroupsStore
 from backup_webhooks.deliveries.reminders import Reminders
 from backup_webhooks.deliveries.retry_queue import RetryQueue
-from backup_webhooks.deliveries.suppression import Wishes
-from backup_webhooks.events.messages import EventType
+from backup_webhooks.deliveries.suppression import Suppression
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.monitoring.streaks_store import StreaksStore
-from backup_webhooks.posting.sender import AttemptResult
 from backup_webhooks.targets.cache import TargetsCache
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
-from backup_webhooks.targets.webhooks_store import WebhooksStore
 
 
-class Redelivered(Struct, frozen=True):
-    """What came of one message: the attempt, if one was made, and whether it was the last of its schedule."""
+class RedelivererSettings(DeliverySettings, frozen=True, kw_only=True):
+    """The redeliverer's settings."""
 
-    attempt: AttemptResult | None = None
-    exhausted: bool = False
+    server_policies_table: Text
+    retry_dead_letter_queue_url: Text
 
 
 class Redeliverer(Struct, frozen=True):
     """Handles messages, one call each. Shared by threads."""
 
-    webhooks: TargetsCache
+    targets: TargetsCache
     deliverer: Deliverer
-    queue: RetryQueue
-    dead_letters: RetryQueue
-    gatherer: Grouper
+    retry_queue: RetryQueue
+    dead_letter_queue: RetryQueue
+    grouper: Grouper
     reminders: Reminders
-    goes_on: Callable[[str, EventType], bool]
+    streaks: StreaksStore
     clock: Clock = utc_now
 
     @classmethod
     def of(cls, settings: RedelivererSettings) -> Self:
-        """One on the tables and queues that the settings name."""
-        dynamodb = clients.dynamodb()
-        webhooks = TargetsCache(WebhooksStore(dynamodb, settings.delivery.webhooks_table).of_account)
-        deliverer = Deliverer.of(settings.delivery, webhooks)
-        queue = RetryQueue(clients.sqs(), settings.delivery.retry_queue_url)
-        gatherer = Grouper(GroupsStore(deliverer.deliveries), queue)
+        """Return a redeliverer that uses the tables and queues of the settings."""
+        dynamodb, sqs = clients.dynamodb(), clients.sqs()
+        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).of_account)
+        deliverer = Deliverer.of(settings, targets)
+        retry_queue = RetryQueue(sqs, settings.retry_queue_url)
+        grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue)
         return cls(
-            webhooks=webhooks,
+            targets=targets,
             deliverer=deliverer,
-            queue=queue,
-            dead_letters=RetryQueue(clients.sqs(), settings.dead_letter_queue_url),
-            gatherer=gatherer,
-            reminders=Reminders.of(queue, Wishes(deliverer.deliveries, gatherer)),
-            goes_on=StreaksStore(dynamodb, settings.server_policies_table).goes_on,
+            retry_queue=retry_queue,
+            dead_letter_queue=RetryQueue(sqs, settings.retry_dead_letter_queue_url),
+            grouper=grouper,
+            reminders=Reminders.of(retry_queue, Suppression(deliverer.deliveries, grouper)),
+            streaks=StreaksStore(dynamodb, settings.server_policies_table),
         )
 
-    def handle(self, body: str, deadline: datetime) -> Redelivered:
-        """Make the attempt that is due, gather up what waits, or remind; or send the message round again until then.
+    def handle(self, body: str, deadline: datetime) -> Outcome | None:
+        """Make the attempt that is due, send the group, or give the reminder. Return the outcome of an attempt.
 
-        Raises `InvalidMessage`, `TryAgain` and botocore's errors for a message that must come again or end in the
-        dead letters. Nothing is deleted before what follows from it has been sent.
+        A message that is not due yet goes back to the queue until it is. Raise `InvalidMessage`, `TryAgain` and
+        botocore's errors for a message that SQS must deliver again, or move to the dead-letter queue. SQS deletes no
+        message before what follows from it has been sent.
         """
         message = parse_retry_message(body)
         now = self.clock()
         if message.due_at > now:
-            # The reminders that do not count any more would go round for up to a month.
-            if not isinstance(message, ReminderDue) or self.reminders.counts(message):
-                self.queue.send(message, now)
-            return Redelivered()
+            # A reminder that was replaced would otherwise go round for up to a month.
+            if not isinstance(message, ReminderDue) or self.reminders.is_current(message):
+                self.retry_queue.send(message, now)
+            return None
+        target = self._target(message)
         match message:
             case GroupDue():
-                self.gatherer.gather_up(message, lambda: self._target(message), deadline)
+                self.grouper.send_group(message, target, deadline)
             case ReminderDue():
-                goes_on = partial(self.goes_on, message.server_policy_id, message.event_type)
-                self.reminders.remind(message, self._target(message), goes_on)
+                self.reminders.remind(message, target, self.streaks)
             case AttemptDue():
-                return self._attempt(message, deadline)
-        return Redelivered()
+                return self._attempt(message, target, deadline)
+        return None
 
-    def _attempt(self, order: AttemptDue, deadline: datetime) -> Redelivered:
-        target = self._target(order)
-        obstacle = order.delivery.obstacle(target)
+    def _attempt(self, due: AttemptDue, target: Target | None, deadline: datetime) -> Outcome:
+        obstacle = due.delivery.obstacle(target)
         if target is None or obstacle:
-            outcome = self.deliverer.abandon(order, f"not attempted: the target {obstacle}")
+            outcome = self.deliverer.abandon(due, f"not attempted: the target {obstacle}")
         else:
-            outcome = self.deliverer.deliver(order, target, deadline)
+            outcome = self.deliverer.deliver(due, target, deadline)
         if outcome.state is DeliveryState.GROUPED:
-            self.gatherer.see_to(order.delivery)
-        if outcome.then:
+            self.grouper.ensure_sent(due.delivery)
+        if outcome.next:
             exhausted = outcome.state is DeliveryState.EXHAUSTED
-            (self.dead_letters if exhausted else self.queue).send(outcome.then, self.clock())
-        return Redelivered(outcome.attempt, outcome.state is DeliveryState.EXHAUSTED and outcome.attempt is not None)
+            (self.dead_letter_queue if exhausted else self.retry_queue).send(outcome.next, self.clock())
+        return outcome
 
     def _target(self, message: RetryMessage) -> Target | None:
-        """As it is now, at least since the message became due: what failed before that has been written down."""
+        """Return the target as it is now, no older than `due_at`: failures before that time are recorded in it."""
         of = message.delivery if isinstance(message, AttemptDue) else message
-        return self.webhooks.find(of.account, of.event_type, of.target_id, message.due_at.timestamp())
+        return self.targets.find(of.account, of.event_type, of.target_id, message.due_at.timestamp())

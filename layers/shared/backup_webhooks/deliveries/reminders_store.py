@@ -1,8 +1,8 @@
-"""What targets are to be reminded of, in their partitions of DeliveriesTable (`target_partition`).
+"""Reminders, in the targets' partitions of DeliveriesTable (`target_partition`).
 
-An item for each server policy, `reminder#{server policy id}`: `notice`, the newest message of the event; `noticeAt`, of
-when that is; `dueAt`, when the reminder is due for which a message is on RetryQueue; `begunWith`, the time of the
-notice with which its hours began; `expiresAt`.
+An item for each server policy, `reminder#{server policy id}`: `notice`, the newest message of the event; `noticeAt`,
+its time; `dueAt`, when the current reminder is due; `begunWith`, the time of the event with which its hours began;
+`expiresAt`.
 """
 
 from __future__ import annotations
@@ -23,22 +23,20 @@ if TYPE_CHECKING:
 
 
 class PlannedReminder(Struct, frozen=True):
-    """When a reminder is due, None where none is. `begins`: whether what was kept is the newest, and nobody has planned
-    with it before.
-    """
+    """When a reminder is due, or None. `begins`: the event is the newest, and no reminder was planned with it yet."""
 
     due_at: datetime | None
     begins: bool
 
 
 class RemindersStore(Struct, frozen=True):
-    """Keeps what is to be told again. Raises botocore's errors. `partition`: of a target, by `target_partition`."""
+    """Reads and writes reminders. Raises botocore's errors. `partition`: of a target, by `target_partition`."""
 
     client: DynamoDBClient
     table: str
 
     def keep(self, partition: str, event: Event, expires_at: datetime) -> PlannedReminder:
-        """Keep the notice, unless a newer one is there; answers with what is planned."""
+        """Keep the event unless a newer one is kept. Return what is planned."""
         values = {
             ":notice": encode_message(event),
             ":at": iso_milliseconds(event.occurred_at),
@@ -59,16 +57,16 @@ class RemindersStore(Struct, frozen=True):
         return _planned(answer["Attributes"], of=event)
 
     def plan(self, partition: str, server_policy_id: str, due_at: datetime, begun_with: datetime | None = None) -> None:
-        """A message will come then, and it is the one that counts: others that are on their way do nothing.
+        """Make the reminder that is due then the current one. Messages of other reminders do nothing.
 
-        `begun_with`: the time of the notice with which it has begun, where it begins.
+        `begun_with`: the time of the event with which the trouble begins, if it begins now.
         """
         values = {":dueAt": due_at} | ({":begunWith": begun_with} if begun_with else {})
         self.client.update_item(
             TableName=self.table,
             Key=_key(partition, server_policy_id),
             UpdateExpression="SET " + ", ".join(f"{name[1:]} = {name}" for name in values),
-            # Nobody plans what was forgotten meanwhile.
+            # A reminder that was forgotten meanwhile stays forgotten.
             ConditionExpression="attribute_exists(noticeAt)",
             ExpressionAttributeValues=to_item(
                 {name: iso_milliseconds(timestamp) for name, timestamp in values.items()}
@@ -76,7 +74,7 @@ class RemindersStore(Struct, frozen=True):
         )
 
     def due(self, partition: str, server_policy_id: str, due_at: datetime) -> Event | None:
-        """What is to be told again at that time (a consistent read); None where no reminder is due then any more."""
+        """Return the event to repeat at that time (a consistent read), or None if the reminder is not current."""
         answer = self.client.get_item(TableName=self.table, Key=_key(partition, server_policy_id), ConsistentRead=True)
         fields = from_item(answer.get("Item", {}))
         if fields.get("dueAt") != iso_milliseconds(due_at):
@@ -84,7 +82,7 @@ class RemindersStore(Struct, frozen=True):
         return cast("Event", parse_message(fields["notice"]))
 
     def forget(self, partition: str, server_policy_id: str, due_at: datetime) -> None:
-        """It is over; unless it has begun anew."""
+        """Delete the reminder, unless another one has become current."""
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.delete_item(
                 TableName=self.table,

@@ -1,7 +1,7 @@
-"""Replays: a delivery that was attempted is attempted anew, under the same `webhook-id`, with all its retries.
+"""Replays: a delivery is attempted again because a person asked, under the same `webhook-id`, with all its retries.
 
-Each is a message on RetryQueue for the attempt after the latest. Asked for twice before it is made, it is made once; a
-target that was removed or switched off is not called.
+Each replay is a message on RetryQueue for the attempt after the latest. A person may ask twice before it is made: it is
+made once. A target that was removed or switched off is not called.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from backup_webhooks.deliveries.delivery_log import DeliveryLog, DeliveryRecord
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 
-_AT_ONCE = 1000
+_PAGE = 1000
 
 
 class UnknownDelivery(LookupError):
@@ -24,39 +24,38 @@ class UnknownDelivery(LookupError):
 
 
 class Replayed(Struct, frozen=True):
-    """How many are to be attempted anew. `cursor`: where to go on; None where nothing is left."""
+    """The number of deliveries to be attempted again. `cursor`: where to go on; None if nothing is left."""
 
     count: int
     cursor: str | None
 
 
 class Replays(Struct, frozen=True):
-    """Replays deliveries. Raises botocore's errors, after which the same may be asked again."""
+    """Replays deliveries. Raises botocore's errors, after which a call may be repeated."""
 
     log: DeliveryLog
     retry_queue: RetryQueue
     clock: Clock = utc_now
 
     def one(self, account: str, sort_key: str) -> None:
-        """The delivery with that key in the log, whatever came of it. Raises `UnknownDelivery`."""
-        logged = self.log.find(account, sort_key)
-        if logged is None:
+        """Replay the delivery with that key in the log, in whatever state. Raise `UnknownDelivery`."""
+        record = self.log.find(account, sort_key)
+        if record is None:
             raise UnknownDelivery(sort_key)
         now = self.clock()
-        self.retry_queue.send(_next_attempt(logged, now), now)
+        self.retry_queue.send(_next_attempt(record, now), now)
 
     def undelivered_since(self, account: str, since: datetime, cursor: str | None = None) -> Replayed:
-        """The account's deliveries of events since then that failed and are not to be retried, the latest first.
+        """Replay deliveries of events since then that failed and are not to be retried, the latest first.
 
-        As many as a page of the log shows of them: the rest is asked for with the cursor. Raises `InvalidCursor`.
+        One call replays what one page of the log holds; pass the cursor for the rest. Raise `InvalidCursor`.
         """
         now = self.clock()
-        page = self.log.page(account, since=since, until=now, limit=_AT_ONCE, cursor=cursor, states=UNDELIVERED)
-        count = self.retry_queue.send_all((_next_attempt(logged, now) for logged in page.entries), now)
+        page = self.log.page(account, since=since, until=now, limit=_PAGE, cursor=cursor, states=UNDELIVERED)
+        count = self.retry_queue.send_all((_next_attempt(record, now) for record in page.records), now)
         return Replayed(count, page.cursor)
 
 
-def _next_attempt(logged: DeliveryRecord, now: datetime) -> AttemptDue:
-    return AttemptDue(
-        delivery=logged.delivery, attempt=logged.standing.attempts + 1, retries=0, due_at=Timestamp.of(now)
-    )
+def _next_attempt(record: DeliveryRecord, now: datetime) -> AttemptDue:
+    number = record.recorded.attempts + 1
+    return AttemptDue(delivery=record.delivery, number=number, retries=0, due_at=Timestamp.of(now))

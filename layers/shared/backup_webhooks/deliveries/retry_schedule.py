@@ -1,4 +1,4 @@
-"""When a failed delivery is attempted again, for targets whose customer has asked for it (`delivery: retry`)."""
+"""The retry schedule: when a failed delivery is attempted again, for targets in the delivery mode `retry`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ LONGEST_RETRY_AFTER = timedelta(hours=10)
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """The pauses before each retry (design section 5: 5 s to 24 h), each taken with ±20 % so that none come at once."""
+    """The delay before each retry (design section 6: 5 s to 24 h), ±20 % so that retries do not come all at once."""
 
     delays: Sequence[timedelta]
     chance: random.Random = field(default_factory=random.SystemRandom, compare=False, repr=False)
 
     def retry_at(self, retries: int, retry_after: str | None, now: datetime) -> datetime | None:
-        """When to attempt again after `retries` retries; None after the last of them.
+        """Return when to attempt again after `retries` retries, or None after the last of them.
 
-        What the endpoint asked for with `Retry-After` counts up to 10 h (and up to 20 % are added, so that not all come
-        back at once); it never makes a pause shorter.
+        `retry_after`: the endpoint's `Retry-After`, honoured up to 10 h. Up to 20 % are added, so that deliveries do
+        not come back all at once. It never shortens a delay.
         """
         if retries >= len(self.delays):
             return None
@@ -32,14 +32,14 @@ class RetrySchedule:
 
 
 def parse_retry_after(text: str | None, now: datetime) -> timedelta:
-    """What `Retry-After` (RFC 9110, 10.2.3) asks for, seconds or a date, at most 10 h; nothing for what is neither."""
+    """Return the delay that `Retry-After` asks for (RFC 9110, 10.2.3: seconds or a date), at most 10 h, else zero."""
     text = (text or "").strip()
     try:
         if text.isascii() and text.isdigit():
             asked = timedelta(seconds=min(int(text), LONGEST_RETRY_AFTER // timedelta(seconds=1)))
         else:
             date = parsedate_to_datetime(text)
-            # HTTP's dates are UTC, whatever stands for their zone.
+            # HTTP dates are in UTC, whatever zone they name.
             asked = date.replace(tzinfo=UTC) - now
     except (ValueError, OverflowError):
         return timedelta(0)

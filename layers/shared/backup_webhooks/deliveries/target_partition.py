@@ -1,21 +1,32 @@
-"""DeliveriesTable, beside the log: a partition for each target, with what is to be told to it later.
+"""DeliveriesTable beside the log: a partition for each target, with its groups and reminders.
 
-Partition `accountDay`: `{account}#{event}#{targetId}`. Never that of a day of the log, whatever the account is called:
-no date is an id.
+Partition `accountDay`: `{account}#{event type}#{targetId}`. It is never that of a day of the log, whatever the account
+alias is: no date is a target's id.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from backup_webhooks.aws.items import to_item
 
 
-def partition_of(account: str, event_type: str, target_id: str) -> str:
-    """The target's partition."""
-    return f"{account}#{event_type}#{target_id}"
+class OfTarget(Protocol):
+    """A value that names a target: the target itself, a delivery to it, or a message about it."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def event_type(self) -> str: ...
+    @property
+    def target_id(self) -> str: ...
+
+
+def partition_of(value: OfTarget) -> str:
+    """Return the partition of the target that the value names."""
+    return f"{value.account}#{value.event_type}#{value.target_id}"
 
 
 def key_in(partition: str, entry: str) -> dict[str, Any]:
-    """The key of an entry there, in wire form."""
+    """Return the key of an entry there, in wire form."""
     return to_item({"accountDay": partition, "delivery": entry})

@@ -1,4 +1,4 @@
-"""Events of backups: the messages on BackupEventsQueue as typed values, and the queue that carries them.
+"""Backup events: the messages on BackupEventsQueue as typed values, and the queue that carries them.
 
-Every room above `aws` may import it. It imports `aws` alone.
+Every room above `aws` may import this room. It imports only `aws`.
 """

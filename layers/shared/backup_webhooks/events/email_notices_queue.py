@@ -1,4 +1,4 @@
-"""EmailNoticesQueue: the backups of which somebody may want to be told at once by e-mail."""
+"""EmailNoticesQueue: failed and missed backups, for the recipients who want an e-mail at once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from backup_webhooks.events.messages import EventType, RecordedEvent, encode_mes
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_TOLD = (EventType.FAILURE, EventType.MISSING)
+_EMAILED = (EventType.FAILURE, EventType.MISSING)
 
 
 @dataclass(frozen=True, slots=True)
 class EmailNoticesQueue:
-    """`url` is None where no e-mail is sent. Raises botocore's errors."""
+    """Sends to the queue at `url`, or nothing if that is empty: no e-mail is set up. Raises botocore's errors."""
 
     client: SQSClient
-    url: str | None
+    url: str
 
-    def pass_on(self, event: RecordedEvent) -> None:
-        """Send a failed or a missed backup; who wants to be told is seen where the e-mail is made."""
-        if self.url and event.event_type in _TOLD:
+    def send(self, event: RecordedEvent) -> None:
+        """Send a failed or missed backup; ignore other events. The queue's consumer chooses the recipients."""
+        if self.url and event.event_type in _EMAILED:
             self.client.send_message(QueueUrl=self.url, MessageBody=encode_message(without_output(event)))

@@ -1,10 +1,10 @@
-"""What callers are told of input that can't be used."""
+"""Errors for input that cannot be used, with texts for the caller."""
 
 from __future__ import annotations
 
 
 class InvalidField(ValueError):
-    """What can't be used of a request: `field` names it, `reason` says what is allowed."""
+    """A request's field that cannot be used: `field` names it, `reason` says what is allowed."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -13,4 +13,4 @@ class InvalidField(ValueError):
 
 
 class InvalidTarget(InvalidField):
-    """A target's setting that can't be used."""
+    """A target's setting that cannot be used."""

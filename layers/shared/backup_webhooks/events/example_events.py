@@ -1,4 +1,4 @@
-"""Notices that tell of nothing that happened: what "Send test" posts, in the very format of the real ones."""
+"""Test events: what "Send test" posts, in the format of real events."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _STATUS_OF_EVENT = {
     EventType.PARTIAL_SUCCESS: BackupStatus.PARTIAL_SUCCESS,
     EventType.SUCCESS: BackupStatus.SUCCESS,
 }
-_NOBODYS = uuid.UUID(int=0)
+_NIL_ID = str(uuid.UUID(int=0))
 
 
-def example_event(account: str, event: EventType, now: datetime) -> Event:
-    """A notice of that event, which says of itself that it is a test. No two are about the same backup.
+def example_event(account: str, event_type: EventType, now: datetime) -> Event:
+    """Return an event of that type that says that it is a test. Each test event is about a different backup.
 
-    All are of one server policy: where incidents are opened, the test of a success closes what a failure's opened.
+    All share one server policy: at a destination with incidents, a test of a success closes the incident of a failure.
     """
-    facts: dict[str, Any] = {
+    identity: dict[str, Any] = {
         "account_alias": account,
         "server_id": "TEST-MESSAGE",
-        "server_policy_id": str(_NOBODYS),
-        "account_policy_id": str(_NOBODYS),
+        "server_policy_id": _NIL_ID,
+        "account_policy_id": _NIL_ID,
         "account_policy_name": "This is a test, no backup was made",
         "storage_region": "NONE",
     }
     timestamp = Timestamp.of(now)
-    if event is EventType.MISSING:
-        return BackupMissed(**facts, expected_date=timestamp)
-    if event is EventType.RECOVERED:
+    if event_type is EventType.MISSING:
+        return BackupMissed(**identity, expected_date=timestamp)
+    if event_type is EventType.RECOVERED:
         return BackupRecovered(
-            **facts,
+            **identity,
             restore_point_id=str(uuid.uuid4()),
             backup_finished_date=timestamp,
             failing_since_date=Timestamp.of(now - timedelta(days=1)),
@@ -50,9 +50,9 @@ def example_event(account: str, event: EventType, now: datetime) -> Event:
             missed=0,
         )
     return BackupFinished(
-        **facts,
+        **identity,
         backup_started_date=timestamp,
         backup_finished_date=timestamp,
         restore_point_id=str(uuid.uuid4()),
-        restore_point_creation_status=_STATUS_OF_EVENT[event],
+        restore_point_creation_status=_STATUS_OF_EVENT[event_type],
     )

@@ -1,8 +1,8 @@
 """The messages on BackupEventsQueue as typed, validated values (design section 4).
 
-`parse_message` is the only way in. Field names are the backup service's own in camel case, Python's in snake
-case; fields that are not named here are ignored. Bounds on lengths keep DynamoDB's keys (1,024 bytes for a sort
-key) out of reach of any sender.
+`parse_message` reads every message. JSON fields have the backup service's names in camel case, Python's are in snake
+case. Fields that are not named here are ignored. The length limits keep every name within DynamoDB's keys (1,024 bytes
+for a sort key).
 """
 
 from __future__ import annotations
@@ -25,13 +25,27 @@ Name = Annotated[str, Meta(min_length=1, max_length=500, pattern=PRINTABLE)]
 
 
 class EventType(StrEnum):
-    """The events that a customer sets target URLs for: the FAQ's four categories, and one that it does not have."""
+    """The events that a customer sets targets for: the FAQ's four categories, and `Backup.Recovered`."""
 
     FAILURE = "Backup.Failure"
     PARTIAL_SUCCESS = "Backup.PartialSuccess"
     MISSING = "Backup.Missing"
     SUCCESS = "Backup.Success"
     RECOVERED = "Backup.Recovered"
+
+    @property
+    def label(self) -> str:
+        """Return the event type's name on pages and in e-mail, in the FAQ's words as far as it has them."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    EventType.FAILURE: "Backup Failure",
+    EventType.PARTIAL_SUCCESS: "Backup Partial Success",
+    EventType.MISSING: "Missing Backups",
+    EventType.SUCCESS: "Backup Success",
+    EventType.RECOVERED: "Backup Recovered",
+}
 
 
 class BackupStatus(StrEnum):
@@ -51,11 +65,11 @@ _EVENT_OF_STATUS = {
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type"):
-    """Base of the messages: JSON objects in camel case, told apart by `type`, the class's own name."""
+    """Base of the messages: JSON objects in camel case, whose `type` is the class's name."""
 
 
-class _ServerBackup(_Message, frozen=True, kw_only=True, rename="camel", tag_field="type"):
-    """What every message about a backup of one server under one policy carries."""
+class BackupIdentity(_Message, frozen=True, kw_only=True, rename="camel", tag_field="type"):
+    """The six fields that each message about a backup has: the account, the server and its policies, the region."""
 
     account_alias: AccountAlias
     server_id: Identifier
@@ -65,36 +79,41 @@ class _ServerBackup(_Message, frozen=True, kw_only=True, rename="camel", tag_fie
     storage_region: Name
 
 
-class BackupStarted(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupStarted"):
-    """A server has initiated a backup."""
+def identity_of(message: BackupIdentity) -> dict[str, Any]:
+    """Return the message's six identity fields by their Python names, as keyword arguments for another message."""
+    return {name: getattr(message, name) for name in BackupIdentity.__struct_fields__}
+
+
+class BackupStarted(BackupIdentity, frozen=True, kw_only=True, rename="camel", tag="BackupStarted"):
+    """A server has started a backup."""
 
     backup_started_date: Timestamp
     restore_point_id: Identifier | None = None
 
 
-class _Ended(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag_field="type"):
-    """What every message about the end of a backup carries."""
+class _Ended(BackupIdentity, frozen=True, kw_only=True, rename="camel", tag_field="type"):
+    """Base of the messages about the end of a backup."""
 
     restore_point_id: Identifier
     backup_finished_date: Timestamp
 
     @property
     def occurred_at(self) -> Timestamp:
-        """When the event happened: the backup's end."""
+        """Return when the event happened: the backup's end."""
         return self.backup_finished_date
 
     @property
     def subject_id(self) -> str:
-        """What the event is about, unique together with its time: the restore point."""
+        """Return the restore point's id, which is unique together with the time."""
         return self.restore_point_id
 
 
 class BackupFinished(_Ended, frozen=True, kw_only=True, rename="camel", tag="BackupFinished"):
-    """A backup has completed, one way or another."""
+    """A backup has ended, with any status."""
 
     backup_started_date: Timestamp
     restore_point_creation_status: BackupStatus
-    # What the service counts of a restore point. Of any type: nobody is to miss word of a failure for a count.
+    # The backup service's counts of a restore point. Any type is accepted: no count may stop the report of a failure.
     number_of_protected_files: Any = None
     files_transferred_to_storage: Any = None
     bytes_transferred_to_storage: Any = None
@@ -104,19 +123,19 @@ class BackupFinished(_Ended, frozen=True, kw_only=True, rename="camel", tag="Bac
     bytes_in_storage_for_items_removed: Any = None
     unchanged_files_not_transferred: Any = None
     unchanged_bytes_in_storage: Any = None
-    # What the backup said of itself, from whoever sends it. Cut to what can be kept, and never a reason to refuse.
+    # Cut to what can be stored; it is never a reason to refuse the message.
     output: BackupOutput | None = msgspec.field(default=None, name="log")
 
     @property
     def event_type(self) -> EventType | None:
-        """The event that this result fires; none for a cancelled backup."""
+        """Return the event type of this result, or None for a cancelled backup."""
         return _EVENT_OF_STATUS.get(self.restore_point_creation_status)
 
 
-class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag="BackupMissed"):
-    """No backup was initiated within an hour of `expected_date`, its scheduled start.
+class BackupMissed(BackupIdentity, frozen=True, kw_only=True, rename="camel", tag="BackupMissed"):
+    """No backup started within an hour of `expected_date`, its expected start.
 
-    `missing_since_date`: the first scheduled start that was missed since the last success; None where nobody has said.
+    `missing_since_date`: the first expected start that was missed since the last success; None if it is unknown.
     """
 
     expected_date: Timestamp
@@ -124,25 +143,25 @@ class BackupMissed(_ServerBackup, frozen=True, kw_only=True, rename="camel", tag
 
     @property
     def event_type(self) -> EventType:
-        """Always `Backup.Missing`."""
+        """Return `Backup.Missing`."""
         return EventType.MISSING
 
     @property
     def occurred_at(self) -> Timestamp:
-        """When the event happened: the scheduled start that was missed."""
+        """Return when the event happened: the expected start that was missed."""
         return self.expected_date
 
     @property
     def subject_id(self) -> str:
-        """What the event is about, unique together with its time: the server policy."""
+        """Return the server policy's id, which is unique together with the time."""
         return self.server_policy_id
 
 
 class BackupRecovered(_Ended, frozen=True, kw_only=True, rename="camel", tag="BackupRecovered"):
-    """The first success after backups that failed or were missed; written by the notifier.
+    """A recovery: the first success after backups that failed or were missed. The notifier makes this message.
 
-    `failing_since_date`: the end of the first that failed, or the scheduled start of the first that was missed,
-    whichever is earlier; `failed` and `missed`: how many since.
+    `failing_since_date`: the end of the first failed backup or the expected start of the first missed one, whichever is
+    earlier. `failed` and `missed`: how many there were since.
     """
 
     failing_since_date: Timestamp
@@ -151,16 +170,16 @@ class BackupRecovered(_Ended, frozen=True, kw_only=True, rename="camel", tag="Ba
 
     @property
     def event_type(self) -> EventType:
-        """Always `Backup.Recovered`."""
+        """Return `Backup.Recovered`."""
         return EventType.RECOVERED
 
 
-# The statuses of account policies and server policies: by all but the first no backups are made.
+# Statuses of account policies and server policies. Backups are made only while both are active.
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 
 
 class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", tag="ServerPolicyChanged"):
-    """One server policy (a server under an account policy) as it is since `changed_date`."""
+    """The state of a server policy (a server under an account policy) since `changed_date`."""
 
     server_policy_id: Identifier
     account_policy_id: Identifier
@@ -177,21 +196,21 @@ class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", t
 
 
 class Heartbeat(_Message, frozen=True, kw_only=True, rename="camel", tag="Heartbeat"):
-    """Sent through the queue by missed_backups each minute: once it is read, so is all that was sent before it."""
+    """Sent by missed_backups each minute. Once it is read, all messages sent before it have been read too."""
 
     sent_date: Timestamp
 
 
 type RecordedEvent = BackupFinished | BackupMissed
-"""What became of a backup: kept, reported, and told by e-mail too."""
+"""The events that are recorded in the history of backups, and reported by e-mail."""
 type Event = RecordedEvent | BackupRecovered
-"""The messages that customers are told of."""
+"""The messages that are delivered to customers' targets."""
 type Message = BackupStarted | BackupFinished | BackupMissed | BackupRecovered | ServerPolicyChanged | Heartbeat
 _MESSAGES = (BackupStarted, BackupFinished, BackupMissed, BackupRecovered, ServerPolicyChanged, Heartbeat)
 
 
-def without_output[N: Event](event: N) -> N:
-    """The notice for those who have not asked for what the backup said of itself."""
+def without_output[E: Event](event: E) -> E:
+    """Return the event without the backup output, for receivers that have not asked for it."""
     return msgspec.structs.replace(event, output=None) if isinstance(event, BackupFinished) and event.output else event
 
 
@@ -211,17 +230,17 @@ _DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Union[_MESSAGES],
 
 
 def parse_message(body: str) -> Message:
-    """The message that a queue record's body carries; `InvalidMessage` names the field that makes it unusable."""
+    """Return the message in a queue record's body. Raise `InvalidMessage`, which names the field, if it is unusable."""
     return decode(_DECODER, body)
 
 
 def encode_message(message: Message) -> str:
-    """The message as it goes on the queue; `parse_message` reads it back."""
+    """Return the message as a queue record's body, which `parse_message` reads back."""
     return encode(message)
 
 
 def decode[M](decoder: msgspec.json.Decoder[M], body: str) -> M:
-    """What the JSON text says, or `InvalidMessage`."""
+    """Return the value that the decoder reads from the JSON text. Raise `InvalidMessage` if it reads none."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -233,7 +252,7 @@ def decode[M](decoder: msgspec.json.Decoder[M], body: str) -> M:
 
 
 def encode(message: msgspec.Struct) -> str:
-    """The message as JSON text."""
+    """Return the message as JSON text."""
     return msgspec.json.encode(message, enc_hook=_encode_own_type).decode()
 
 
@@ -246,8 +265,8 @@ def _encode_own_type(value: Any) -> str:
 
 
 def _invalid(error: str) -> InvalidMessage:
-    """What msgspec says (`<reason> - at `<path>``), with what it leaves out: the values that are allowed."""
-    # The reason may quote the sender's own text, of any length.
+    """Return the error for msgspec's text (`<reason> - at `<path>``), with the allowed values added."""
+    # The reason may quote the sender's text, of any length.
     reason, _, path = error.rpartition(" - at ") if " - at `$" in error else (error, "", "`$`")
     field = path.strip("`")
     allowed = f"; allowed: {_ALLOWED[field]}" if field in _ALLOWED else ""

@@ -1,5 +1,5 @@
-"""History: one record of each backup that ended or was missed, and what the backup printed.
+"""History: one record of each backup that ended or was missed, and its backup output.
 
-Reports and pages read it long after a server policy has forgotten. `deliveries`, `reports`, `sources` and `api` may
-import it.
+Reports and pages read it long after `monitoring` has dropped the details. `deliveries`, `reports`, `sources` and `api`
+may import it.
 """

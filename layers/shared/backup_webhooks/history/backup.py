@@ -1,6 +1,6 @@
-"""Backups as they are kept for reports: one record of each that ended, and of each that never started.
+"""Backups as reports need them: one record of each backup that ended, and of each miss.
 
-Not the server policy's state, which forgets: these are the facts of which a day's report is made.
+A server policy's state keeps only recent facts, so a report is made from these records.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from backup_webhooks.events.messages import BackupFinished, RecordedEvent
+from backup_webhooks.events.messages import BackupFinished, RecordedEvent, identity_of
 
-# The backup service's own fields of a restore point, as `BackupFinished` has them.
+# The backup service's counts of a restore point, as `BackupFinished` has them.
 COUNTS = (
     "number_of_protected_files",
     "files_transferred_to_storage",
@@ -25,12 +25,12 @@ COUNTS = (
     "unchanged_files_not_transferred",
     "unchanged_bytes_in_storage",
 )
-# What JSON's readers agree on, and far more than the bytes of any backup.
+# All JSON readers read integers up to here exactly, and no backup has as many bytes.
 _LARGEST = 2**53
 
 
 class BackupResult(StrEnum):
-    """What became of a backup: how it completed (the backup service's own words), or that it never started."""
+    """How a backup ended, in the backup service's words, or that it was missed."""
 
     SUCCESS = "SUCCESS"
     PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
@@ -41,11 +41,11 @@ class BackupResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that ended, or a scheduled start that was missed. Times are aware, in UTC.
+    """A backup that ended, or an expected start that was missed. Times are aware, in UTC.
 
-    `occurred_at`: its end, or the scheduled start that was missed. `recorded_at`: when we learnt of it first.
-    `started_at` and `restore_point_id` are None for one that never started. `counts`: files and bytes, by `COUNTS`, as
-    far as the message has them.
+    `occurred_at`: its end, or the expected start that was missed. `recorded_at`: when it was first recorded.
+    `started_at` and `restore_point_id` are None for a miss. `counts`: files and bytes, by `COUNTS`, as far as the
+    message has them.
     """
 
     account: str
@@ -63,15 +63,12 @@ class Backup:
 
     @classmethod
     def of(cls, event: RecordedEvent, recorded_at: datetime) -> Self:
-        """The backup that the message tells of."""
+        """Return the record of the event's backup. `recorded_at`: the time now."""
         ended = event if isinstance(event, BackupFinished) else None
+        identity = identity_of(event)
         return cls(
-            account=event.account_alias,
-            server_id=event.server_id,
-            server_policy_id=event.server_policy_id,
-            account_policy_id=event.account_policy_id,
-            account_policy_name=event.account_policy_name,
-            storage_region=event.storage_region,
+            account=identity.pop("account_alias"),
+            **identity,
             result=BackupResult(ended.restore_point_creation_status) if ended else BackupResult.MISSED,
             occurred_at=event.occurred_at,
             recorded_at=recorded_at,
@@ -82,12 +79,12 @@ class Backup:
 
     @property
     def subject_id(self) -> str:
-        """What it is about, unique together with its time and its result."""
+        """Return the restore point's or the server policy's id, which is unique together with time and result."""
         return self.restore_point_id or self.server_policy_id
 
 
 def _counts(ended: BackupFinished) -> Mapping[str, int]:
-    """The counts that can be used: not below 0. The service writes some as `1.81117417e+08`."""
+    """Return the usable counts, from 0 to `_LARGEST`. The backup service writes some as `1.81117417e+08`."""
     numbers = {name: getattr(ended, name) for name in COUNTS}
     return {
         name: int(number)

@@ -1,9 +1,9 @@
-"""BackupsTable's logs: what backups have said of themselves, by server policy, in the order of time.
+"""Backup output in BackupsTable, by server policy, in the order of time.
 
-Items beside the backups' own, which reports read by the hundred thousand: a query is charged by what it reads, not by
-what it projects, and 4 KiB each would make it six times as much. Partition `accountDay`: `log`, account and server
-policy id with NUL between them, which no id and no account has, so that it is no backup's and no other account's; sort
-key `occurrence` as the backup's own.
+It has items of its own, because reports read backups by the hundred thousand. DynamoDB charges a query for all that it
+reads, and 4 KiB in each backup would cost six times as much. Partition `accountDay`: `log`, account and server policy
+id, separated by NUL. No id or account contains NUL, so the partition cannot equal a backup's or another account's. Sort
+key `occurrence`: as of the backup.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Less than the backups themselves: it may hold secrets.
+# Shorter than for backups, because output may hold secrets.
 RETENTION = timedelta(days=30)
 
 
 class BackupWithOutput(Struct, frozen=True):
-    """How a backup ended, and what it said of itself. Times are aware, in UTC."""
+    """How a backup ended, and its backup output. Times are aware, in UTC."""
 
     status: BackupStatus
     started_at: datetime
@@ -37,13 +37,13 @@ class BackupWithOutput(Struct, frozen=True):
 
 
 class BackupOutputStore(Struct, frozen=True):
-    """Keeps and finds logs. Raises botocore's errors."""
+    """Stores and finds backup output. Raises botocore's errors."""
 
     client: DynamoDBClient
     table: str
 
     def keep(self, ended: BackupFinished, now: datetime) -> None:
-        """Keep the backup's log for 30 days; nothing where it has none. Done twice, it is as good as once."""
+        """Store the backup output for 30 days, if there is any. It is idempotent."""
         if not ended.output:
             return
         finished_at, status = iso_milliseconds(ended.backup_finished_date), ended.restore_point_creation_status
@@ -61,7 +61,7 @@ class BackupOutputStore(Struct, frozen=True):
         )
 
     def latest(self, account: str, server_policy_id: str, limit: int) -> Sequence[BackupWithOutput]:
-        """The latest logs of the account's server policy, the newest first."""
+        """Return the latest `limit` outputs of the account's server policy, the newest first."""
         answer = self.client.query(
             TableName=self.table,
             KeyConditionExpression="accountDay = :partition",
@@ -69,10 +69,10 @@ class BackupOutputStore(Struct, frozen=True):
             ScanIndexForward=False,
             Limit=limit,
         )
-        return [_logged(from_item(item)) for item in answer["Items"]]
+        return [_backup_with_output(from_item(item)) for item in answer["Items"]]
 
 
-def _logged(fields: dict[str, str]) -> BackupWithOutput:
+def _backup_with_output(fields: dict[str, str]) -> BackupWithOutput:
     finished_at, status, restore_point_id = fields["occurrence"].split("#", 2)
     return BackupWithOutput(
         status=BackupStatus(status),

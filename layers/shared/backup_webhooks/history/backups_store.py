@@ -1,9 +1,9 @@
-"""BackupsTable: what became of each backup, by account and day.
+"""BackupsTable: the record of each backup, by account and day.
 
 Partition `accountDay`, `{account}#{yyyy-mm-dd of the event, UTC}`; sort key `occurrence`, `{event time, ISO
-ms}#{result}#{restorePointId or serverPolicyId}`. All else of a backup stands in `backup`, as JSON text: botocore takes
-some 10 µs an attribute, and a week's report reads hundreds of thousands of backups. `emailedTo`: the addresses that
-were told of it at once.
+ms}#{result}#{restorePointId or serverPolicyId}`. `backup` holds the record as JSON text: botocore takes some 10 µs for
+each attribute, and a week's report reads hundreds of thousands of backups. `emailedTo`: the addresses that had an
+e-mail about it at once.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
-from backup_webhooks.aws.items import from_item, to_item
+from backup_webhooks.aws.items import get_items, to_item
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.history.backup import Backup
 
@@ -25,31 +24,29 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 RETENTION = timedelta(days=400)
-# The most that BatchGetItem takes.
-_AT_ONCE = 100
 _decoder = msgspec.json.Decoder(Backup)
 
 
 class BackupsStore(Struct, frozen=True):
-    """Keeps and finds backups. Raises botocore's errors."""
+    """Stores and finds backups. Raises botocore's errors."""
 
     client: DynamoDBClient
     table: str
 
     def keep(self, backup: Backup) -> None:
-        """Keep it for 400 days; nothing happens where it is kept already, however often a message comes."""
+        """Store the backup for 400 days, unless it is stored already. It is idempotent."""
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.put_item(
                 TableName=self.table,
                 Item=to_item(_item(backup)),
-                # Else its `recorded_at` would be another, and a report count it anew.
+                # A later `recorded_at` would make a report count the backup again.
                 ConditionExpression="attribute_not_exists(accountDay)",
             )
 
     def between(self, account: str, since: datetime, until: datetime) -> Iterator[Backup]:
-        """The account's backups of the time from `since` to before `until`, in the order of that time.
+        """Yield the account's backups from `since` to before `until`, in the order of time.
 
-        A page of at most 1 MiB at a time; the reads are eventually consistent.
+        It reads a page of at most 1 MiB at a time; the reads are eventually consistent.
         """
         first, last = iso_milliseconds(since), iso_milliseconds(until)
         days = (until.astimezone(UTC).date() - since.astimezone(UTC).date()).days
@@ -68,21 +65,16 @@ class BackupsStore(Struct, frozen=True):
                 yield from (_decoder.decode(item["backup"]["S"]) for item in page["Items"])
 
     def emailed(self, backups: Sequence[Backup]) -> Mapping[Backup, frozenset[str]]:
-        """The addresses that were told at once of each backup (a consistent read)."""
-        found: dict[Backup, frozenset[str]] = {}
-        for some in batched(dict.fromkeys(backups), _AT_ONCE, strict=False):
-            of_key = {(key["accountDay"], key["occurrence"]): backup for backup in some for key in [_key(backup)]}
-            request: Any = {self.table: {"Keys": [to_item(_key(one)) for one in some], "ConsistentRead": True}}
-            while request:
-                answer = self.client.batch_get_item(RequestItems=request)
-                for item in map(from_item, answer["Responses"].get(self.table, [])):
-                    backup = of_key[item["accountDay"], item["occurrence"]]
-                    found[backup] = frozenset(item.get("emailedTo", ()))
-                request = answer.get("UnprocessedKeys")
+        """Return for each backup the addresses that had an e-mail about it at once. The read is consistent."""
+        of_key = {(key["accountDay"], key["occurrence"]): backup for backup in backups for key in [_key(backup)]}
+        found = {
+            of_key[item["accountDay"], item["occurrence"]]: frozenset(item.get("emailedTo", ()))
+            for item in get_items(self.client, self.table, map(_key, dict.fromkeys(backups)))
+        }
         return {backup: found.get(backup, frozenset()) for backup in backups}
 
     def mark_emailed(self, backup: Backup, address: str) -> None:
-        """Note that the address was told of the backup; nothing happens where it is not kept."""
+        """Record that the address had an e-mail about the backup. A backup that is not stored is ignored."""
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.update_item(
                 TableName=self.table,

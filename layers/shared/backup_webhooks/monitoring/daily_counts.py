@@ -1,4 +1,4 @@
-"""What became of a server policy's backups day by day (UTC): what its strip and the account's chart are drawn from."""
+"""Daily counts: a server policy's results by day (UTC). The API, and so the page's strips and chart, shows them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from msgspec import Struct
 
 from backup_webhooks.events.messages import BackupStatus
 
-# What is shown.
-DAYS = 30
-# What is kept: a server's clock that is wrong for once must not push out what is shown.
-_MOST_KEPT = DAYS + 5
+DAYS_SHOWN = 30
+# More are kept than shown, so that one wrong time of a server's clock pushes out no day that is shown.
+_DAYS_KEPT = DAYS_SHOWN + 5
 
 
 class DayCounts(Struct, frozen=True):
-    """How many backups of a day ended how, and how many scheduled starts of that day were missed."""
+    """A day's numbers: backups by how they ended, and scheduled starts that were missed."""
 
     success: int = 0
     partial_success: int = 0
@@ -25,8 +24,8 @@ class DayCounts(Struct, frozen=True):
     missed: int = 0
 
     def __add__(self, other: Self) -> Self:
-        """Both together."""
-        # Written out: a chart of 5,000 servers adds 150,000 of them, and `astuple` would take a second for that.
+        """Return the sums."""
+        # Written out: a chart of 5,000 servers takes 150,000 additions, and `astuple` would take a second for them.
         return type(self)(
             self.success + other.success,
             self.partial_success + other.partial_success,
@@ -35,39 +34,39 @@ class DayCounts(Struct, frozen=True):
         )
 
 
-MISSED = DayCounts(missed=1)
-OF_STATUS: Mapping[BackupStatus, DayCounts] = {
+ONE_MISSED = DayCounts(missed=1)
+ONE_OF_STATUS: Mapping[BackupStatus, DayCounts] = {
     BackupStatus.SUCCESS: DayCounts(success=1),
     BackupStatus.PARTIAL_SUCCESS: DayCounts(partial_success=1),
     BackupStatus.FAILED: DayCounts(failed=1),
-    # Nobody is told of it; nothing went wrong, and nothing was backed up.
+    # Not counted: nothing went wrong, and nothing was backed up.
     BackupStatus.CANCELLED: DayCounts(),
 }
 
 type DailyCounts = Mapping[date, DayCounts]
-"""The results by day, UTC, on which a backup ended, or was to start and did not; days without any are left out."""
+"""The counts by day, UTC, on which a backup ended, or a missed one was to start. A day without any is left out."""
 
 
-def counted(days: DailyCounts, timestamp: datetime, results: DayCounts) -> DailyCounts:
-    """The days with these results on the day of that moment."""
-    if results == DayCounts():
-        return days
+def with_counts(daily_counts: DailyCounts, timestamp: datetime, counts: DayCounts) -> DailyCounts:
+    """Return the daily counts with these added to the timestamp's day. Only the newest 35 days are kept."""
+    if counts == DayCounts():
+        return daily_counts
     day = timestamp.astimezone(UTC).date()
-    more = dict(days) | {day: days.get(day, DayCounts()) + results}
-    return {kept: more[kept] for kept in sorted(more)[-_MOST_KEPT:]}
+    by_day = dict(daily_counts) | {day: daily_counts.get(day, DayCounts()) + counts}
+    return {kept: by_day[kept] for kept in sorted(by_day)[-_DAYS_KEPT:]}
 
 
-def last_days(days: DailyCounts, now: datetime) -> Sequence[tuple[date, DayCounts]]:
-    """Each of the 30 days up to that of `now`, the oldest first, those without results too."""
+def last_30_days(daily_counts: DailyCounts, now: datetime) -> Sequence[tuple[date, DayCounts]]:
+    """Return each of the 30 days that end with today, the oldest first, with its counts; zeros where it has none."""
     today = now.astimezone(UTC).date()
-    shown = [today - timedelta(days=back) for back in reversed(range(DAYS))]
-    return [(day, days.get(day, DayCounts())) for day in shown]
+    days = [today - timedelta(days=back) for back in reversed(range(DAYS_SHOWN))]
+    return [(day, daily_counts.get(day, DayCounts())) for day in days]
 
 
-def summed(many: Iterable[DailyCounts]) -> DailyCounts:
-    """The days of many server policies as one."""
+def sum_by_day(of_policies: Iterable[DailyCounts]) -> DailyCounts:
+    """Return the sums of many server policies' daily counts."""
     totals: dict[date, DayCounts] = {}
-    for days in many:
-        for day, results in days.items():
-            totals[day] = totals[day] + results if day in totals else results
+    for daily_counts in of_policies:
+        for day, counts in daily_counts.items():
+            totals[day] = totals[day] + counts if day in totals else counts
     return totals

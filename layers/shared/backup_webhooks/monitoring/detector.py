@@ -1,12 +1,11 @@
-"""Finds the backups that never started: one tick a minute over what is due, and over nothing else."""
+"""Finds the backups that never started. Each minute's tick reads only the server policies that are due."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from itertools import batched
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,29 +14,35 @@ from msgspec.structs import replace
 
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.errors import Conflict
-from backup_webhooks.aws.settings import MissedBackupsSettings
+from backup_webhooks.aws.queue import MOST_IN_A_CALL, send_batches
+from backup_webhooks.aws.settings import Settings, Text, WholeNumber
 from backup_webhooks.events.messages import Heartbeat, encode_message
+from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import SHARDS, ServerPoliciesStore
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
-_SQS_BATCH = 10
 _THREADS = 8
-# What is under way when this little time is left can still end.
+# Time for the calls that are under way to end.
 _RESERVE = timedelta(seconds=10)
 
 logger = Logger(child=True)
 
 
-class TickResult(Struct, frozen=True):
-    """What a tick, or a part of it, has come to.
+class DetectorSettings(Settings, frozen=True, kw_only=True):
+    """The settings of missed_backups."""
 
-    `due`: server policies whose deadline had passed; `sent`: misses told; `lag`: the longest time from a deadline to
-    the tick. `heartbeat_age`: from when the newest heartbeat that was read was sent to the tick; None before the first.
+    server_policies_table: Text
+    backup_events_queue_url: Text
+    heartbeat_grace_seconds: WholeNumber
+
+
+class TickResult(Struct, frozen=True):
+    """The result of a tick, or of one shard.
+
+    `due`: server policies whose deadline had passed. `sent`: misses reported. `lag`: the longest time from a deadline
+    to the tick. `heartbeat_age`: the time from the newest heartbeat that was read to the tick; None before the first.
     """
 
     due: int = 0
@@ -47,7 +52,7 @@ class TickResult(Struct, frozen=True):
 
 
 class _Judgement(Struct, frozen=True):
-    """The tick's time; as of when it judges; when missed_backups last came back after a gap; when it must stop."""
+    """The tick's time, the watermark as of which it judges, the last tick after a gap, and when it must stop."""
 
     now: datetime
     as_of: datetime
@@ -56,91 +61,80 @@ class _Judgement(Struct, frozen=True):
 
 
 class Detector(Struct, frozen=True):
-    """Judges server policies. Several may run at once: what is then told twice is posted once, by its claim."""
+    """Judges server policies. Several may run at once: a miss that is then sent twice is posted once, by its claim."""
 
     policies: ServerPoliciesStore
-    heartbeats: WatermarkStore
-    sqs: SQSClient
-    queue_url: str
+    watermark_store: WatermarkStore
+    events: BackupEventsQueue
     grace: timedelta
     clock: Clock = utc_now
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "shard"))
 
     @classmethod
-    def of(cls, settings: MissedBackupsSettings) -> Self:
-        """One on the table and the queue that the settings name."""
+    def of(cls, settings: DetectorSettings) -> Self:
+        """Return a detector for the table and the queue in the settings."""
         dynamodb = clients.dynamodb()
         return cls(
             policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
-            heartbeats=WatermarkStore(dynamodb, settings.server_policies_table),
-            sqs=clients.sqs(),
-            queue_url=settings.backup_events_queue_url,
-            grace=settings.heartbeat_grace,
+            watermark_store=WatermarkStore(dynamodb, settings.server_policies_table),
+            events=BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
+            grace=timedelta(seconds=settings.heartbeat_grace_seconds),
         )
 
     def tick(self, now: datetime, deadline: datetime) -> TickResult:
-        """Judge what is due at `now`, the tick's own time; stop in good time before `deadline`, the function's end.
+        """Judge the policies that are due at `now`, the tick's scheduled time.
 
-        What is left is taken up by the next tick. Raises botocore's errors, once all shards have been tried.
+        Raise botocore's errors once all shards have been tried. Stop 10 s before `deadline`, the function's end: the
+        next tick continues.
         """
-        before = self.heartbeats.load()
-        watermark = before.ticked(now, self.grace)
-        self.heartbeats.save_tick(watermark, before.read)
-        heartbeat = Heartbeat(sent_date=Timestamp.of(now))
-        self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=encode_message(heartbeat))
+        before = self.watermark_store.load()
+        watermark = before.after_tick(now, self.grace)
+        self.watermark_store.save_tick(watermark, before.read)
+        self.events.send(Heartbeat(sent_date=Timestamp.of(now)))
         as_of = watermark.as_of(now, self.grace)
-        tallies = []
+        results = []
         if as_of is not None:
             judgement = _Judgement(now, as_of, watermark.resumed_at or now, deadline - _RESERVE)
             futures = [self._threads.submit(self._judge_shard, shard, judgement) for shard in range(SHARDS)]
             wait(futures)
-            tallies = [future.result() for future in futures]
+            results = [future.result() for future in futures]
         return TickResult(
-            due=sum(tally.due for tally in tallies),
-            sent=sum(tally.sent for tally in tallies),
-            lag=max((tally.lag for tally in tallies), default=timedelta()),
+            due=sum(result.due for result in results),
+            sent=sum(result.sent for result in results),
+            lag=max((result.lag for result in results), default=timedelta()),
             heartbeat_age=now - watermark.newest_read if watermark.newest_read else None,
         )
 
     def _judge_shard(self, shard: int, judgement: _Judgement) -> TickResult:
-        tally = TickResult()
+        result = TickResult()
         for page in self.policies.due(shard, judgement.as_of):
-            # Read anew, a policy that the index still held may have been answered or told of since.
-            missed = [policy for policy in page if policy.missed(judgement.as_of)]
-            tally = replace(tally, due=tally.due + len(missed))
-            for ten in batched(missed, _SQS_BATCH, strict=False):
+            # The index lags: a start may have come since, or another tick may have reported the miss.
+            missed = [policy for policy in page if policy.is_missed(judgement.as_of)]
+            result = replace(result, due=result.due + len(missed))
+            for ten in batched(missed, MOST_IN_A_CALL, strict=False):
                 if self.clock() >= judgement.stop_at:
-                    logger.warning("out of time; the next tick goes on", extra={"shard": shard})
-                    return tally
-                told = self._tell(ten)
-                lags = [judgement.now - policy.deadline for policy in told if policy.deadline]
-                tally = replace(tally, sent=tally.sent + len(told), lag=max([tally.lag, *lags]))
-                # Only now: were it moved on before it is told, a function killed between the two would lose the miss.
-                for policy in told:
-                    self._move_on(policy, judgement.resumed_at)
-        return tally
+                    logger.warning("out of time; the next tick continues", extra={"shard": shard})
+                    return result
+                ((reported, _),) = send_batches(self.events.sqs, self.events.url, ten, _entry)
+                lags = [judgement.now - policy.deadline for policy in reported if policy.deadline]
+                result = replace(result, sent=result.sent + len(reported), lag=max([result.lag, *lags]))
+                # In this order: if the function is killed between the two, the next tick sends the miss again.
+                for policy in reported:
+                    self._save_after_miss(policy, judgement.resumed_at)
+        return result
 
-    def _tell(self, missed: Sequence[TrackedPolicy]) -> list[TrackedPolicy]:
-        """Send a `BackupMissed` for each; those that the queue took."""
-        answer = self.sqs.send_message_batch(
-            QueueUrl=self.queue_url,
-            Entries=[
-                {"Id": str(position), "MessageBody": encode_message(policy.miss())}
-                for position, policy in enumerate(missed)
-            ],
-        )
-        for failure in answer.get("Failed", []):
-            logger.warning("a miss could not be sent; the next tick tries again", extra={"reason": failure["Code"]})
-        return [missed[int(entry["Id"])] for entry in answer.get("Successful", [])]
-
-    def _move_on(self, policy: TrackedPolicy, resumed_at: datetime) -> None:
+    def _save_after_miss(self, policy: TrackedPolicy, resumed_at: datetime) -> None:
         try:
             self.policies.save(policy.after_miss(resumed_at))
         except Conflict:
-            # Another tick, or a message of the server's: what it left is judged by the next tick.
-            logger.info("changed meanwhile", extra={"server_policy_id": policy.server_policy_id})
+            # By another tick or a message. The next tick judges the policy as it is then.
+            logger.info("server policy changed meanwhile", extra={"server_policy_id": policy.server_policy_id})
         except (BotoCoreError, ClientError):
             raise
         except Exception:
-            # One policy that can't be judged, for a zone that is no more, say, must not silence those behind it.
-            logger.exception("could not be moved on", extra={"server_policy_id": policy.server_policy_id})
+            # A policy that cannot be judged (its time zone may be gone) must not silence those behind it.
+            logger.exception("miss reported but not recorded", extra={"server_policy_id": policy.server_policy_id})
+
+
+def _entry(missed: TrackedPolicy) -> dict[str, Any]:
+    return {"MessageBody": encode_message(missed.miss())}

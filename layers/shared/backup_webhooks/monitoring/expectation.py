@@ -1,6 +1,6 @@
-"""The rule of missed backups: from a server policy and its history to the next expected start, and the verdict on it.
+"""The rule of missed backups: from a server policy and its history to the next expected start (design section 6).
 
-Pure: values and moments in, values out (design section 6). Moments are aware and in UTC, kept to the millisecond.
+Pure. Timestamps are aware, in UTC, to the millisecond.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from msgspec.structs import replace
 
 from backup_webhooks.schedules.quartz import QuartzCron
 
-# The FAQ's promise: a backup is missing when it was not initiated within 1 hour of its scheduled start.
+# The FAQ: a backup is missing if it was not initiated within 1 hour of its scheduled start.
 TOLERANCE = timedelta(hours=1)
 # A server's clock may be ahead of the schedule's by this much.
 CLOCK_SKEW = timedelta(minutes=5)
-# A running backup whose end is never told must not silence its server for ever.
+# A running backup whose end is never reported must not silence its server for ever.
 LONGEST_RUN = timedelta(hours=24)
-# How long an event is kept though it seems settled: a message may overtake another on the queue, or a change of the
-# schedule, by as much as an outage lasts.
+# Settled events are kept for so long: a message may overtake another, or a change of the schedule, by as much as an
+# outage lasts.
 KEPT_FOR = timedelta(days=2)
-# A bound on what one server policy stores.
+# A bound on a server policy's item.
 MAX_KEPT = 100
 
 
 class History(Struct, frozen=True):
-    """What is known of a server policy's backups.
+    """The starts and ends of a server policy's backups, as far as they still matter.
 
     Every scheduled time up to `settled_until` was answered by a backup, or reported as missed, or lies before the
-    schedule counts. `starts` and `finishes`, ascending, are the events since then, those of the last two days in any
-    case, and the newest before it, from which an interval runs: enough to tell the same in any order of arrival.
+    schedule counts. `starts` and `finishes`, ascending, are the events since then, all those of the last two days, and
+    the newest one before, from which an interval runs. With them the verdict is the same in any order of arrival.
     `overdue`, ascending, are times of an earlier schedule that had passed unanswered when it was replaced.
     """
 
@@ -45,7 +45,7 @@ class History(Struct, frozen=True):
     last_status: str | None = None
 
     def with_start(self, started_at: datetime) -> Self:
-        """The history with this start in it; the same history if it is known already."""
+        """Return the history with this start; an equal one if the start is known already."""
         return replace(
             self,
             starts=_inserted(self.starts, started_at),
@@ -54,7 +54,7 @@ class History(Struct, frozen=True):
         )
 
     def with_finish(self, finished_at: datetime, status: str) -> Self:
-        """The history with this end of a backup in it; the newest one's status stands."""
+        """Return the history with this end of a backup. `last_status` is that of the newest end."""
         newest = self.last_finished_at is None or finished_at >= self.last_finished_at
         return replace(
             self,
@@ -65,17 +65,17 @@ class History(Struct, frozen=True):
 
 
 class Schedule(Protocol):
-    """When backups are to start."""
+    """The times at which backups are to start."""
 
     def settle(self, history: History) -> tuple[History, datetime | None]:
-        """Advance `settled_until` over what backups have answered; the first scheduled time that none has.
+        """Return the history with `settled_until` advanced over answered times, and the first unanswered time.
 
-        None where the schedule has no further time. Asks for a history with `settled_until`.
+        The time is None if the schedule has no further one. Raise `ValueError` if the history has no `settled_until`.
         """
         ...
 
     def last_until(self, settled: datetime, limit: datetime) -> datetime:
-        """A moment, `settled` or later, that passes over the scheduled times up to `limit` and no others."""
+        """Return a timestamp, `settled` or later, that passes over the scheduled times up to `limit` and no others."""
         ...
 
 
@@ -85,8 +85,8 @@ class CronSchedule(Struct, frozen=True):
     cron: QuartzCron
 
     def settle(self, history: History) -> tuple[History, datetime | None]:
-        """See `Schedule`. A start answers every time from an hour before it to 5 minutes after it."""
-        settled = _settled(history)
+        """Do as `Schedule` says. A start answers every time from an hour before it to 5 minutes after it."""
+        settled = _settled_until(history)
         expected = self.cron.next_after(settled)
         for start in history.starts:
             if expected is not None and _answers(start, expected):
@@ -95,21 +95,21 @@ class CronSchedule(Struct, frozen=True):
         return _compacted(history, settled), expected
 
     def last_until(self, settled: datetime, limit: datetime) -> datetime:
-        """See `Schedule`."""
+        """Do as `Schedule` says."""
         return max(settled, limit)
 
 
 class IntervalSchedule(Struct, frozen=True):
-    """Backups that follow each other: an interval after the end of the one before."""
+    """Backups that each start an interval after the end of the one before."""
 
     interval: timedelta
 
     def settle(self, history: History) -> tuple[History, datetime | None]:
-        """See `Schedule`. Each start and end in turn moves the expectation, unless it came too late for it."""
-        settled = _settled(history)
+        """Do as `Schedule` says. Each start and end in turn moves the expected start, unless it came too late."""
+        settled = _settled_until(history)
         expected = settled + self.interval
         events = sorted([(start, False) for start in history.starts] + [(finish, True) for finish in history.finishes])
-        # What the interval runs from may lie before `settled_until`; of what lies there only the newest counts.
+        # The interval may run from an event before `settled_until`: the newest one there.
         basis = [event for event in events if event[0] <= settled][-1:]
         for timestamp, finished in basis + [event for event in events if event[0] > settled]:
             if timestamp > expected + TOLERANCE:
@@ -120,49 +120,50 @@ class IntervalSchedule(Struct, frozen=True):
         return _compacted(history, settled), expected
 
     def last_until(self, settled: datetime, limit: datetime) -> datetime:
-        """See `Schedule`."""
+        """Do as `Schedule` says."""
         return settled + max((limit - settled) // self.interval, 0) * self.interval
 
 
 class Expectation(Struct, frozen=True):
-    """A server policy's history, settled, and its next expected start: None where none is to come."""
+    """A server policy's settled history, and its next expected start; None if none is to come."""
 
     history: History
     expected_at: datetime | None
 
 
-def expectation(schedule: Schedule | None, history: History) -> Expectation:
-    """What is expected next; of an inactive policy (no schedule) only what is still to be reported."""
+def next_expectation(schedule: Schedule | None, history: History) -> Expectation:
+    """Return what is expected next. An inactive policy (no schedule) only has misses that are still to be reported."""
     if schedule is None:
         return Expectation(_compacted(history, None), next(iter(history.overdue), None))
     settled, expected_at = schedule.settle(history)
     return Expectation(settled, next(iter(history.overdue), expected_at))
 
 
-def reported(schedule: Schedule | None, current: Expectation, resumed_at: datetime) -> Expectation:
-    """What is expected next once the miss of `current.expected_at` is reported.
+def after_report(schedule: Schedule | None, current: Expectation, resumed_at: datetime) -> Expectation:
+    """Return what is expected next once the miss of `current.expected_at` is reported. Raise `ValueError` without one.
 
-    `resumed_at` is when missed_backups last came back after a gap of its own: of the times whose deadline went by
-    until then, this one report stands for all. Every time after it has a report of its own.
+    `resumed_at`: when missed_backups last ran again after a gap. This one report stands for all times whose deadline
+    passed until then. Each later time has its own report.
     """
     history, expected_at = current.history, current.expected_at
     if expected_at is None:
         raise ValueError("nothing is expected, so nothing was missed")
-    gone_by = resumed_at - TOLERANCE
+    passed_until = resumed_at - TOLERANCE
     if history.overdue:
-        history = replace(history, overdue=tuple(other for other in history.overdue[1:] if other > gone_by))
-        expected_at = _settled(history)
-        if schedule is None or expected_at > gone_by:
-            return expectation(schedule, history)
+        history = replace(history, overdue=tuple(other for other in history.overdue[1:] if other > passed_until))
+        expected_at = _settled_until(history)
+        if schedule is None or expected_at > passed_until:
+            return next_expectation(schedule, history)
     if schedule is None:
         raise ValueError("an inactive policy expects nothing")
-    return expectation(schedule, replace(history, settled_until=schedule.last_until(expected_at, gone_by)))
+    settled_until = schedule.last_until(expected_at, passed_until)
+    return next_expectation(schedule, replace(history, settled_until=settled_until))
 
 
-def rescheduled(before: Schedule | None, history: History, changed_at: datetime) -> History:
-    """The history under a schedule that counts from `changed_at`.
+def after_schedule_change(before: Schedule | None, history: History, changed_at: datetime) -> History:
+    """Return the history under a new schedule, which counts from `changed_at`.
 
-    Times of the schedule before it whose deadline had passed by then, unanswered, are still to be reported.
+    Unanswered times of the schedule before, whose deadline had passed by then, are still to be reported.
     """
     overdue = list(history.overdue)
     past = history
@@ -176,15 +177,15 @@ def rescheduled(before: Schedule | None, history: History, changed_at: datetime)
 
 
 def _compacted(history: History, settled: datetime | None) -> History:
-    """The history without events that can matter no more, where all is settled up to `settled`.
+    """Return the history without the events that no longer matter once all is settled up to `settled`.
 
-    `settled_until` stays behind by as long as events are kept, so that one which comes late finds its place.
+    `settled_until` stays behind by as long as events are kept, so that a late event finds its place.
     """
     newest = max(history.starts[-1:] + history.finishes[-1:], default=None)
     if newest is None:
         return history
-    crowd = [kept[-MAX_KEPT] for kept in (history.starts, history.finishes) if len(kept) >= MAX_KEPT]
-    keep_from = max([newest - KEPT_FOR, *crowd])
+    oldest_of_most = [kept[-MAX_KEPT] for kept in (history.starts, history.finishes) if len(kept) >= MAX_KEPT]
+    keep_from = max([newest - KEPT_FOR, *oldest_of_most])
     if settled is not None and history.settled_until is not None:
         keep_from = min(keep_from, settled)
         history = replace(history, settled_until=max(history.settled_until, keep_from))
@@ -192,7 +193,7 @@ def _compacted(history: History, settled: datetime | None) -> History:
 
 
 def _since(timestamps: tuple[datetime, ...], keep_from: datetime) -> tuple[datetime, ...]:
-    """The moments after `keep_from` less the clock skew, and the newest one before."""
+    """Return the timestamps from the clock skew before `keep_from`, and the newest one earlier; at most `MAX_KEPT`."""
     first = bisect_left(timestamps, keep_from - CLOCK_SKEW)
     return timestamps[max(first - 1, 0) :][-MAX_KEPT:]
 
@@ -201,9 +202,9 @@ def _answers(start: datetime, expected: datetime) -> bool:
     return expected - CLOCK_SKEW <= start <= expected + TOLERANCE
 
 
-def _settled(history: History) -> datetime:
+def _settled_until(history: History) -> datetime:
     if history.settled_until is None:
-        raise ValueError("the history of a server policy without a schedule can't be settled")
+        raise ValueError("the history of a server policy without a schedule cannot be settled")
     return history.settled_until
 
 

@@ -1,20 +1,16 @@
-"""Keeps ServerPoliciesTable current: each message about a server policy becomes what is known of it."""
+"""Records messages about server policies in ServerPoliciesTable."""
 
 from __future__ import annotations
 
-import random
-import time
-
 from msgspec import Struct
 
-from backup_webhooks.aws.errors import Conflict
+from backup_webhooks.aws.retry import retry_on_conflict
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.monitoring.server_policies import PolicyMessage, TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
-# In a backlog all ten messages of a batch may be of one server policy; one of the writers wins each round.
+# In a backlog all ten messages of a batch may be about one server policy, and one writer wins each round.
 _TRIES = 12
-_PAUSE_SECONDS = 0.01
 
 
 class Recorder(Struct, frozen=True):
@@ -24,27 +20,19 @@ class Recorder(Struct, frozen=True):
     events: BackupEventsQueue
 
     def record(self, message: PolicyMessage) -> TrackedPolicy:
-        """Load, apply, and store unless nothing changed; answers with what is known then.
+        """Apply the message to the stored server policy, and send a recovery if it is one. Return what is stored then.
 
-        A recovery is told, as a message of its own, once it is stored: only then nobody else can have found otherwise.
-        A message that comes again, as after a function that was killed between the two, tells it again from what is
-        stored, and it is posted once.
-
-        Raises `InvalidMessage` for a schedule that can't be kept, `Conflict` if others kept coming first, and
-        botocore's errors: the message must come again.
+        Raise `InvalidMessage` for an unusable schedule, `Conflict` if other writers kept coming first, and botocore's
+        errors. A recovery is sent after it is stored: until then another writer may change it. If the function is
+        killed between the two, the message comes again and sends the same recovery, which is posted once.
         """
-        for attempt in range(_TRIES - 1):
-            try:
-                return self._record(message)
-            except Conflict:
-                time.sleep(random.uniform(0, _PAUSE_SECONDS * (attempt + 1)))  # noqa: S311 - spreads tries, guards nothing
-        return self._record(message)
+        return retry_on_conflict(lambda: self._record(message), _TRIES)
 
     def _record(self, message: PolicyMessage) -> TrackedPolicy:
-        known = self.policies.load(message.server_policy_id)
-        known_now = known.after(message)
-        if known_now != known:
-            self.policies.save(known_now)
-        if recovery := known_now.recovery(message):
+        before = self.policies.load(message.server_policy_id)
+        after = before.after(message)
+        if after != before:
+            self.policies.save(after)
+        if recovery := after.recovery(message):
             self.events.send(recovery)
-        return known_now
+        return after

@@ -1,6 +1,6 @@
-"""Server policies: one server under one account policy, its schedule, and what its backups have done about it.
+"""Server policies: a server under an account policy, its schedule, and what is known of its backups.
 
-Pure: how each message changes what is known, in any order of arrival (design section 6).
+Pure. Each message changes what is known, in any order of arrival (design section 6).
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from backup_webhooks.events.messages import (
     BackupStatus,
     EventType,
     ServerPolicyChanged,
+    identity_of,
 )
 from backup_webhooks.events.timestamps import Timestamp
-from backup_webhooks.monitoring.daily_counts import MISSED, OF_STATUS, DailyCounts, counted
+from backup_webhooks.monitoring.daily_counts import ONE_MISSED, ONE_OF_STATUS, DailyCounts, with_counts
 from backup_webhooks.monitoring.expectation import (
     TOLERANCE,
     CronSchedule,
@@ -33,9 +34,9 @@ from backup_webhooks.monitoring.expectation import (
     History,
     IntervalSchedule,
     Schedule,
-    expectation,
-    reported,
-    rescheduled,
+    after_report,
+    after_schedule_change,
+    next_expectation,
 )
 from backup_webhooks.monitoring.streaks import Repetition, Streaks
 from backup_webhooks.schedules.quartz import InvalidSchedule, QuartzCron
@@ -44,8 +45,8 @@ type PolicyMessage = BackupStarted | BackupFinished | ServerPolicyChanged
 """The messages that change what is known of a server policy."""
 
 
-class ServerBackup(Struct, frozen=True):
-    """Whose backups they are: what each message about one says."""
+class PolicyIdentity(Struct, frozen=True):
+    """The account, server, account policy and region of a server policy, as messages about backups name them."""
 
     account: str
     server_id: str
@@ -54,9 +55,9 @@ class ServerBackup(Struct, frozen=True):
     storage_region: str
 
     @classmethod
-    def of(cls, message: BackupStarted | BackupFinished) -> ServerBackup:
-        """What the message says."""
-        return ServerBackup(
+    def of(cls, message: BackupStarted | BackupFinished) -> Self:
+        """Return the identity that the message names."""
+        return cls(
             account=message.account_alias,
             server_id=message.server_id,
             account_policy_id=message.account_policy_id,
@@ -66,7 +67,7 @@ class ServerBackup(Struct, frozen=True):
 
 
 class ServerPolicy(Struct, frozen=True):
-    """A server policy as it is since `changed_at`; the fields of `ServerPolicyChanged`."""
+    """A server policy as it is since `changed_at`, with the fields of `ServerPolicyChanged`."""
 
     account: str
     server_id: str
@@ -82,7 +83,7 @@ class ServerPolicy(Struct, frozen=True):
 
     @classmethod
     def of(cls, message: ServerPolicyChanged) -> Self:
-        """The policy that the message tells of; `InvalidMessage` if its schedule can't be kept."""
+        """Return the policy in the message. Raise `InvalidMessage` for an unusable schedule."""
         policy = cls(
             account=message.clc_account_alias,
             server_id=message.server_id,
@@ -101,7 +102,7 @@ class ServerPolicy(Struct, frozen=True):
 
     @property
     def schedule(self) -> Schedule | None:
-        """When backups are expected; None while the account policy or the server policy is not active."""
+        """Return the schedule, or None while the account policy or the server policy is not active."""
         if not self.account_policy_status == self.server_policy_status == ACTIVE:
             return None
         if self.backup_schedule is not None:
@@ -133,11 +134,11 @@ def _cron(expression: str, timezone: str) -> QuartzCron:
 class TrackedPolicy(Struct, frozen=True):
     """All that is known of a server policy.
 
-    `policy` is None while only backups of it were heard of; `heard_of` is then what the first of them said, and None
-    otherwise. `expected_at` is the next scheduled start that no backup has answered yet, `last_missed_at` the newest
-    that was told as missed. `days`: the results of late, and `streaks` what they have in common; `forgotten_until` the
-    latest end that has left the history, up to which nobody can say whether an end that comes was counted before, and
-    so none is. `revision` counts the changes, so that two writers can't undo each other's.
+    `policy` is None while only backups have been reported; `identity_from_backup` is then the first one's, otherwise
+    None. `expected_at`: the next expected start that no backup has answered yet. `last_missed_at`: the newest one that
+    was reported as missed. `forgotten_until`: the latest end that has left the history. Ends at or before it are not
+    counted in `daily_counts` and `streaks`: they may have been counted already. `revision` counts the changes, so that
+    no writer overwrites another's.
     """
 
     server_policy_id: str
@@ -145,60 +146,65 @@ class TrackedPolicy(Struct, frozen=True):
     history: History = field(default_factory=History)
     expected_at: datetime | None = None
     last_missed_at: datetime | None = None
-    days: DailyCounts = field(default_factory=dict)
+    daily_counts: DailyCounts = field(default_factory=dict)
     streaks: Streaks = field(default_factory=Streaks)
     forgotten_until: datetime | None = None
-    heard_of: ServerBackup | None = None
+    identity_from_backup: PolicyIdentity | None = None
     revision: int = 0
 
     @property
-    def server_backup(self) -> ServerPolicy | ServerBackup | None:
-        """Whose backups they are; None while nothing was heard of it."""
-        return self.policy or self.heard_of
+    def identity(self) -> ServerPolicy | PolicyIdentity | None:
+        """Return the account, server, account policy and region, or None before the first message."""
+        return self.policy or self.identity_from_backup
 
     @property
     def schedule(self) -> Schedule | None:
-        """The policy's schedule, if there is one to keep."""
+        """Return the schedule, or None while none is known or the policy is inactive."""
         return self.policy.schedule if self.policy else None
 
     def after(self, message: PolicyMessage) -> Self:
-        """What is known after the message; an equal value if it tells nothing new, or something older."""
+        """Return what is known after the message; an equal value if that is nothing new.
+
+        Raise `InvalidMessage` for an unusable schedule.
+        """
         match message:
             case BackupStarted():
-                return self._heard(message)._settled(self.policy, self.history.with_start(message.backup_started_date))
+                history = self.history.with_start(message.backup_started_date)
+                return self._identified_by(message)._with_history(self.policy, history)
             case BackupFinished():
-                return self._heard(message)._finished(message)
+                return self._identified_by(message)._after_end(message)
             case ServerPolicyChanged():
-                return self._changed(ServerPolicy.of(message))
+                return self._after_change(ServerPolicy.of(message))
 
-    def _heard(self, message: BackupStarted | BackupFinished) -> Self:
-        return self if self.policy or self.heard_of else replace(self, heard_of=ServerBackup.of(message))
+    def _identified_by(self, message: BackupStarted | BackupFinished) -> Self:
+        return self if self.identity else replace(self, identity_from_backup=PolicyIdentity.of(message))
 
-    def _finished(self, message: BackupFinished) -> Self:
+    def _after_end(self, message: BackupFinished) -> Self:
         finished_at = message.backup_finished_date
-        # That it was initiated is known from its end too, should the start's own message be lost or late.
+        # The end proves the start too, whose own message may be lost or late.
         history = self.history.with_start(message.backup_started_date)
         status = message.restore_point_creation_status
-        settled = self._settled(self.policy, history.with_finish(finished_at, str(status)))
+        settled = self._with_history(self.policy, history.with_finish(finished_at, str(status)))
         if finished_at in self.history.finishes or (self.forgotten_until and finished_at <= self.forgotten_until):
             return settled
         forgotten = finished_at not in settled.history.finishes
         return replace(
             settled,
-            days=counted(self.days, finished_at, OF_STATUS[status]),
-            streaks=self._streaks_after(message),
+            daily_counts=with_counts(self.daily_counts, finished_at, ONE_OF_STATUS[status]),
+            streaks=self._streaks_after_end(message),
             forgotten_until=_latest(settled.forgotten_until, finished_at if forgotten else None),
         )
 
-    def _streaks_after(self, message: BackupFinished) -> Streaks:
+    def _streaks_after_end(self, message: BackupFinished) -> Streaks:
         at, event_type = message.backup_finished_date, message.event_type
         if message.restore_point_creation_status is BackupStatus.SUCCESS:
             return self.streaks.with_success(at)
         return self.streaks.with_trouble(event_type, at) if event_type else self.streaks
 
     def recovery(self, message: PolicyMessage) -> BackupRecovered | None:
-        """The message that tells that this one, which is known of here, has ended failures and misses; None where it
-        has not. The same whenever it is asked, until the next recovery.
+        """Return the recovery, if this success, which is already applied, ended failures or misses; otherwise None.
+
+        The answer stays the same until the next recovery.
         """
         recovery = self.streaks.recovery
         if not isinstance(message, BackupFinished) or recovery is None:
@@ -206,15 +212,12 @@ class TrackedPolicy(Struct, frozen=True):
         is_success = message.restore_point_creation_status is BackupStatus.SUCCESS
         if not is_success or message.backup_finished_date != recovery.at:
             return None
-        failed, missed = (recovery.of_event.get(event_type) for event_type in (EventType.FAILURE, EventType.MISSING))
+        failed, missed = (
+            recovery.by_event_type.get(event_type) for event_type in (EventType.FAILURE, EventType.MISSING)
+        )
         since = [*([failed.since] if failed else []), *([missed.since - TOLERANCE] if missed else [])]
         return BackupRecovered(
-            account_alias=message.account_alias,
-            server_id=message.server_id,
-            server_policy_id=message.server_policy_id,
-            account_policy_id=message.account_policy_id,
-            account_policy_name=message.account_policy_name,
-            storage_region=message.storage_region,
+            **identity_of(message),
             restore_point_id=message.restore_point_id,
             backup_finished_date=message.backup_finished_date,
             failing_since_date=Timestamp.of(min(since)),
@@ -223,72 +226,74 @@ class TrackedPolicy(Struct, frozen=True):
         )
 
     def repetition(self, message: BackupFinished) -> Repetition | None:
-        """Whether the message, which is known of here, repeats what is known since; None where it is news."""
+        """Return the repetition, if the message, which is already applied, repeats what is known; None for news."""
         at, event_type = message.backup_finished_date, message.event_type
         if event_type is EventType.SUCCESS:
             return None if at == self.streaks.changed_at else Repetition(self.streaks.changed_at)
-        streak = self.streaks.of_event.get(event_type) if event_type else None
+        streak = self.streaks.by_event_type.get(event_type) if event_type else None
         return Repetition(streak.since) if streak and at > streak.since else None
 
-    def _changed(self, policy: ServerPolicy) -> Self:
+    def _after_change(self, policy: ServerPolicy) -> Self:
         if self.policy and policy.changed_at <= self.policy.changed_at:
             return self
-        known = replace(self, heard_of=None)
+        known = replace(self, identity_from_backup=None)
         if policy.schedule is None:
-            # Whatever is missed once it is active again is news.
+            # The first miss once it is active again is news.
             known = replace(known, streaks=known.streaks.without(EventType.MISSING))
         if policy.schedule == self.schedule:
-            return known._settled(policy, self.history)
-        return known._settled(policy, rescheduled(self.schedule, self.history, policy.changed_at))
+            return known._with_history(policy, self.history)
+        return known._with_history(policy, after_schedule_change(self.schedule, self.history, policy.changed_at))
 
-    def _settled(self, policy: ServerPolicy | None, history: History) -> Self:
-        return self._expecting(policy, expectation(policy.schedule if policy else None, history))
+    def _with_history(self, policy: ServerPolicy | None, history: History) -> Self:
+        return self._with_expectation(policy, next_expectation(policy.schedule if policy else None, history))
 
-    def _expecting(self, policy: ServerPolicy | None, expected: Expectation) -> Self:
-        forgotten = set(self.history.finishes).difference(expected.history.finishes)
+    def _with_expectation(self, policy: ServerPolicy | None, expectation: Expectation) -> Self:
+        forgotten = set(self.history.finishes).difference(expectation.history.finishes)
         return replace(
             self,
             policy=policy,
-            history=expected.history,
-            expected_at=expected.expected_at,
+            history=expectation.history,
+            expected_at=expectation.expected_at,
             forgotten_until=_latest(self.forgotten_until, *forgotten),
         )
 
     @property
     def deadline(self) -> datetime | None:
-        """Until when (inclusive) a start answers the expected one."""
+        """Return the time up to which, inclusive, a start answers the expected one; None if none is expected."""
         return self.expected_at and self.expected_at + TOLERANCE
 
-    def missed(self, as_of: datetime) -> bool:
-        """Whether the expected start was missed, for one who knows of all starts up to `as_of`."""
+    def is_missed(self, as_of: datetime) -> bool:
+        """Return whether the expected start was missed, if all starts up to `as_of` are recorded."""
         return self.deadline is not None and self.deadline < as_of
 
     def after_miss(self, resumed_at: datetime) -> Self:
-        """What is known once the miss of `expected_at` is told; `resumed_at` as in `missed.reported`."""
-        told = self._expecting(
-            self.policy, reported(self.schedule, Expectation(self.history, self.expected_at), resumed_at)
-        )
+        """Return what is known once the miss of `expected_at` is reported. Raise `ValueError` if nothing is expected.
+
+        `resumed_at`: as for `expectation.after_report`.
+        """
+        current = Expectation(self.history, self.expected_at)
+        after = self._with_expectation(self.policy, after_report(self.schedule, current, resumed_at))
         if self.expected_at is None:
-            return told
+            return after
         return replace(
-            told,
+            after,
             last_missed_at=self.expected_at,
-            days=counted(self.days, self.expected_at, MISSED),
+            daily_counts=with_counts(self.daily_counts, self.expected_at, ONE_MISSED),
             streaks=self._streaks_after_miss,
         )
 
     @property
     def _streaks_after_miss(self) -> Streaks:
-        # At its deadline: a backup that ends before that, of a run begun too early to answer it, is no success since.
+        # The miss counts at its deadline: an end before it, of a run that began too early to answer, is earlier.
         return self.streaks.with_trouble(EventType.MISSING, self.deadline) if self.deadline else self.streaks
 
     def miss(self) -> BackupMissed:
-        """The message that tells of the miss of `expected_at`."""
+        """Return the message that reports the miss of `expected_at`. Raise `ValueError` if nothing is expected."""
         if self.policy is None or self.expected_at is None:
             raise ValueError("nothing is expected, so nothing was missed")
-        streak = self._streaks_after_miss.of_event.get(EventType.MISSING)
+        streak = self._streaks_after_miss.by_event_type.get(EventType.MISSING)
         if streak and self.expected_at < streak.since - TOLERANCE:
-            streak = None  # It began later: this one is news.
+            streak = None  # The streak began later, so this miss is news.
         return BackupMissed(
             account_alias=self.policy.account,
             server_id=self.policy.server_id,

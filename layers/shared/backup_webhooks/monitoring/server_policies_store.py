@@ -1,10 +1,10 @@
-"""ServerPoliciesTable: schedules and what backups have done about them. Key `serverPolicyId`.
+"""ServerPoliciesTable: server policies and what is known of their backups. Key `serverPolicyId`.
 
-Index `due` (`dueShard`, `deadline`) holds the active policies, keys only; index `byAccount` (`account`, `serverId`).
-Moments are text in ISO 8601 to the millisecond, UTC, whose order is that of time. `days` maps a day to the numbers of
-its results, `"{success} {partial success} {failed} {missed}"`: text, as thousands of them are read for one chart.
-`streaks` maps an event to its streak, `"{count} {since} {latest}"`; so do
-`lateStreaks`, and `recovered`, what ended at `recoveredAt`.
+Index `due` (`dueShard`, `deadline`) holds the keys of the active policies. Index `byAccount`: `account`, `serverId`.
+Timestamps are text in ISO 8601 to the millisecond, UTC, which sorts by time. `days` maps a day to its counts,
+`"{success} {partial success} {failed} {missed}"`: text, as one chart reads thousands of them. `streaks` maps an event
+type to its streak, `"{count} {since} {latest}"`. So do `lateStreaks` and `recovered`, the streaks that ended at
+`recoveredAt`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from backup_webhooks.aws.errors import Conflict
-from backup_webhooks.aws.items import from_item, to_item
+from backup_webhooks.aws.items import from_item, get_items, to_item
 from backup_webhooks.aws.paging import InvalidCursor, Page, from_cursor, to_cursor
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.monitoring.daily_counts import DailyCounts, DayCounts
 from backup_webhooks.monitoring.expectation import TOLERANCE, History
-from backup_webhooks.monitoring.server_policies import ServerBackup, ServerPolicy, TrackedPolicy
+from backup_webhooks.monitoring.server_policies import PolicyIdentity, ServerPolicy, TrackedPolicy
 from backup_webhooks.monitoring.streaks import Recovery, Streak, Streaks
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ServerPoliciesStore(Struct, frozen=True):
     table: str
 
     def load(self, server_policy_id: str) -> TrackedPolicy:
-        """What is stored now (a consistent read); an empty one where nothing is."""
+        """Return what is stored now (a consistent read), or an empty policy if nothing is."""
         answer = self.client.get_item(
             TableName=self.table, Key=to_item({"serverPolicyId": server_policy_id}), ConsistentRead=True
         )
@@ -49,7 +49,7 @@ class ServerPoliciesStore(Struct, frozen=True):
         return _tracked(from_item(item)) if item else TrackedPolicy(server_policy_id)
 
     def save(self, tracked: TrackedPolicy) -> None:
-        """Store it in place of the revision that it was made from; `Conflict` if that is no longer the one stored."""
+        """Replace the revision that it was made from. Raise `Conflict` if another revision is stored."""
         try:
             self.client.put_item(
                 TableName=self.table,
@@ -61,7 +61,10 @@ class ServerPoliciesStore(Struct, frozen=True):
             raise Conflict(tracked.server_policy_id) from None
 
     def due(self, shard: int, as_of: datetime) -> Iterator[Sequence[TrackedPolicy]]:
-        """The shard's policies whose deadline lies before `as_of`, the longest overdue first, a page at a time."""
+        """Yield pages of the shard's policies whose deadline lies before `as_of`, the longest overdue first.
+
+        The index lags behind the table: some of them may have no such deadline any more.
+        """
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table,
             IndexName="due",
@@ -74,24 +77,21 @@ class ServerPoliciesStore(Struct, frozen=True):
                 yield self._load_all([item["serverPolicyId"]["S"] for item in page["Items"]])
 
     def _load_all(self, server_policy_ids: list[str]) -> Sequence[TrackedPolicy]:
-        """The policies as they are now: an index lags behind its table."""
-        keys = [to_item({"serverPolicyId": server_policy_id}) for server_policy_id in server_policy_ids]
-        found: list[TrackedPolicy] = []
-        request: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
-        while request:
-            answer = self.client.batch_get_item(RequestItems=request)
-            found += [_tracked(from_item(item)) for item in answer["Responses"].get(self.table, [])]
-            request = answer.get("UnprocessedKeys")
-        return found
+        """Return the policies as they are now, in any order."""
+        keys = [{"serverPolicyId": server_policy_id} for server_policy_id in server_policy_ids]
+        return [_tracked(item) for item in get_items(self.client, self.table, keys)]
 
     def of_account(self, account: str) -> Iterator[TrackedPolicy]:
-        """The account's server policies, by server."""
+        """Yield the account's server policies, by server."""
         return map(_tracked, self._items_of_account(account))
 
     def page(
         self, account: str, *, server_prefix: str = "", cursor: str | None = None, limit: int = _PAGE
     ) -> Page[TrackedPolicy]:
-        """The account's server policies, by server, those whose server's id begins so. Raises `InvalidCursor`."""
+        """Return a page of the account's server policies, by server, whose server's id begins with the prefix.
+
+        Raise `InvalidCursor` for a cursor that is not from this list.
+        """
         query = _of_account(account)
         if server_prefix:
             query["KeyConditionExpression"] += " AND begins_with(serverId, :prefix)"
@@ -109,15 +109,15 @@ class ServerPoliciesStore(Struct, frozen=True):
             cursor=to_cursor(last["serverId"], last["serverPolicyId"]) if last else None,
         )
 
-    def days_of_account(self, account: str) -> Iterator[DailyCounts]:
-        """The results by day of each of the account's server policies."""
+    def daily_counts_of_account(self, account: str) -> Iterator[DailyCounts]:
+        """Yield the daily counts of each of the account's server policies."""
         items = self._items_of_account(
             account, ProjectionExpression="#days", ExpressionAttributeNames={"#days": "days"}
         )
-        return (_days(item) for item in items)
+        return (_daily_counts(item) for item in items)
 
     def knows(self, account: str) -> bool:
-        """Whether any server policy of the account was ever heard of."""
+        """Return whether any server policy of the account was ever recorded."""
         return bool(self.client.query(TableName=self.table, Limit=1, **_of_account(account))["Items"])
 
     def _items_of_account(self, account: str, **options: Any) -> Iterator[dict[str, Any]]:
@@ -134,18 +134,18 @@ def _of_account(account: str) -> dict[str, Any]:
 
 
 def shard_of(server_policy_id: str) -> int:
-    """The policy's part of the index `due`: spreads what falls due at the same minute over 16 partitions."""
+    """Return the policy's partition of the index `due`: 16 of them share what falls due at the same minute."""
     return zlib.crc32(server_policy_id.encode()) % SHARDS
 
 
-_SERVER_ATTRIBUTES = {
+_IDENTITY_ATTRIBUTES = {
     "account": "account",
     "server_id": "serverId",
     "account_policy_id": "accountPolicyId",
     "account_policy_name": "accountPolicyName",
     "storage_region": "storageRegion",
 }
-_POLICY_ATTRIBUTES = _SERVER_ATTRIBUTES | {
+_POLICY_ATTRIBUTES = _IDENTITY_ATTRIBUTES | {
     "account_policy_status": "accountPolicyStatus",
     "server_policy_status": "serverPolicyStatus",
     "changed_at": "changedDate",
@@ -162,22 +162,22 @@ _HISTORY_ATTRIBUTES = {
     "last_finished_at": "lastFinishedAt",
     "last_status": "lastStatus",
 }
-_MOMENTS = {"changed_at", "settled_until", "starts", "finishes", "overdue", "last_started_at", "last_finished_at"}
+_TIMESTAMPS = {"changed_at", "settled_until", "starts", "finishes", "overdue", "last_started_at", "last_finished_at"}
 
 
 def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
-    """The item's attributes. What is None is left out: an index takes no NULL, and is sparse for the lack of it."""
-    # Not by `asdict` and `astuple`, which copy each of a month's moments: ten times as long.
+    """Return the item's attributes. None is left out: no index takes NULL, and `due` is to lack such items."""
+    # Not by `asdict` and `astuple`: they copy each of a month's timestamps and take ten times as long.
     values: dict[str, Any] = {
         attribute: getattr(tracked.history, name) for name, attribute in _HISTORY_ATTRIBUTES.items()
     }
-    if subject := tracked.server_backup:
-        attributes = _POLICY_ATTRIBUTES if tracked.policy else _SERVER_ATTRIBUTES
-        values |= {attribute: getattr(subject, name) for name, attribute in attributes.items()}
-    if tracked.days:
+    if identity := tracked.identity:
+        attributes = _POLICY_ATTRIBUTES if tracked.policy else _IDENTITY_ATTRIBUTES
+        values |= {attribute: getattr(identity, name) for name, attribute in attributes.items()}
+    if tracked.daily_counts:
         values["days"] = {
-            str(day): f"{results.success} {results.partial_success} {results.failed} {results.missed}"
-            for day, results in tracked.days.items()
+            str(day): f"{counts.success} {counts.partial_success} {counts.failed} {counts.missed}"
+            for day, counts in tracked.daily_counts.items()
         }
     values |= _streaks_values(tracked.streaks)
     if tracked.expected_at:
@@ -190,13 +190,13 @@ def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
 
 
 def _tracked(item: dict[str, Any]) -> TrackedPolicy:
-    policy, heard_of = None, None
+    policy, identity = None, None
     if "changedDate" in item:
         policy = ServerPolicy(**_values(item, _POLICY_ATTRIBUTES))
         if policy.backup_interval_hours is not None:
             policy = replace(policy, backup_interval_hours=int(policy.backup_interval_hours))
     elif "account" in item:
-        heard_of = ServerBackup(**_values(item, _SERVER_ATTRIBUTES))
+        identity = PolicyIdentity(**_values(item, _IDENTITY_ATTRIBUTES))
     return TrackedPolicy(
         server_policy_id=item["serverPolicyId"],
         policy=policy,
@@ -204,14 +204,14 @@ def _tracked(item: dict[str, Any]) -> TrackedPolicy:
         expected_at=_from_text(item["expectedAt"]) if "expectedAt" in item else None,
         last_missed_at=_from_text(item.get("lastMissedAt")),
         forgotten_until=_from_text(item.get("forgottenUntil")),
-        days=_days(item),
+        daily_counts=_daily_counts(item),
         streaks=_streaks(item),
-        heard_of=heard_of,
+        identity_from_backup=identity,
         revision=int(item["revision"]),
     )
 
 
-def _days(item: dict[str, Any]) -> DailyCounts:
+def _daily_counts(item: dict[str, Any]) -> DailyCounts:
     days = item.get("days", {}).items()
     return {date.fromisoformat(day): DayCounts(*map(int, counts.split())) for day, counts in days}
 
@@ -219,12 +219,12 @@ def _days(item: dict[str, Any]) -> DailyCounts:
 def _streaks_values(streaks: Streaks) -> dict[str, Any]:
     recovery = streaks.recovery
     return {
-        "streaks": _streaks_text(streaks.of_event),
+        "streaks": _streaks_text(streaks.by_event_type),
         "lateStreaks": _streaks_text(streaks.late),
         "lastSuccessAt": streaks.last_success_at,
         "changedAt": streaks.changed_at,
         "recoveredAt": recovery and recovery.at,
-        "recovered": _streaks_text(recovery.of_event) if recovery else None,
+        "recovered": _streaks_text(recovery.by_event_type) if recovery else None,
     }
 
 
@@ -237,12 +237,12 @@ def _streak_text(streak: Streak) -> str:
 
 
 def _streaks(item: dict[str, Any]) -> Streaks:
-    of_event, late, recovered = (
+    by_event_type, late, recovered = (
         {EventType(event_type): _streak(text) for event_type, text in item.get(name, {}).items()}
         for name in ("streaks", "lateStreaks", "recovered")
     )
     return Streaks(
-        of_event=of_event,
+        by_event_type=by_event_type,
         late=late,
         last_success_at=_from_text(item.get("lastSuccessAt")),
         changed_at=_from_text(item.get("changedAt")),
@@ -251,14 +251,14 @@ def _streaks(item: dict[str, Any]) -> Streaks:
 
 
 def _streak(text: str) -> Streak:
-    # Earlier versions have written a third moment.
+    # Earlier versions wrote a third timestamp.
     count, since, latest, *_ = text.split()
     return Streak(_from_text(since), _from_text(latest), int(count))
 
 
 def _values(item: dict[str, Any], attributes: dict[str, str]) -> dict[str, Any]:
     return {
-        name: _from_text(item.get(attribute)) if name in _MOMENTS else item.get(attribute)
+        name: _from_text(item.get(attribute)) if name in _TIMESTAMPS else item.get(attribute)
         for name, attribute in attributes.items()
     }
 

@@ -1,4 +1,4 @@
-"""How a server policy stands, in one word: what a reader wants to know first."""
+"""The state of a server policy, in one word."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from backup_webhooks.monitoring.server_policies import TrackedPolicy
 
 
 class ServerState(StrEnum):
-    """From the best to the worst, and those of which nothing can be said."""
+    """The states from the best to the worst, and then those without a result."""
 
     OK = "ok"
     PARTIAL = "partial"
     FAILED = "failed"
     CANCELLED = "cancelled"
     LATE = "late"
-    """The scheduled start has passed, and that it was missed is not told: its hour goes on, or starts may be unread."""
+    """The expected start has passed and is not reported as missed: its hour goes on, or starts may be unread."""
     MISSED = "missed"
     INACTIVE = "inactive"
     UNKNOWN = "unknown"
-    """No backup was heard of yet."""
+    """No backup has been reported yet."""
 
 
 _OF_STATUS = {
@@ -33,9 +33,9 @@ _OF_STATUS = {
 
 
 def server_state(tracked: TrackedPolicy, now: datetime) -> ServerState:
-    """How it stands now: what is missing comes before how the last backup ended.
+    """Return the state at `now`. A missed or late start comes before the result of the last backup.
 
-    That a backup was missed is missed_backups' verdict, never the clock's: a start may still wait in the queue.
+    Only the detector decides that a start was missed. The clock cannot: a start may still wait in the queue.
     """
     if tracked.policy and not tracked.schedule:
         return ServerState.INACTIVE

@@ -1,4 +1,4 @@
-"""Of ServerPoliciesTable what a reminder needs to know, and no more: the rest takes schedules and their calendar."""
+"""Reads only the streaks and statuses from ServerPoliciesTable. Reminders need no schedule and none of its calendar."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ if TYPE_CHECKING:
 
 
 class StreaksStore(Struct, frozen=True):
-    """Reads whether backups go on going wrong. Raises botocore's errors."""
+    """Reads whether trouble lasts. Raises botocore's errors."""
 
     client: DynamoDBClient
     table: str
 
     def goes_on(self, server_policy_id: str, event_type: EventType) -> bool:
-        """Whether the server policy has had no success since its first event of that kind, and is still backed up (a
-        consistent read).
-        """
+        """Return whether a streak of that event type lasts and the server policy is active (a consistent read)."""
         answer = self.client.get_item(
             TableName=self.table,
             Key=to_item({"serverPolicyId": server_policy_id}),
@@ -30,6 +28,6 @@ class StreaksStore(Struct, frozen=True):
             ConsistentRead=True,
         )
         fields = from_item(answer.get("Item", {}))
-        # There are none of a server policy of which nobody has told but its backups.
+        # The statuses are absent while only backups of the server policy have been reported.
         statuses = [fields.get(name) or ACTIVE for name in ("accountPolicyStatus", "serverPolicyStatus")]
         return str(event_type) in (fields.get("streaks") or {}) and statuses == [ACTIVE, ACTIVE]

@@ -1,4 +1,4 @@
-"""The heartbeats' watermark: one item of ServerPoliciesTable, under a key that no server policy has."""
+"""The watermark: one item of ServerPoliciesTable, under a key that no server policy has."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.events.timestamps import iso_milliseconds
-from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# A control character, which no id that comes in a message has.
+# No id in a message has a control character.
 _KEY = to_item({"serverPolicyId": "\x00heartbeat"})
 
 
 class WatermarkStore(Struct, frozen=True):
-    """Reads and writes the watermark; the notifier and missed_backups each have attributes of their own in it.
+    """Reads and writes the watermark. Raises botocore's errors.
 
-    Raises botocore's errors.
+    The notifier and missed_backups write different attributes of it.
     """
 
     client: DynamoDBClient
     table: str
 
     def load(self) -> Watermark:
-        """What is stored now (a consistent read)."""
+        """Return what is stored now (a consistent read), or an empty watermark if nothing is."""
         answer = self.client.get_item(TableName=self.table, Key=_KEY, ConsistentRead=True)
         item = from_item(answer.get("Item", {}))
         return Watermark(
             read=frozenset(map(datetime.fromisoformat, item.get("readHeartbeats", ()))),
-            seen=tuple(Seen(*map(datetime.fromisoformat, pair)) for pair in item.get("seen", ())),
+            seen=tuple(SeenHeartbeat(*map(datetime.fromisoformat, pair)) for pair in item.get("seen", ())),
             unread=tuple(map(datetime.fromisoformat, item.get("unread", ()))),
             ran_at=item.get("ranAt") and datetime.fromisoformat(item["ranAt"]),
             resumed_at=item.get("resumedAt") and datetime.fromisoformat(item["resumedAt"]),
         )
 
     def save_tick(self, watermark: Watermark, read: Collection[datetime] = ()) -> None:
-        """Store what the tick knows, and take out of the notifier's set the heartbeats that it has seen there."""
+        """Store the tick's watermark, and remove the heartbeats `read` from the notifier's set."""
         values = {
-            ":seen": [[iso_milliseconds(one.sent_at), iso_milliseconds(one.seen_at)] for one in watermark.seen],
+            ":seen": [[iso_milliseconds(seen.sent_at), iso_milliseconds(seen.seen_at)] for seen in watermark.seen],
             ":unread": [iso_milliseconds(sent_at) for sent_at in watermark.unread],
             ":ranAt": watermark.ran_at and iso_milliseconds(watermark.ran_at),
             ":resumedAt": watermark.resumed_at and iso_milliseconds(watermark.resumed_at),
@@ -60,7 +60,7 @@ class WatermarkStore(Struct, frozen=True):
         )
 
     def record_read(self, sent_at: datetime) -> None:
-        """A heartbeat has come out of the queue."""
+        """Add a heartbeat that the notifier has read, by the time at which it was sent."""
         self.client.update_item(
             TableName=self.table,
             Key=_KEY,

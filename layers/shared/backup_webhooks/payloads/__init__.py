@@ -1,7 +1,7 @@
-"""Formats: how a notice becomes the body of a POST. A new destination is a new module here, listed in `FORMATS`.
+"""Formats: how an event becomes the body of a POST, which is JSON. A new destination is a module here and in `FORMATS`.
 
-A format's module (its name, with `_` for `-`) has `FORMAT`, and may need much or little: it is imported once the format
-is used, and by its name alone it is known before. The body is JSON in each of them.
+A format's module has the format's name, with `_` for `-`, and holds `FORMAT`. It is imported when the format is first
+used, as it may need large modules.
 """
 
 from __future__ import annotations
@@ -18,40 +18,39 @@ from backup_webhooks.events.messages import Event
 
 FORMATS = ("text", "detailed", "slack", "teams", "discord", "google-chat", "pagerduty", "ntfy", "cloudevents")
 
-
-# What stands in the place of a destination's key wherever a body is stored or shown.
+# Replaces a destination's key wherever a body is stored or shown.
 HIDDEN = "***"
 
 
 class DestinationKey(Struct, frozen=True):
-    """A secret that a destination wants in the body, where others have it in the URL.
+    """A secret that a destination expects in the body; other destinations have theirs in the URL.
 
-    It is kept with the target, and put in when an attempt is made. `field`: where it stands; `called`: in words;
-    `pattern`: all that it may be, which `allowed` says.
+    The target stores it, and each attempt puts it into the body. `field`: the body's field that holds it. `name`: the
+    destination's name for it. `pattern`: the regular expression that it must match, which `allowed` puts into words.
     """
 
     field: str
-    called: str
+    name: str
     pattern: str
     allowed: str
 
     def put_into(self, body: str, key: str) -> bytes:
-        """The body as it is posted."""
+        """Return the body with the key in it, as it is posted."""
         return msgspec.json.encode(msgspec.json.decode(body) | {self.field: key})
 
 
-def _any_url(_: str) -> None:
-    """Most destinations have URLs of which nothing is known here."""
+def _accept_any_url(_: str) -> None:
+    """Return None: the URLs of most destinations have no known form."""
 
 
 class Format(Struct, frozen=True):
-    """What a format's module says of it.
+    """A format: how it renders events, and the properties of its destination.
 
-    `payload`: the JSON object that a notice becomes, without any key. `grouped`: what several notices of one event and
-    account become, an object or a list of them; None where each has to be told by itself. `list_content_type`: of such
-    a list. `url_trouble`: why a URL can't be one of the destination's, as far as it can be told from the URL; None
-    where nothing speaks against it. `closes_incidents`: whether good news does that, and so must not be kept from it
-    for the sake of quiet.
+    `payload`: makes the JSON object of one event, without any key. `grouped`: makes one object, or a list of objects,
+    of several events of one type and account; None if the destination needs a POST for each event.
+    `list_content_type`: the content type of such a list. `url_problem`: returns why a URL cannot belong to the
+    destination, or None if nothing in the URL rules it out. `closes_incidents`: a success or a recovery closes an
+    incident at the destination, and so is never suppressed.
     """
 
     payload: Callable[[Event], Mapping[str, Any]]
@@ -59,39 +58,42 @@ class Format(Struct, frozen=True):
     content_type: str = "application/json"
     list_content_type: str = "application/json"
     key: DestinationKey | None = None
-    url_trouble: Callable[[str], str | None] = _any_url
+    url_problem: Callable[[str], str | None] = _accept_any_url
     closes_incidents: bool = False
 
     def content_type_of(self, body: str) -> str:
-        """The content type of a body in this format."""
+        """Return the content type of a body in this format: an object or a list."""
         return self.list_content_type if body.startswith("[") else self.content_type
 
 
 @cache
 def format_named(name: str) -> Format:
-    """The format of that name. A `KeyError` for one that is not in `FORMATS`."""
+    """Return the format of that name. Raise `KeyError` if `FORMATS` lacks it."""
     if name not in FORMATS:
         raise KeyError(name)
-    found: Format = import_module(f"{__name__}.{name.replace('-', '_')}").FORMAT
-    return found
+    named: Format = import_module(f"{__name__}.{name.replace('-', '_')}").FORMAT
+    return named
 
 
 def render(format_name: str, event: Event) -> bytes:
-    """The body to post, UTF-8 JSON, with its key hidden. A `KeyError` for a format that is not in `FORMATS`."""
-    found = format_named(format_name)
-    return _encoded(found, found.payload(event))
+    """Return the body to post, UTF-8 JSON with the key hidden. Raise `KeyError` if `FORMATS` lacks the format."""
+    chosen = format_named(format_name)
+    return _encoded(chosen, chosen.payload(event))
 
 
 def render_all(format_name: str, events: Sequence[Event]) -> bytes:
-    """The body for several notices of one event and account, as `render` makes one's; a single one is told as ever."""
-    found = format_named(format_name)
-    if len(events) == 1 or found.grouped is None:
+    """Return the body for the events of one type and account, as `render` does. A single event is not grouped.
+
+    Raise `ValueError` if there are several events and the format does not group.
+    """
+    chosen = format_named(format_name)
+    if len(events) == 1 or chosen.grouped is None:
         (event,) = events
-        return _encoded(found, found.payload(event))
-    return _encoded(found, found.grouped(events))
+        return _encoded(chosen, chosen.payload(event))
+    return _encoded(chosen, chosen.grouped(events))
 
 
-def _encoded(found: Format, payload: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
-    if found.key and isinstance(payload, Mapping):
-        payload = {found.key.field: HIDDEN} | dict(payload)
+def _encoded(chosen: Format, payload: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
+    if chosen.key and isinstance(payload, Mapping):
+        payload = {chosen.key.field: HIDDEN} | dict(payload)
     return msgspec.json.encode(payload)

@@ -1,7 +1,7 @@
-"""A notice as people are shown it in a chat: one value for all of these formats, which say it in their own ways.
+"""An event as a chat shows it: one `Card`, which each chat's format lays out in its own way.
 
-Names from outside are made harmless for a reader here (`sanitize`); what is markup to a destination is its module's to
-escape. What has more to tell than a single backup is another card with more facts, and no format need know of it.
+This module sanitizes names from outside (`sanitize`). Each format escapes its own destination's markup. A group of
+events is a card too, with more facts, so that no format treats groups separately.
 """
 
 from __future__ import annotations
@@ -11,34 +11,33 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupRecovered, Event, EventType
 from backup_webhooks.payloads import Format
 from backup_webhooks.payloads.sanitize import isolated, sanitize
-from backup_webhooks.payloads.text import finished_date, how_many, in_short, text
+from backup_webhooks.payloads.text import failures_and_misses, group_headline, text, utc_text
 
-# The longest that messages take (`messages.Name`): nothing is cut here.
+# The length limit of names in messages (`messages.Name`), so that no name is cut.
 _LONGEST = 500
-# That one name leaves room for the others.
-_IN_A_LIST = 100
-_NOTHING_TO_SEE = "\ufffd"
+# In a group, so that one name leaves room for the others.
+_LONGEST_IN_GROUP = 100
+_REPLACEMENT_FOR_BLANK = "\ufffd"
 
 
 class Severity(StrEnum):
-    """How bad the news is, which each destination has a colour or a word of its own for."""
+    """How bad the event is. Each destination has its own colour or word for it."""
 
     BAD = "bad"
     WARNING = "warning"
     GOOD = "good"
 
 
-# The page's, which are told apart from white and from black.
+# The page's colours, which stand out on white and on black.
 COLOURS: Mapping[Severity, str] = {Severity.BAD: "#c9372c", Severity.WARNING: "#d08a12", Severity.GOOD: "#2f9e62"}
 
-_NEWS: Mapping[EventType | None, tuple[str, Severity]] = {
+_TITLES_AND_SEVERITIES: Mapping[EventType | None, tuple[str, Severity]] = {
     EventType.FAILURE: ("Backup failed", Severity.BAD),
     EventType.PARTIAL_SUCCESS: ("Backup partly succeeded", Severity.WARNING),
     EventType.MISSING: ("Backup missed", Severity.BAD),
@@ -47,13 +46,14 @@ _NEWS: Mapping[EventType | None, tuple[str, Severity]] = {
 }
 
 type Fact = tuple[str, str]
-"""A label, in our own words, and a value."""
+"""A label of this project's own, and a value."""
 
 
 class Card(Struct, frozen=True):
-    """What is shown. `title`: our own words alone; `subject`: whom it is about; `summary`: all of it as one sentence.
+    """The texts of one event or group. No text is blank, because destinations refuse blank fields.
 
-    No text is blank: destinations refuse a field that is.
+    `title`: this project's own words, without any name from outside. `subject`: the server or account. `summary`: the
+    whole card as one sentence.
     """
 
     title: str
@@ -64,17 +64,17 @@ class Card(Struct, frozen=True):
 
     @property
     def heading(self) -> str:
-        """`Backup failed: SERVER`."""
+        """Return title and subject, such as `Backup failed: SERVER`."""
         return f"{self.title}: {isolated(self.subject, _LONGEST)}"
 
     def first(self, count: int) -> Card:
-        """The card with so many of its facts, and a last one that says how many there are besides."""
+        """Return the card with its first `count` facts, and one more that counts the facts left out."""
         return replace(self, facts=[*self.facts[:count], ("Not shown", f"{len(self.facts) - count:,} more")])
 
 
 def card_of(event: Event) -> Card:
-    """The notice of one backup."""
-    title, severity = _NEWS[event.event_type]
+    """Return the card of one event."""
+    title, severity = _TITLES_AND_SEVERITIES[event.event_type]
     facts = [
         ("Account", event.account_alias),
         ("Server", event.server_id),
@@ -85,69 +85,69 @@ def card_of(event: Event) -> Card:
         case BackupFinished():
             facts += [
                 ("Restore point", event.restore_point_id),
-                ("Started", finished_date(event.backup_started_date)),
-                ("Finished", finished_date(event.backup_finished_date)),
+                ("Started", utc_text(event.backup_started_date)),
+                ("Finished", utc_text(event.backup_finished_date)),
             ]
         case BackupRecovered():
             facts += [
                 ("Restore point", event.restore_point_id),
-                ("Finished", finished_date(event.backup_finished_date)),
-                ("After", how_many(event)),
-                ("Failing since", finished_date(event.failing_since_date)),
+                ("Finished", utc_text(event.backup_finished_date)),
+                ("After", failures_and_misses(event)),
+                ("Failing since", utc_text(event.failing_since_date)),
             ]
         case BackupMissed():
-            facts += [("Server policy", event.server_policy_id), ("Expected", finished_date(event.expected_date))]
+            facts += [("Server policy", event.server_policy_id), ("Expected", utc_text(event.expected_date))]
     return Card(
         title=title,
         severity=severity,
-        subject=_shown(event.server_id),
-        facts=[(label, _shown(value)) for label, value in facts],
-        summary=text(_isolated(event)),
+        subject=_sanitized(event.server_id),
+        facts=[(label, _sanitized(value)) for label, value in facts],
+        summary=text(_with_isolated_names(event)),
     )
 
 
 def card_of_all(events: Sequence[Event]) -> Card:
-    """Several notices of one event and account: a fact each, in their order."""
-    _, severity = _NEWS[events[0].event_type]
-    title, subject = in_short(events)
-    servers = ", ".join(isolated(_shown(event.server_id), _LONGEST) for event in events)
+    """Return one card for several events of one type and account, with one fact for each event, in their order."""
+    _, severity = _TITLES_AND_SEVERITIES[events[0].event_type]
+    title, subject = group_headline(events)
+    servers = ", ".join(isolated(_sanitized(event.server_id), _LONGEST) for event in events)
     return Card(
         title=title,
         severity=severity,
-        subject=_shown(subject),
+        subject=_sanitized(subject),
         facts=[
             (
-                finished_date(event.occurred_at),
-                f"{_shown(event.server_id, _IN_A_LIST)}, {_shown(event.account_policy_name, _IN_A_LIST)}",
+                utc_text(event.occurred_at),
+                ", ".join(_sanitized(name, _LONGEST_IN_GROUP) for name in (event.server_id, event.account_policy_name)),
             )
             for event in events
         ],
-        summary=f"{title}: {isolated(_shown(subject), _LONGEST)}: {servers}",
+        summary=f"{title}: {isolated(_sanitized(subject), _LONGEST)}: {servers}",
     )
 
 
-def format_of_cards(message: Callable[[Card], Mapping[str, Any]], **more: Any) -> Format:
-    """The format of a destination that shows cards, which `message` makes its own."""
-    return Format(lambda event: message(card_of(event)), grouped=lambda events: message(card_of_all(events)), **more)
+def format_of_cards(message: Callable[[Card], Mapping[str, Any]], **options: Any) -> Format:
+    """Return the format of a destination for which `message` lays out cards. `options`: further fields of `Format`."""
+    return Format(lambda event: message(card_of(event)), grouped=lambda events: message(card_of_all(events)), **options)
 
 
 def fitted[M](card: Card, message_of: Callable[[Card], M], fits: Callable[[M], bool]) -> M:
-    """The message of the card, with as many of its facts as fit."""
-    message = message_of(card)
-    if fits(message):
-        return message
+    """Return the message of the card with as many of its first facts as fit."""
+    complete = message_of(card)
+    if fits(complete):
+        return complete
     too_many = bisect_left(range(len(card.facts)), True, key=lambda count: not fits(message_of(card.first(count))))
     return message_of(card.first(max(too_many - 1, 0)))
 
 
-def _shown(name: str, most: int = _LONGEST) -> str:
-    shown = sanitize(name, most)
-    return shown if shown.strip() else _NOTHING_TO_SEE
+def _sanitized(name: str, most: int = _LONGEST) -> str:
+    sanitized = sanitize(name, most)
+    return sanitized if sanitized.strip() else _REPLACEMENT_FOR_BLANK
 
 
-def _isolated(event: Event) -> Event:
-    """The notice with its names as they can stand in a line of text."""
+def _with_isolated_names(event: Event) -> Event:
+    """Return the event with its names isolated for a line of plain text."""
     names: dict[str, Any] = {
-        name: isolated(value, _LONGEST) for name, value in msgspec.structs.asdict(event).items() if type(value) is str
+        name: isolated(value, _LONGEST) for name, value in asdict(event).items() if type(value) is str
     }
-    return msgspec.structs.replace(event, **names)
+    return replace(event, **names)

@@ -1,8 +1,8 @@
 """The format `cloudevents`: CloudEvents 1.0 in structured mode, with the facts of `detailed` as its data.
 
-github.com/cloudevents/spec: `spec.md`, `json-format.md`. An event is told apart by `source` and
-`id`, which every target and every attempt have in common. Attributes may not hold Unicode's noncharacters, which names
-may. 64 KiB are what each intermediary has to forward; an event here has less than 40, a log of 4 KiB escaped.
+The specification is github.com/cloudevents/spec: `spec.md`, `json-format.md`. `source` and `id` identify an event; all
+targets and attempts share them. Names may hold Unicode's noncharacters, but attributes may not. Intermediaries must
+forward 64 KiB; an event here has less than 40 KiB, with 4 KiB of escaped backup output.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from backup_webhooks.events.messages import Event
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format, detailed
 
-# The reverse of the domain under which the service documents its events.
+# The reverse of the domain where the backup service documents its events.
 _TYPE_PREFIX = "io.ctl.simplebackup."
 _NONCHARACTERS = re.compile(
     "[\ufdd0-\ufdef" + "".join(chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]"
@@ -25,11 +25,11 @@ _NONCHARACTERS = re.compile(
 
 
 def payload(event: Event) -> dict[str, Any]:
-    """The event. `subject` is the server, by which a receiver may choose."""
+    """Return the event. `subject` is the server, so that a receiver can filter by it."""
     occurred_at = iso_milliseconds(event.occurred_at)
     return {
         "specversion": "1.0",
-        "id": _id("#".join((event.account_alias, occurred_at, str(event.event_type), event.subject_id))),
+        "id": _id(event.account_alias, occurred_at, str(event.event_type), event.subject_id),
         "source": f"/simple-backup/accounts/{quote(event.account_alias, safe='')}",
         "type": f"{_TYPE_PREFIX}{event.event_type}",
         "subject": _NONCHARACTERS.sub("\ufffd", event.server_id),
@@ -39,12 +39,12 @@ def payload(event: Event) -> dict[str, Any]:
     }
 
 
-def _id(event: str) -> str:
-    return hashlib.sha256(event.encode()).hexdigest()[:32]
+def _id(*parts: str) -> str:
+    return hashlib.sha256("#".join(parts).encode()).hexdigest()[:32]
 
 
 def grouped(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Several events, in the batched mode of the JSON format."""
+    """Return several events in the batch form of the JSON format."""
     return list(map(payload, events))
 
 

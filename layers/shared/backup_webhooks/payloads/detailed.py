@@ -1,4 +1,4 @@
-"""The format `detailed`: the FAQ's `text`, and its facts in fields of their own, for programs."""
+"""The format `detailed`, for programs: the FAQ's `text`, and its facts in separate fields."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from backup_webhooks.events.messages import BackupFinished, BackupRecovered, Event
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format
-from backup_webhooks.payloads.text import finished_date, text, text_of_all
+from backup_webhooks.payloads.text import text, text_of_all, utc_text
 
 
 def payload(event: Event) -> dict[str, str | int]:
-    """`text` and the fields of design section 3, and a log where the notice has one; dates as `text` writes them."""
+    """Return `text`, the fields of design section 3, and the backup output if there is one. Dates are as in `text`."""
     facts: dict[str, str | int] = {
         "text": text(event),
         "account": event.account_alias,
@@ -27,13 +27,13 @@ def payload(event: Event) -> dict[str, str | int]:
         return facts | {
             "status": str(event.restore_point_creation_status),
             "restorePointId": event.restore_point_id,
-            "finishedDate": finished_date(event.backup_finished_date),
+            "finishedDate": utc_text(event.backup_finished_date),
         }
     if isinstance(event, BackupRecovered):
         return facts | {
             "restorePointId": event.restore_point_id,
-            "finishedDate": finished_date(event.backup_finished_date),
-            "failingSinceDate": finished_date(event.failing_since_date),
+            "finishedDate": utc_text(event.backup_finished_date),
+            "failingSinceDate": utc_text(event.failing_since_date),
             "failed": event.failed,
             "missed": event.missed,
         }
@@ -41,7 +41,7 @@ def payload(event: Event) -> dict[str, str | int]:
 
 
 def grouped(events: Sequence[Event]) -> dict[str, Any]:
-    """Several notices of one account, each as it would be told by itself."""
+    """Return several events of one account, each as `payload` makes it."""
     return {
         "text": text_of_all(events),
         "account": events[0].account_alias,

@@ -1,8 +1,8 @@
-r"""The format `discord`: a message with an embed in the colour of the news, for a webhook.
+r"""The format `discord`: a message for a webhook, with one embed in the colour of the severity.
 
 Limits, by Discord's reference (discord.com/developers/docs, "Message": embed limits): a title 256 characters, a field's
-name 256, its value 1,024, 25 fields, 6,000 in all. Embeds show Markdown, in which a `\` takes its meaning from any
-punctuation mark; `allowed_mentions` lets nobody be mentioned, whatever stands in the text.
+name 256, its value 1,024, 25 fields, 6,000 in all. Embeds show Markdown, in which `\` escapes any punctuation mark.
+`allowed_mentions` prevents every mention, whatever the text holds.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from backup_webhooks.payloads.lengths import cut, utf16_units
 
 LONGEST_TITLE, LONGEST_NAME, LONGEST_VALUE = 256, 256, 1024
 MOST_FIELDS, MOST_CHARACTERS = 25, 6000
-# Emphasis, code, spoilers, quotes, headings, links, mentions, emoji, and what begins a list; a colon also ends `https`,
-# but between figures, as of the time of day, it is none of these.
+# Emphasis, code, spoilers, quotes, headings, links, mentions, emoji, and the marks that begin a list. A colon begins an
+# emoji or ends `https`; between figures, as in a time of day, it does neither.
 _MARKUP = re.compile(r"[\\*_~`|<>#\[\]()@]|(?<!\d):|:(?!\d\d)|^[-+]|^\d+(?=\.)")
 
 
 def message(card: Card) -> dict[str, Any]:
-    """The message, with as many facts as an embed holds."""
+    """Return the message, with as many facts as an embed holds."""
     return fitted(card, _message, _fits)
 
 
-def size(whole: dict[str, Any]) -> int:
-    """What Discord counts of the message's embed."""
-    (embed,) = whole["embeds"]
+def size(body: dict[str, Any]) -> int:
+    """Return the characters that Discord counts in the message's embed."""
+    (embed,) = body["embeds"]
     texts = [embed["title"], *(field[part] for field in embed["fields"] for part in ("name", "value"))]
     return sum(map(utf16_units, texts))
 
 
-def _fits(whole: dict[str, Any]) -> bool:
-    (embed,) = whole["embeds"]
-    return len(embed["fields"]) <= MOST_FIELDS and size(whole) <= MOST_CHARACTERS
+def _fits(body: dict[str, Any]) -> bool:
+    (embed,) = body["embeds"]
+    return len(embed["fields"]) <= MOST_FIELDS and size(body) <= MOST_CHARACTERS
 
 
 def _message(card: Card) -> dict[str, Any]:
@@ -52,12 +52,12 @@ def _field(fact: Fact) -> dict[str, Any]:
 
 
 def escape(text: str) -> str:
-    """The text as Markdown that shows it as it is."""
-    return _MARKUP.sub(_without_meaning, text)
+    """Return Markdown that shows the text as it is."""
+    return _MARKUP.sub(_escaped_mark, text)
 
 
-def _without_meaning(mark: re.Match[str]) -> str:
-    # A letter or figure can't be escaped: of `1.` it is the dot.
+def _escaped_mark(mark: re.Match[str]) -> str:
+    # Markdown cannot escape a figure, so in `1.` the dot is escaped.
     return f"{mark[0]}\\" if mark[0].isdigit() else f"\\{mark[0]}"
 
 

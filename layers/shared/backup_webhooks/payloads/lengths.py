@@ -1,7 +1,7 @@
-"""Lengths as destinations count them, and texts that are cut to them: never within a character, nor before its accents.
+"""Lengths as destinations count them, and texts cut to them, neither within a character nor before its accents.
 
-Where a destination says "characters" and not which, UTF-16's units are counted: no text has fewer of them than it has
-code points.
+If a destination does not say which "characters" it counts, UTF-16 code units are counted: a text never has fewer units
+than code points.
 """
 
 from __future__ import annotations
@@ -20,25 +20,24 @@ type Measure = Callable[[str], int]
 
 
 def utf16_units(text: str) -> int:
-    """What JavaScript, Java and .NET call its length."""
+    """Return the text's length as JavaScript, Java and .NET count it."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def utf8_bytes(text: str) -> int:
-    """Its length on the wire, outside of JSON."""
+    """Return the text's length on the wire, outside JSON."""
     return len(text.encode())
 
 
 def json_bytes(message: Any) -> int:
-    """The message's length as it is posted."""
+    """Return the message's length as posted JSON."""
     return len(msgspec.json.encode(message))
 
 
 def cut(text: str, most: int, measure: Measure = utf16_units) -> str:
-    """As much of the text as measures `most`, with an ellipsis where that is not all.
+    """Return the text, or as much of its beginning with an ellipsis as measures at most `most`.
 
-    Where markup is to be escaped, `measure` is to look at the escaped text, and what is cut is the text before: an
-    escape is never cut in two.
+    To escape the result, pass the unescaped text and a `measure` of the escaped one. No escape is then cut in two.
     """
     if measure(text) <= most:
         return text

@@ -1,4 +1,4 @@
-"""Names from outside, made harmless for a reader: nothing that is invisible, turns lines round or breaks them."""
+"""Names from outside, made harmless for a reader: without characters that are invisible, break or reorder lines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import unicodedata
 MOST = 80
 _REPLACEMENT = "\ufffd"
 _ELLIPSIS = "…"
-# Of the scripts that are read from right to left: what would change the order of the words around it.
+# Bidirectional classes of right-to-left scripts, which would change the order of the words around the name.
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _LONGEST_SEQUENCE = 16
 
-# Unicode's controls, formats, surrogates and separators of lines and paragraphs; the characters that are letters or
-# marks by their category, and show nothing; noncharacters. Written out, as a look at each of 1,114,112 takes 0.2 s.
+# Unicode's controls, formats, surrogates, line and paragraph separators, and noncharacters; and the letters and marks
+# that show nothing. They are written out because a test of all 1,114,112 code points takes 0.2 s.
 _HARMFUL = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f\xad"
@@ -29,7 +29,7 @@ _HARMFUL = re.compile(
 
 
 def sanitize(name: str, most: int = MOST) -> str:
-    """The name, what would deceive its reader replaced by U+FFFD, and cut to `most` characters with an ellipsis."""
+    """Return the name with U+FFFD for what would deceive a reader, cut to `most` characters with an ellipsis."""
     if len(name) <= most and name.isascii() and name.isprintable():
         return name
     harmless = _HARMFUL.sub(_REPLACEMENT, name)
@@ -39,18 +39,20 @@ def sanitize(name: str, most: int = MOST) -> str:
 
 
 def isolated(name: str, most: int = MOST) -> str:
-    """The legible name for a line of plain text: one that is read from right to left leaves the line's order alone.
+    """Return the sanitized name for a line of plain text, isolated so that it cannot change the line's order.
 
-    Other names are not wrapped: who copies them from the text would copy the invisible marks with them.
+    Only names with right-to-left characters get the invisible marks: a person who copies the name copies them too.
     """
-    shown = sanitize(name, most)
-    if shown.isascii() or not any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
-        return shown
-    return f"\u2068{shown}\u2069"
+    sanitized = sanitize(name, most)
+    if sanitized.isascii() or not any(
+        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in sanitized
+    ):
+        return sanitized
+    return f"\u2068{sanitized}\u2069"
 
 
 def boundary(name: str, position: int) -> int:
-    """Where to cut: the last place up to `position` at which no character is torn from its accents."""
+    """Return where to cut: the last place up to `position` that does not part a character from its accents."""
     for place in range(position, max(position - _LONGEST_SEQUENCE, 0), -1):
         if not _continues(name[place]):
             return place

@@ -1,9 +1,9 @@
-"""The format `teams`: an Adaptive Card in a message, as the webhooks of Power Automate's Workflows take it.
+"""The format `teams`: an Adaptive Card in a message, for the webhooks of Power Automate's Workflows.
 
 Limits: about 28 KB a message (learn.microsoft.com, "Limits and specifications for Microsoft Teams"; the page on
-incoming webhooks says the same). Whether that is counted in UTF-8 or in UTF-16 is not said, and either has been met:
-here both stay below. All text is in RichTextBlocks, whose runs have no Markdown (adaptivecards.io, "TextRun"): what a
-name holds is shown as it is, and mentions need a list of entities that is not there. RichTextBlock came with 1.2.
+incoming webhooks says the same). Neither page says whether that is UTF-8 or UTF-16, and both have been seen, so both
+stay below. All text is in RichTextBlocks (since version 1.2), whose runs have no Markdown (adaptivecards.io,
+"TextRun"), so Teams shows names as they are. Mentions need a list of entities, which this message does not have.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from backup_webhooks.payloads.card import Card, Fact, Severity, fitted, format_of_cards
 
 MOST_BYTES = 28_000
-# `{{DATE(…)}}` is replaced by a date; not if its braces stand in two runs.
+# Teams replaces `{{DATE(…)}}` by a date, unless the braces stand in two runs.
 _WITHIN_BRACES = re.compile(r"(?<=\{)(?=\{)")
 _STYLES: Mapping[Severity, str] = {
     Severity.BAD: "attention",
@@ -27,14 +27,14 @@ _STYLES: Mapping[Severity, str] = {
 
 
 def message(card: Card) -> dict[str, Any]:
-    """The message, with as many facts as 28 KB hold."""
-    return fitted(card, _message, lambda whole: size(whole) <= MOST_BYTES)
+    """Return the message, with as many facts as 28 KB hold."""
+    return fitted(card, _message, lambda body: size(body) <= MOST_BYTES)
 
 
-def size(whole: Mapping[str, Any]) -> int:
-    """Its bytes in UTF-8 or in UTF-16, whichever are more."""
-    body = msgspec.json.encode(whole)
-    return max(len(body), len(body.decode().encode("utf-16-le")))
+def size(body: Mapping[str, Any]) -> int:
+    """Return the message's bytes in UTF-8 or in UTF-16, whichever are more."""
+    encoded = msgspec.json.encode(body)
+    return max(len(encoded), len(encoded.decode().encode("utf-16-le")))
 
 
 def _message(card: Card) -> dict[str, Any]:

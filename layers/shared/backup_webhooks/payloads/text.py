@@ -1,4 +1,4 @@
-"""The default format: the FAQ's own, an object with the one key `text`, which Slack and its like show as it is."""
+"""The format `text`, the default: the FAQ's object with the single key `text`, which chats such as Slack show."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from backup_webhooks.events.messages import BackupFinished, BackupRecovered, Eve
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format
 
-# Slack cuts off what is longer than 40,000 characters (docs.slack.dev, "chat.postMessage").
+# Slack cuts a text after 40,000 characters (docs.slack.dev, "chat.postMessage").
 _LONGEST_TEXT = 30_000
-_HAPPENED: Mapping[EventType | None, str] = {
+_VERBS: Mapping[EventType | None, str] = {
     EventType.FAILURE: "failed",
     EventType.PARTIAL_SUCCESS: "partly succeeded",
     EventType.MISSING: "missed",
@@ -21,25 +21,25 @@ _HAPPENED: Mapping[EventType | None, str] = {
 
 
 def payload(event: Event) -> dict[str, str]:
-    """`{"text": …}`, to the character as in the FAQ's example payloads (design section 3)."""
+    """Return `{"text": …}`, exactly as in the FAQ's example payloads (design section 3)."""
     return {"text": text(event)}
 
 
 def text(event: Event) -> str:
-    """The sentence itself, which richer formats carry too."""
+    """Return the event's sentence, which richer formats carry too."""
     if isinstance(event, BackupFinished):
         return (
             f"Status: {event.restore_point_creation_status}  -  Account: {event.account_alias}"
             f"  -  Server: {event.server_id}  -  Account Policy Name: {event.account_policy_name}"
             f"  -  Restore Point Id: {event.restore_point_id}"
-            f"  -  Finished Date/Time: {finished_date(event.backup_finished_date)}"
+            f"  -  Finished Date/Time: {utc_text(event.backup_finished_date)}"
         )
     if isinstance(event, BackupRecovered):
         return (
             f"{event.server_id} recovered with restore point [{event.restore_point_id}]"
-            f" at {finished_date(event.backup_finished_date)} for policy [{event.account_policy_name}]"
-            f" with server policy id [{event.server_policy_id}], after {how_many(event)}"
-            f" since {finished_date(event.failing_since_date)}"
+            f" at {utc_text(event.backup_finished_date)} for policy [{event.account_policy_name}]"
+            f" with server policy id [{event.server_policy_id}], after {failures_and_misses(event)}"
+            f" since {utc_text(event.failing_since_date)}"
         )
     return (
         f"{event.server_id} missed a backup expected at {iso_milliseconds(event.expected_date)}"
@@ -49,13 +49,13 @@ def text(event: Event) -> str:
 
 
 def grouped(events: Sequence[Event]) -> dict[str, str]:
-    """`{"text": …}` of several notices: how many, and a line with the sentence of each."""
+    """Return `{"text": …}` of several events: their number, and a line with the sentence of each."""
     return {"text": text_of_all(events)}
 
 
 def text_of_all(events: Sequence[Event]) -> str:
-    """The lines themselves; those that are too many are counted in the last."""
-    lines, length = [": ".join(in_short(events))], 0
+    """Return the lines of several events. The last line counts the events that exceed the limit."""
+    lines, length = [": ".join(group_headline(events))], 0
     for position, event in enumerate(events):
         sentence = text(event)
         length += len(sentence) + 1
@@ -66,20 +66,20 @@ def text_of_all(events: Sequence[Event]) -> str:
     return "\n".join(lines)
 
 
-def in_short(events: Sequence[Event]) -> tuple[str, str]:
-    """What has happened, and to whom: `100 backups missed`, `account ACME`."""
-    happened = _HAPPENED[events[0].event_type]
-    return f"{len(events):,} backups {happened}", f"account {events[0].account_alias}"
+def group_headline(events: Sequence[Event]) -> tuple[str, str]:
+    """Return title and subject of a group: `100 backups missed`, `account ACME`."""
+    verb = _VERBS[events[0].event_type]
+    return f"{len(events):,} backups {verb}", f"account {events[0].account_alias}"
 
 
-def how_many(event: BackupRecovered) -> str:
-    """`2 failed and 1 missed backup`."""
-    counts = [f"{count} {how}" for count, how in ((event.failed, "failed"), (event.missed, "missed")) if count]
+def failures_and_misses(event: BackupRecovered) -> str:
+    """Return how many backups failed and were missed, such as `2 failed and 1 missed backups`."""
+    counts = [f"{count} {verb}" for count, verb in ((event.failed, "failed"), (event.missed, "missed")) if count]
     return f"{' and '.join(counts)} backup{'' if event.failed + event.missed == 1 else 's'}"
 
 
-def finished_date(timestamp: datetime) -> str:
-    """`2018-12-20 01:39:38 UTC`."""
+def utc_text(timestamp: datetime) -> str:
+    """Return the time in UTC, cut to the second, such as `2018-12-20 01:39:38 UTC`."""
     return f"{timestamp.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 

@@ -1,4 +1,4 @@
-"""One HTTP POST to the public internet: the sender, its connections, and the guard of addresses.
+"""One HTTP POST to the public internet: the sender, its connections, and the address guard.
 
-It knows URLs and bytes, but no target and no event. `targets`, `deliveries` and `api` may import it.
+It handles URLs and bytes, and knows neither targets nor events. `targets`, `deliveries` and `api` may import it.
 """

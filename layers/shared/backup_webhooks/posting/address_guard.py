@@ -1,8 +1,8 @@
-"""Which addresses a target may lead to: global unicast, the public internet, and nothing else (design section 5).
+"""The address guard: a target may lead only to global unicast addresses of the public internet (design section 5).
 
-The list is written out, from the IANA registries of special-purpose addresses, because `ipaddress.is_global`
-answers yes for some that no customer's endpoint has (multicast, 6to4 relays, translation prefixes), and its answers
-change between Python versions.
+The list comes from the IANA registries of special-purpose addresses. `ipaddress.is_global` does not serve: it accepts
+addresses that no customer's endpoint has (multicast, 6to4 relays, translation prefixes), and its answers change between
+Python versions.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _REFUSED_IPV4 = tuple(
         "240.0.0.0/4",  # reserved, and broadcast
     )
 )
-# All of IPv6 that is global unicast; what lies outside (loopback, link-local, site-local, unique local, multicast,
-# IPv4-compatible, local NAT64, discard-only …) is refused by not being in it.
+# All global unicast addresses of IPv6. Others are refused because they lie outside: loopback, link-local, site-local,
+# unique local, multicast, IPv4-compatible, local NAT64, discard-only …
 _GLOBAL_UNICAST_IPV6 = IPv6Network("2000::/3")
 _REFUSED_IPV6 = tuple(
     IPv6Network(network)
@@ -48,16 +48,16 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class TargetRefused(Exception):
-    """A name that leads to an address which is not on the public internet."""
+    """The target's host leads to an address that is not on the public internet."""
 
 
 type Address = tuple[socket.AddressFamily, str]
 Resolver = Callable[[str, int], Sequence[Address]]
-"""(host, port) → every address that a connection to it may use, in order of preference; raises `OSError`."""
+"""(host, port) → all addresses that a connection may use, in order of preference. Raises `OSError`."""
 
 
 def resolve(host: str, port: int) -> Sequence[Address]:
-    """The system's answer, which also reads `2130706433`, `0x7f.1` or `127.1` as the loopback that they are."""
+    """Return the system's answer, which also resolves `2130706433`, `0x7f.1` or `127.1`: all are the loopback."""
     return [
         (family, str(address[0]))
         for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -65,7 +65,10 @@ def resolve(host: str, port: int) -> Sequence[Address]:
 
 
 def resolve_within(timeout: float, resolver: Resolver, host: str, port: int) -> Sequence[Address]:
-    """`getaddrinfo` takes no timeout: it is waited for in a thread that may be left behind."""
+    """Return the resolver's answer. Raise `TimeoutError` after `timeout` seconds, or the resolver's error.
+
+    `getaddrinfo` takes no timeout, so it runs in a thread, which may outlive this call.
+    """
     answer: Future[Sequence[Address]] = Future()
 
     def look_up() -> None:
@@ -79,14 +82,14 @@ def resolve_within(timeout: float, resolver: Resolver, host: str, port: int) -> 
 
 
 def check(addresses: Sequence[Address]) -> None:
-    """Raise `TargetRefused` if any of the addresses is not public: one bad answer is enough to mistrust the name."""
+    """Raise `TargetRefused` if any address is not public. One such answer makes the name untrustworthy."""
     for _, address in addresses:
         if not is_public(address):
             raise TargetRefused(address)
 
 
 def is_public(address: str) -> bool:
-    """Whether the address, in the form that the resolver gives, is global unicast; embedded IPv4 is judged as IPv4."""
+    """Return whether an address in the resolver's form is global unicast. Embedded IPv4 is judged as IPv4."""
     ip = ip_address(address)
     if isinstance(ip, IPv4Address):
         return not any(ip in network for network in _REFUSED_IPV4)
@@ -96,7 +99,7 @@ def is_public(address: str) -> bool:
 
 
 def _embedded_ipv4(ip: IPv6Address) -> Iterator[IPv4Address]:
-    """The IPv4 addresses that packets to this one would end up at."""
+    """Yield the IPv4 addresses that packets to this address would reach."""
     if ip.ipv4_mapped:
         yield ip.ipv4_mapped
     elif ip.sixtofour:

@@ -1,7 +1,7 @@
-"""One HTTP POST to one target, within the limits of design section 5, and what came of it.
+"""One HTTP POST to one target, within the limits of design section 5, and its result.
 
-Nothing here repeats, follows or unpacks anything, and nothing raises for what an endpoint does: every end of an
-exchange is an `AttemptResult` with a reason that may be shown to the customer.
+The sender does not retry, follow redirects or decompress. It raises for nothing that an endpoint does: each exchange
+ends in an `AttemptResult`, whose reason the customer may see.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ MAX_RETRY_AFTER = 64
 
 
 class AttemptResult(Struct, frozen=True):
-    """What came of one POST.
+    """The result of one POST.
 
-    `status`: the HTTP status, None where no answer came. `reason`: why it failed, or a remark on a success; None
-    where there is nothing to say. `response`: the first bytes of the answer's body, as sent, at most 4 KiB.
-    `retry_after`: the answer's `Retry-After`, as sent, of which nobody has made sense yet.
+    `status`: the HTTP status, or None without an answer. `reason`: why the POST failed, or a remark on a success, or
+    None. `response`: the first bytes of the answer's body, as sent, at most 4 KiB. `retry_after`: the answer's
+    `Retry-After`, as sent and unparsed, or None.
     """
 
     status: int | None
@@ -57,14 +57,15 @@ class AttemptResult(Struct, frozen=True):
 
     @property
     def delivered(self) -> bool:
-        """Whether the endpoint took the notification: any 2xx."""
+        """Return whether the endpoint took the POST: any 2xx."""
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004
 
 
 class Sender:
-    """Posts to targets. Made once and shared by threads; keeps connections between calls.
+    """Posts to targets. One sender is shared by threads, and keeps connections between calls.
 
-    `allow_private_targets` takes away the address guard (local stacks only). `resolver` and `make_tls` are for tests.
+    `allow_private_targets` disables the address guard (local stacks only). `resolver`, `make_tls` and `limits` are for
+    tests.
     """
 
     def __init__(
@@ -80,10 +81,10 @@ class Sender:
         self._limits = limits or Timeout(connect=CONNECT_SECONDS, total=EXCHANGE_SECONDS)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> AttemptResult:
-        """Make the one attempt; returns within 10 s whatever the endpoint does."""
+        """Return the result of one POST, within 10 s whatever the endpoint does."""
         started = time.monotonic()
-        attempt = self._exchange(url, body, headers)
-        return replace(attempt, milliseconds=round((time.monotonic() - started) * 1000))
+        result = self._exchange(url, body, headers)
+        return replace(result, milliseconds=round((time.monotonic() - started) * 1000))
 
     def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> AttemptResult:
         try:
@@ -110,23 +111,23 @@ def _allow_all(_: Sequence[Address]) -> None:
 
 
 def _read(response: BaseHTTPResponse) -> tuple[bytes, str | None]:
-    """The beginning of the body as it is on the wire, and why it ended early if it did.
+    """Return the first bytes of the body as sent, and the reason if it ended early, else None.
 
-    A body that ends within the limit leaves its connection for the next POST; any other closes it.
+    A body that ends within the limit leaves its connection to the next POST; a longer one closes it.
     """
-    # Even unasked to decode, urllib3 refuses a body that names too many encodings.
+    # urllib3 refuses a body that names too many encodings, even if it does not decode.
     response.headers.discard("content-encoding")
     try:
         return response.read(MAX_RESPONSE_BYTES, decode_content=False), None
     except (HTTPError, ValueError) as error:
-        # ValueError: http.client's, of a chunk whose size is negative.
+        # http.client raises ValueError for a chunk with a negative size.
         return b"", _reason(error)
     finally:
         response.close()
 
 
 def _remark(status: int, cut: str | None) -> str | None:
-    # The head of the answer decides: a 2xx whose body then hangs was still a receipt.
+    # The status decides, so a 2xx whose body does not end is a success.
     if 200 <= status < 300:  # noqa: PLR2004
         return cut and f"answered {status}; its body did not end: {cut}"
     if 300 <= status < 400:  # noqa: PLR2004
@@ -135,8 +136,8 @@ def _remark(status: int, cut: str | None) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """Why an exchange failed, in words that tell the customer all about the endpoint and nothing about our network."""
-    # From the special to the general: in urllib3 a NewConnectionError is a ConnectTimeoutError.
+    """Return why an exchange failed, with all facts about the endpoint and none about this service's network."""
+    # Special errors come first: in urllib3 a NewConnectionError is a ConnectTimeoutError.
     match error:
         case InvalidTarget():
             return str(error)

@@ -1,4 +1,4 @@
-"""Which URLs a target may have, judged by their text alone."""
+"""The check of a target's URL by its text alone."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def parse_target_url(url: str) -> Url:
-    """The parts of a URL that a target may have, or `InvalidTarget`.
+    """Return the parts of the URL. Raise `InvalidTarget` if a target may not have it.
 
-    Looks at the text alone. Where the host's name leads is judged when it is dialled (`address_guard`), by the
-    same parser, so that what is checked and what is called can't differ.
+    `address_guard` checks the addresses of the host when it is dialled. The dialler uses the same parser, so that the
+    checked host and the called host cannot differ.
     """
     if len(url) > MAX_URL_LENGTH:
         raise InvalidTarget("targetUri", f"at most {MAX_URL_LENGTH} characters are allowed")
@@ -28,7 +28,7 @@ def parse_target_url(url: str) -> Url:
             "and write an international domain name in its xn-- form",
         )
     if "\\" in url:
-        # Browsers read it as a slash, RFC 3986 parsers do not: a way to show one host and call another.
+        # Browsers read it as a slash, RFC 3986 parsers do not, so a URL could show one host and call another.
         raise InvalidTarget("targetUri", "a backslash is not allowed")
     try:
         parts = parse_url(url)
@@ -36,7 +36,7 @@ def parse_target_url(url: str) -> Url:
         raise InvalidTarget("targetUri", "not a URL; an example is https://hooks.example.com/backups") from None
     if parts.scheme not in DEFAULT_PORTS:
         raise InvalidTarget("targetUri", "must begin with https:// or http://")
-    # urllib3 sees no userinfo where it is empty.
+    # urllib3 does not report empty userinfo.
     if parts.auth is not None or "@" in urlsplit(url).netloc:
         raise InvalidTarget("targetUri", "user name and password in the URL are not allowed")
     if not parts.host:

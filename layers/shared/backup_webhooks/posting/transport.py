@@ -1,8 +1,8 @@
-"""urllib3 connections for endpoints that nobody vouches for: checked addresses, and time limits that hold.
+"""urllib3 connections to untrusted endpoints: checked addresses, and time limits that hold.
 
-urllib3's own limits are a socket's: each read may take as long again, and names are resolved out of its sight. Here
-every timeout that urllib3 sets is a deadline for all that follows until the next one is set, and the address that was
-checked is the one that is dialled.
+urllib3's own limits apply to each socket operation, so that each read may take the full time, and they exclude name
+resolution. Here each timeout that urllib3 sets is a deadline for all operations until it sets the next one. The checked
+address is the dialled one.
 """
 
 from __future__ import annotations
@@ -21,18 +21,16 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from backup_webhooks.posting.address_guard import Address, Resolver, resolve_within
 
-# It logs the URLs of answers that it can't parse, with what strangers sent: a URL may be the secret, as Slack's is.
+# urllib3 logs the URLs of answers that it cannot parse, and their texts. A URL may be a secret, as Slack's is.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
-# Servers close idle connections after 5 s (Apache, Node) or later, and a function may sleep for minutes between two
-# invocations. A request sent into a closing connection would be a failed attempt at a healthy endpoint.
+# Servers close idle connections after 5 s (Apache, Node) or later, and a function may be frozen for minutes between two
+# invocations. A request into a closing connection would be a failed attempt at a healthy endpoint.
 MAX_IDLE_SECONDS = 4.0
-# Targets whose connections are kept, and connections kept for each.
+# Targets whose connections are kept, and connections kept for each target.
 _POOLS, _CONNECTIONS_A_POOL = 100, 10
-
-
-# All that is ever received in one exchange, head included. http.client alone would take 100 header lines of 64 KiB,
-# and of a chunk whose size it reads as -1, everything.
+# The limit of bytes received in one exchange, head included. http.client alone would take 100 header lines of 64 KiB,
+# and any length of a chunk whose size it reads as -1.
 MAX_RECEIVED_BYTES = 128 * 1024
 
 
@@ -41,17 +39,17 @@ class AnswerTooLong(OSError):
 
 
 class DeadlineSocket(socket.socket):
-    """A socket whose timeout bounds the sum of all operations until it is set anew, and with them what is received."""
+    """A socket whose timeout limits all operations together until it is set again, and with them the bytes received."""
 
     _deadline: float | None = None
-    _may_receive = 0
+    _receivable_bytes = 0
 
     def settimeout(self, value: float | None, /) -> None:
         self._deadline = None if value is None else time.monotonic() + value
-        self._may_receive = MAX_RECEIVED_BYTES
+        self._receivable_bytes = MAX_RECEIVED_BYTES
         super().settimeout(value)
 
-    def _arm(self) -> None:
+    def _apply_deadline(self) -> None:
         if self._deadline is not None:
             remaining = self._deadline - time.monotonic()
             if remaining <= 0:
@@ -59,24 +57,24 @@ class DeadlineSocket(socket.socket):
             super().settimeout(remaining)
 
     def recv_into(self, *args: Any, **options: Any) -> int:
-        self._arm()
-        if self._may_receive <= 0:
+        self._apply_deadline()
+        if self._receivable_bytes <= 0:
             raise AnswerTooLong
         received = super().recv_into(*args, **options)
-        self._may_receive -= received
+        self._receivable_bytes -= received
         return received
 
     def send(self, *args: Any, **options: Any) -> int:
-        self._arm()
+        self._apply_deadline()
         return super().send(*args, **options)
 
     def sendall(self, *args: Any, **options: Any) -> None:
-        self._arm()
+        self._apply_deadline()
         super().sendall(*args, **options)
 
 
 class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
-    """The same over TLS; the handshake is bounded as a whole by OpenSSL's side of CPython."""
+    """A `DeadlineSocket` over TLS. CPython's `ssl` module limits the handshake as a whole."""
 
 
 type Dial = Callable[[HTTPConnection], socket.socket]
@@ -86,9 +84,9 @@ type MakeTLS = Callable[[], ssl.SSLContext]
 def dial(
     connection: HTTPConnection, *, resolver: Resolver, check: Callable[[Sequence[Address]], None]
 ) -> socket.socket:
-    """Resolve, check every answer, and connect to the first that can be reached, all within `connection.timeout`.
+    """Return a socket to the first address that can be reached, after a check of all, within `connection.timeout` s.
 
-    Raises what `check` raises, and urllib3's NameResolutionError, ConnectTimeoutError, NewConnectionError.
+    Raise the errors of `check`, and urllib3's NameResolutionError, ConnectTimeoutError and NewConnectionError.
     """
     host, port, timeout = connection.host, connection.port, float(connection.timeout or 0)
     deadline = time.monotonic() + timeout
@@ -104,7 +102,7 @@ def dial(
         sock = DeadlineSocket(family, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # A share of what is left, so that a dead first address leaves time for the others.
+            # Each address gets a share of the time left, so that a dead one leaves time for the others.
             sock.settimeout(max(deadline - time.monotonic(), 0.001) / (len(addresses) - position))
             sock.connect((address, port))
             sock.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -117,8 +115,8 @@ def dial(
     raise NewConnectionError(connection, "no address could be connected to") from failure
 
 
-class _Guarded(HTTPConnection):
-    """Dials as told, and counts as dropped after a while of silence."""
+class _GuardedHTTPConnection(HTTPConnection):
+    """A connection made by `dial`, which counts as dropped after `MAX_IDLE_SECONDS`."""
 
     _last_request: float = 0.0
 
@@ -130,7 +128,7 @@ class _Guarded(HTTPConnection):
         return self._dial(self)
 
     def request(self, *args: Any, **options: Any) -> None:
-        # The wall clock: a function's monotonic clock may stand still while it is frozen.
+        # Wall-clock time, because a function's monotonic clock may stop while the function is frozen.
         self._last_request = time.time()
         super().request(*args, **options)
 
@@ -139,13 +137,13 @@ class _Guarded(HTTPConnection):
         return 0 <= time.time() - self._last_request < MAX_IDLE_SECONDS and super().is_connected
 
 
-class _GuardedHTTPSConnection(_Guarded, HTTPSConnection):
+class _GuardedHTTPSConnection(_GuardedHTTPConnection, HTTPSConnection):
     pass
 
 
 class _GuardedHTTPPool(HTTPConnectionPool):
     def __init__(self, *args: Any, dial: Dial, **options: Any) -> None:
-        self.ConnectionCls = partial(_Guarded, dial=dial)  # type: ignore[assignment]
+        self.ConnectionCls = partial(_GuardedHTTPConnection, dial=dial)  # type: ignore[assignment]
         super().__init__(*args, **options)
 
 
@@ -156,10 +154,10 @@ class _GuardedHTTPSPool(HTTPSConnectionPool):
 
 
 def guarded_pool_manager(dial: Dial, make_tls: MakeTLS) -> PoolManager:
-    """A PoolManager whose connections are made by `dial` and keep their deadlines.
+    """Return a PoolManager whose connections are made by `dial` and keep their deadlines.
 
-    What `make_tls` makes, once, is for https. To read the system's certificates takes 20 ms: as much as a fifth of a
-    cold start, and an environment may end without a notification.
+    `make_tls` makes the context for https, once, at the first https connection. To read the system's certificates takes
+    20 ms, up to a fifth of a cold start, and an environment may end without a POST.
     """
 
     @cache

@@ -1,7 +1,7 @@
-"""Makes a report of an account's backups, taken one by one: which of them it tells, and what they add up to.
+"""Makes a report of an account's backups, added one by one: which of them it counts, and their totals.
 
-A report tells the backups that were recorded up to its cut, and after that of the report before it. One that ended in
-its period but is recorded later belongs to the next report, as a late one: over any row of reports each is told once.
+A report counts the backups that were recorded after the cut of the report before it, up to its own cut. A backup that
+ended in its period but is recorded later belongs to the next report, as a late one. So each backup is counted once.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from backup_webhooks.history.backup import Backup, BackupResult
 from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.state import ServerState, server_state
-from backup_webhooks.reports.report import NOTHING, STRIP_DAYS, Report, ReportKind, ServerLine
+from backup_webhooks.reports.report import NO_BACKUPS, STRIP_DAYS, Report, ReportKind, ServerLine
 
-_COUNTED = {
+_COUNTS = {
     BackupResult.SUCCESS: DayCounts(success=1),
     BackupResult.PARTIAL_SUCCESS: DayCounts(partial_success=1),
     BackupResult.FAILED: DayCounts(failed=1),
     BackupResult.MISSED: DayCounts(missed=1),
-    BackupResult.CANCELLED: NOTHING,
+    BackupResult.CANCELLED: NO_BACKUPS,
 }
 _WORST_FIRST = [ServerState.MISSED, ServerState.FAILED, ServerState.PARTIAL]
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The time from `start` to `end` (exclusive) that a report tells of; `before`: where the one before it began.
+    """The time from `start` to `end` (exclusive) that a report covers. `before`: the start of the period before.
 
-    `cut`: backups recorded later are left to the next report; `cut_before`: the last report's, None where there was
-    none.
+    `cut`: backups recorded later are left to the next report. `cut_before`: the cut of the report before, or None if
+    this is the first.
     """
 
     kind: ReportKind
@@ -44,24 +44,25 @@ class Period:
     cut: datetime
     cut_before: datetime | None
 
-    def knows(self, backup: Backup) -> bool:
-        """Whether the backup is of the report's time or an earlier one, and was recorded up to the cut."""
+    def is_known(self, backup: Backup) -> bool:
+        """Return whether the backup is of the period or earlier, and was recorded up to the cut."""
         return backup.recorded_at <= self.cut and backup.occurred_at < self.end
 
-    def tells(self, backup: Backup) -> bool:
-        """Whether the report counts a backup that it knows."""
+    def is_counted(self, backup: Backup) -> bool:
+        """Return whether the report counts this known backup."""
         return backup.occurred_at >= self.start or self.is_late(backup)
 
     def is_late(self, backup: Backup) -> bool:
-        """Whether the backup belongs to an earlier time, whose report could not know of it."""
+        """Return whether the backup is of an earlier period and was recorded too late for its report."""
         return backup.occurred_at < self.start and self.cut_before is not None and backup.recorded_at > self.cut_before
 
 
 @dataclass(frozen=True, slots=True)
 class KnownServer:
-    """What a report says of a server policy beside its backups.
+    """A server policy as monitoring knows it.
 
-    `active`: None where no policy was heard of, but backups. `statuses`: the server policy's and the account policy's.
+    `active`: None if only backups of it are known, and no policy. `statuses`: of the server policy and of its account
+    policy.
     """
 
     server_policy_id: str
@@ -74,13 +75,13 @@ class KnownServer:
 
     @classmethod
     def of(cls, tracked: TrackedPolicy, now: datetime) -> Self:
-        """What is known now of a server policy of which something was heard."""
-        policy, about = tracked.policy, tracked.server_backup
-        assert about is not None  # noqa: S101 - found by its account, which comes with it
+        """Return what is known at `now` of a server policy that was found by its account."""
+        policy, identity = tracked.policy, tracked.identity
+        assert identity is not None  # noqa: S101 - it holds the account
         return cls(
             server_policy_id=tracked.server_policy_id,
-            server_id=about.server_id,
-            account_policy_name=about.account_policy_name,
+            server_id=identity.server_id,
+            account_policy_name=identity.account_policy_name,
             state=server_state(tracked, now),
             active=tracked.schedule is not None if policy else None,
             next_expected_at=tracked.expected_at if tracked.schedule else None,
@@ -90,65 +91,65 @@ class KnownServer:
 
 @dataclass(slots=True)
 class _Server:
-    """What the backups of one server policy come to."""
+    """The counts of one server policy. `is_counted`: whether the report counts any backup of it."""
 
     server_id: str
     account_policy_name: str
-    strip: list[DayCounts] = field(default_factory=lambda: [NOTHING] * STRIP_DAYS)
-    period: DayCounts = NOTHING
-    told: bool = False
+    strip: list[DayCounts] = field(default_factory=lambda: [NO_BACKUPS] * STRIP_DAYS)
+    period: DayCounts = NO_BACKUPS
+    is_counted: bool = False
     last_at: datetime | None = None
 
 
 @dataclass(slots=True)
 class ReportAggregate:
-    """Takes an account's backups in the order of their time, those since `since`.
+    """Counts an account's backups, which are added in the order of their time, from `since` on.
 
-    `strip_ends`: when each of the last seven report days ended, the oldest first; `strip_start`: when that began.
+    `strip_ends`: when each of the last seven report days ended, the oldest first; `strip_start`: when the first began.
     """
 
     period: Period
     strip_start: datetime
     strip_ends: Sequence[datetime]
-    totals: DayCounts = NOTHING
-    before: DayCounts = NOTHING
+    totals: DayCounts = NO_BACKUPS
+    before: DayCounts = NO_BACKUPS
     cancelled: int = 0
-    late: DayCounts = NOTHING
+    late: DayCounts = NO_BACKUPS
     late_cancelled: int = 0
     _servers: dict[str, _Server] = field(default_factory=dict)
 
     @property
     def since(self) -> datetime:
-        """From when on backups are wanted."""
+        """The time from which on the aggregate needs backups."""
         return min(self.period.before, self.strip_start)
 
     def add(self, backup: Backup) -> bool:
-        """Count the backup where it belongs; whether the report tells of it."""
-        if not self.period.knows(backup):
+        """Add the backup to the counts that it belongs to, and return whether the report itself counts it."""
+        if not self.period.is_known(backup):
             return False
-        counted = _COUNTED[backup.result]
+        counts = _COUNTS[backup.result]
         server = self._servers.get(backup.server_policy_id)
         if server is None:
             server = _Server(backup.server_id, backup.account_policy_name)
             self._servers[backup.server_policy_id] = server
         if backup.occurred_at >= self.strip_start:
             server.last_at = backup.occurred_at
-            server.strip[bisect_right(self.strip_ends, backup.occurred_at)] += counted
-        if not self.period.tells(backup):
+            server.strip[bisect_right(self.strip_ends, backup.occurred_at)] += counts
+        if not self.period.is_counted(backup):
             if backup.occurred_at >= self.period.before:
-                self.before += counted
+                self.before += counts
             return False
-        self.totals += counted
+        self.totals += counts
         self.cancelled += backup.result is BackupResult.CANCELLED
         if self.period.is_late(backup):
-            self.late += counted
+            self.late += counts
             self.late_cancelled += backup.result is BackupResult.CANCELLED
-        server.period += counted
-        server.told = True
+        server.period += counts
+        server.is_counted = True
         return True
 
     def report(self, account: str, zone: ZoneInfo, known: Iterable[KnownServer]) -> Report:
-        """The report, once all backups were taken; `known` are the account's server policies."""
+        """Return the report of the backups that were added. `known`: the account's server policies."""
         lines = self._lines(known)
         attention = [line for line in lines if line.went_wrong or line.is_wrong]
         return Report(
@@ -168,14 +169,14 @@ class ReportAggregate:
         )
 
     def _lines(self, known: Iterable[KnownServer]) -> list[ServerLine]:
-        lines, left = [], dict(self._servers)
-        for one in known:
-            server = left.pop(one.server_policy_id, None)
-            # Nothing of servers that are inactive or gone, once there is nothing to tell of them.
-            if one.active or (server and (server.told or one.active is None)):
-                lines.append(_line(one, server or _Server(one.server_id, one.account_policy_name)))
-        for policy_id, server in left.items():
-            if server.told:
+        lines, unknown = [], dict(self._servers)
+        for policy in known:
+            server = unknown.pop(policy.server_policy_id, None)
+            # A server that is inactive or gone is listed only while the report counts backups of it.
+            if policy.active or (server and (server.is_counted or policy.active is None)):
+                lines.append(_line(policy, server or _Server(policy.server_id, policy.account_policy_name)))
+        for policy_id, server in unknown.items():
+            if server.is_counted:
                 lines.append(_line(KnownServer(policy_id, server.server_id, server.account_policy_name), server))
         return sorted(lines, key=lambda line: (line.server_id, line.account_policy_name, line.server_policy_id))
 
@@ -194,7 +195,7 @@ def _line(known: KnownServer, server: _Server) -> ServerLine:
 
 
 def _urgency(line: ServerLine) -> tuple[int, int]:
-    """What is wrong now comes before what was; what is missing before what failed before what failed in part."""
+    """Return the sort key: present trouble before past, and missed before failed before partly failed."""
     if line.is_wrong:
         return 0, _WORST_FIRST.index(line.state)
     return 1, 0 if line.period.missed else 1 if line.period.failed else 2

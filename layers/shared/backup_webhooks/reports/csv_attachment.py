@@ -1,7 +1,7 @@
-"""The table of a report's backups, for spreadsheets: CSV with the columns of the backup service's own summary report.
+"""The CSV of a report's backups, for spreadsheets, with the columns of the backup service's own summary report.
 
-A row is a backup, not a server, so that the columns named "Latest" tell of that backup. What the service's messages do
-not carry stays empty. A row goes to a file on the disk as it comes: a week of a large account is 280,000 of them.
+A row is a backup, not a server, so the columns named "Latest" are about that backup. Cells stay empty if the service's
+messages do not carry the value. Rows go straight to a file on the disk: a large account's week has 280,000.
 """
 
 from __future__ import annotations
@@ -49,28 +49,28 @@ OWN_COLUMNS = ("Restore Point Id", "Duration Seconds", "Expected Start Time")
 # The counts in the columns from "Latest Files Transferred To Storage" on.
 _TRANSFERRED = COUNTS[1:]
 LARGEST_PLAIN = 1024 * 1024
-# Mail programs take some 25 MB in all, of which encoding takes a quarter.
+# Mail programs take some 25 MB in all, and encoding takes a quarter of them.
 LARGEST_ZIP = 12 * 1024 * 1024
 _LONGEST_NAME = 1000
 _SECOND = timedelta(seconds=1)
 _BYTE_ORDER_MARK = "\ufeff"
-# What a program may skip before it takes a cell for a formula.
+# A program may skip these before it takes a cell for a formula.
 _SKIPPED = re.compile("[\\s\ufeff\ufffd]*")
 _SEPARATORS = re.compile("[;|]")
 _FORMULA = frozenset("=+-@\t\r\n")
 
 
-class BackupTable:
-    """Use it as a context manager: it keeps files on the disk. `add` each backup, then ask for the `attachment`.
+class BackupsCsv:
+    """A context manager with files on the disk. `add` each backup, then call `attachment`.
 
-    `statuses`: by the server policies' ids, the status of the server policy and that of its account policy.
-    `largest_zip`: in bytes; the table is cut down to what did not succeed where it would be larger.
+    `statuses`: by server policy id, the status of the server policy and that of its account policy. `largest_zip`: in
+    bytes; a larger zip is replaced by one of the backups that did not succeed.
     """
 
     def __init__(self, statuses: Mapping[str, tuple[str, str]] | None = None, largest_zip: int = LARGEST_ZIP) -> None:
         self._statuses = statuses or {}
         self._largest_zip = largest_zip
-        self._all, self._not_succeeded = _Sheet(), _Sheet()
+        self._all, self._not_succeeded = _CsvFile(), _CsvFile()
 
     def __enter__(self) -> Self:
         return self
@@ -82,16 +82,16 @@ class BackupTable:
         self._not_succeeded.close()
 
     def add(self, backup: Backup) -> None:
-        """Write its row."""
+        """Write the backup's row."""
         row = _row(backup, *self._statuses.get(backup.server_policy_id, (None, None)))
         self._all.write(row)
         if backup.result is not BackupResult.SUCCESS:
             self._not_succeeded.write(row)
 
     def attachment(self, name: str) -> Attachment:
-        """The table as `<name>.csv` or, beyond 1 MiB, `<name>.zip` with that in it.
+        """Return `<name>.csv` or, beyond 1 MiB, `<name>.zip` with that file in it.
 
-        Where that is too large for e-mail, `<name>-not-succeeded.zip`, with those that did not succeed alone.
+        If the zip is too large for e-mail, return `<name>-not-succeeded.zip`, without the backups that succeeded.
         """
         if plain := self._all.plain():
             return Attachment(f"{name}.csv", "text/csv", plain)
@@ -102,13 +102,13 @@ class BackupTable:
         return Attachment(f"{part}.zip", "application/zip", self._not_succeeded.zipped(f"{part}.csv"), complete=False)
 
 
-class _Sheet:
-    """CSV in a file on the disk."""
+class _CsvFile:
+    """A CSV file on the disk."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the text around it
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the text wrapper
         self._text = io.TextIOWrapper(self._file, encoding="utf-8", newline="")
-        # With the mark Excel takes it for UTF-8.
+        # By this mark Excel knows that the file is UTF-8.
         self._text.write(_BYTE_ORDER_MARK + ",".join(SERVICE_COLUMNS + OWN_COLUMNS) + "\r\n")
         self._writer = csv.writer(self._text, quoting=csv.QUOTE_STRINGS)
         self.write = self._writer.writerow
@@ -117,14 +117,14 @@ class _Sheet:
         self._text.close()
 
     def plain(self) -> bytes | None:
-        """All of it; None where it is larger than `LARGEST_PLAIN`."""
-        if self._rewound() > LARGEST_PLAIN:
+        """Return the file's content, or None if it is larger than `LARGEST_PLAIN`."""
+        if self._rewind() > LARGEST_PLAIN:
             return None
         return self._file.read()
 
     def zipped(self, name: str) -> bytes:
-        """All of it, as the one file of that name in a zip."""
-        size = self._rewound()
+        """Return a zip with the file in it under that name."""
+        size = self._rewind()
         with tempfile.TemporaryFile() as packed:
             with zipfile.ZipFile(packed, "w") as archive:
                 entry = zipfile.ZipInfo(name)
@@ -134,8 +134,8 @@ class _Sheet:
             packed.seek(0)
             return packed.read()
 
-    def _rewound(self) -> int:
-        """Go to the beginning; the size."""
+    def _rewind(self) -> int:
+        """Go to the file's beginning, and return its size in bytes."""
         self._text.flush()
         size = self._file.seek(0, io.SEEK_END)
         self._file.seek(0)
@@ -167,20 +167,20 @@ def _row(backup: Backup, policy_status: str | None, account_policy_status: str |
 
 
 def _time(timestamp: datetime | None) -> str | None:
-    """`20180625 15:02:05`, UTC, as the service's report writes it."""
-    # A third of the time of `strftime`.
+    """Return the time in UTC as the service's report writes it: `20180625 15:02:05`."""
+    # It takes a third of the time of `strftime`.
     return timestamp.astimezone(UTC).isoformat(" ")[:19].replace("-", "") if timestamp else None
 
 
 def _cell(text: str | None) -> str | None:
-    """The text, legible, and with an apostrophe before it where a spreadsheet would take it for a formula (OWASP)."""
+    """Return the text, sanitized, and after an apostrophe if a spreadsheet would take it for a formula (OWASP)."""
     if text is None:
         return None
-    # Opened with such a separator, the rest of a name would become a cell, of which the quotes are no part.
+    # A spreadsheet that splits at such a separator would make the rest of a name a cell, without its quotes.
     shown = _SEPARATORS.sub(",", sanitize(text, _LONGEST_NAME))
     if shown[:1].isalnum():
         return shown
-    # Some programs take the full-width forms for formulas too.
+    # Some programs take full-width forms for formulas too.
     start = _SKIPPED.sub("", shown, count=1)[:1]
     if _FORMULA.intersection(text[:1]) or unicodedata.normalize("NFKC", start)[:1] in _FORMULA:
         return f"'{shown}"

@@ -1,41 +1,51 @@
-"""Finds the accounts whose report is due, and puts each on a queue: an account that takes long, or fails, is alone."""
+"""Finds the accounts whose report is due, and puts each on ReportsQueue, so that a failure affects one account only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import batched
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 from aws_lambda_powertools import Logger
 
 from backup_webhooks.aws import clients
-from backup_webhooks.aws.settings import DailyReportSettings
+from backup_webhooks.aws.queue import send_batches
+from backup_webhooks.aws.settings import Text
 from backup_webhooks.events.messages import AccountAlias, decode, encode
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
+from backup_webhooks.reports.mailer import EmailSettings
 from backup_webhooks.reports.schedule_store import DueReport, ReportScheduleStore
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# A backup that was recorded before that is seen by a report's reads, which are eventually consistent.
+# A report's reads, which are eventually consistent, find a backup that was recorded so long ago.
 SETTLED_AFTER = timedelta(minutes=2)
-# For so long a report waits for a queue that is behind, and not longer: silence is what its reader fears.
-MOST_PATIENCE = timedelta(hours=2)
-# Before another try: at least this, and a quarter of the time since the day's report was due.
+# A report waits at most so long for a queue that is behind, as its reader may take a missing report for trouble.
+LONGEST_WAIT = timedelta(hours=2)
+# The pause before another try: at least this, and a quarter of the time since the day's report was due.
 SHORTEST_PAUSE = timedelta(minutes=15)
 _DAY = timedelta(days=1)
 _RESERVE = timedelta(seconds=10)
-_SQS_BATCH = 10
 
 logger = Logger(child=True)
 
 
+class DailyReportSettings(EmailSettings, frozen=True, kw_only=True):
+    """The settings of daily_report."""
+
+    webhooks_table: Text
+    server_policies_table: Text
+    backups_table: Text
+    deliveries_table: Text
+    reports_queue_url: Text
+
+
 class AccountReport(msgspec.Struct, frozen=True):
-    """A message on ReportsQueue: see to the report of this account, as it is due at that time, the tick's."""
+    """A message on ReportsQueue: the account's report is due. `at`: the time of the tick that found it."""
 
     account: AccountAlias
     at: Timestamp
@@ -45,70 +55,64 @@ _decoder = msgspec.json.Decoder(AccountReport, dec_hook=Timestamp.decode)
 
 
 def parse_account_report(body: str) -> AccountReport:
-    """What the message says; `InvalidMessage` names the field that makes it unusable."""
+    """Return the message. Raise `InvalidMessage`, which names the field, if it cannot be used."""
     return decode(_decoder, body)
 
 
 @dataclass(frozen=True, slots=True)
 class DueReports:
-    """Raises botocore's errors."""
+    """Finds due reports. Its methods raise botocore's errors."""
 
     schedule: ReportScheduleStore
-    heartbeats: WatermarkStore
+    watermark_store: WatermarkStore
     sqs: SQSClient
     queue_url: str
     clock: Clock = utc_now
 
     @classmethod
     def of(cls, settings: DailyReportSettings) -> Self:
-        """One on the tables and the queue that the settings name."""
+        """Return it on the tables and the queue that the settings name."""
         dynamodb = clients.dynamodb()
         return cls(
             schedule=ReportScheduleStore(dynamodb, settings.webhooks_table),
-            heartbeats=WatermarkStore(dynamodb, settings.server_policies_table),
+            watermark_store=WatermarkStore(dynamodb, settings.server_policies_table),
             sqs=clients.sqs(),
             queue_url=settings.reports_queue_url,
         )
 
     def tick(self, now: datetime, deadline: datetime) -> int:
-        """Put each account whose report is due at `now` on the queue; how many they were.
+        """Put each account whose report is due at `now` on the queue, and return their number.
 
-        A report waits until the backup events of its time seem to be read. What is left near `deadline`, the function's
-        end, is taken up by the next tick.
+        A report waits until the backup events of its period are known to be read. Near `deadline`, the function's end,
+        the rest is left to the next tick.
         """
-        found = 0
-        for ten in batched(self._ready(now), _SQS_BATCH, strict=False):
-            if self.clock() >= deadline - _RESERVE:
-                logger.warning("out of time; the next tick goes on")
-                break
-            # First, so that no other tick sends it too. Were the message lost then, it is found again after the pause.
-            mine = [due for due in ten if self.schedule.postpone(due, now + _pause(due, now))]
-            if mine:
-                self._send(mine, Timestamp.of(now))
-            found += len(mine)
-        return found
 
-    def _ready(self, now: datetime) -> Iterator[DueReport]:
-        read_until = self.heartbeats.load().newest_read or now
-        for due in self.schedule.due(now - SETTLED_AFTER):
-            if due.due_at <= read_until or due.due_at <= now - MOST_PATIENCE:
+        def entry_of(due: DueReport) -> dict[str, Any]:
+            return {"MessageBody": encode(AccountReport(due.account, Timestamp.of(now)))}
+
+        batches = send_batches(self.sqs, self.queue_url, self._postponed(now, deadline - _RESERVE), entry_of)
+        return sum(len(taken) + len(refused) for taken, refused in batches)
+
+    def _postponed(self, now: datetime, stop_at: datetime) -> Iterator[DueReport]:
+        """Yield the reports that are due, each postponed so that no other tick sends it too.
+
+        If its message is lost, a later tick finds the report again after the pause.
+        """
+        for due in self._ready(now):
+            if self.clock() >= stop_at:
+                logger.warning("out of time; the next tick goes on")
+                return
+            if self.schedule.postpone(due, now + _pause(due, now)):
                 yield due
 
-    def _send(self, reports: Sequence[DueReport], at: Timestamp) -> None:
-        answer = self.sqs.send_message_batch(
-            QueueUrl=self.queue_url,
-            Entries=[
-                {"Id": str(position), "MessageBody": encode(AccountReport(due.account, at))}
-                for position, due in enumerate(reports)
-            ],
-        )
-        for failure in answer.get("Failed", []):
-            logger.warning(
-                "a report could not be put on the queue; tried again later", extra={"reason": failure["Code"]}
-            )
+    def _ready(self, now: datetime) -> Iterator[DueReport]:
+        read_until = self.watermark_store.load().newest_read or now
+        for due in self.schedule.due(now - SETTLED_AFTER):
+            if due.due_at <= read_until or due.due_at <= now - LONGEST_WAIT:
+                yield due
 
 
 def _pause(due: DueReport, now: datetime) -> timedelta:
     since = (now - due.due_at) % _DAY
-    # The next day's report is not to wait for it.
+    # The pause must not delay the next day's report.
     return min(max(SHORTEST_PAUSE, since / 4), _DAY - since)

@@ -1,4 +1,4 @@
-"""An e-mail as it is handed to SES."""
+"""An e-mail before it is handed to SES."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes along. `content_type`: its media type; `complete`: whether nothing was left out for its size."""
+    """An attached file. `content_type`: its media type; `complete`: False if rows were left out to limit its size."""
 
     name: str
     content_type: str
@@ -18,7 +18,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """What a recipient gets: the same words in plain text and in HTML."""
+    """An e-mail to one recipient: the same words in plain text and in HTML."""
 
     subject: str
     text: str

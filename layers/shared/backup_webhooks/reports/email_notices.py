@@ -1,7 +1,7 @@
-"""Tells recipients at once of what failed or was missed, a whole batch of it in one e-mail to each.
+"""Sends recipients a notice at once: one e-mail for all failed and missed backups of a batch.
 
-What one e-mail has told is noted at each backup, so that messages that come again tell nothing again; two batches that
-hold the same message at the same time may.
+Each backup records the addresses that were sent an e-mail about it, so a message that comes again sends nothing. Two
+batches that hold the same message at the same time may send it twice.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.errors import InvalidMessage
-from backup_webhooks.aws.settings import EmailNoticesSettings
+from backup_webhooks.aws.settings import Text
 from backup_webhooks.events.messages import BackupFinished, BackupMissed, RecordedEvent, parse_message
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
-from backup_webhooks.reports.mailer import LONGEST_SEND, Mailer
+from backup_webhooks.reports.mailer import LONGEST_SEND, EmailSettings, Mailer
 from backup_webhooks.reports.notice_email import notice_email
 from backup_webhooks.reports.recipients import Recipient
 from backup_webhooks.reports.settings_store import ReportSettingsStore
@@ -31,9 +31,16 @@ from backup_webhooks.reports.settings_store import ReportSettingsStore
 logger = Logger(child=True)
 
 
+class EmailNoticesSettings(EmailSettings, frozen=True, kw_only=True):
+    """The settings of email_notices."""
+
+    webhooks_table: Text
+    backups_table: Text
+
+
 @dataclass(frozen=True, slots=True)
 class Emailed:
-    """How many e-mails SES took, how many not, and the ids of the messages that must come again."""
+    """How many e-mails SES took, how many it did not, and the ids of the messages to deliver again."""
 
     sent: int
     failed: int
@@ -42,7 +49,7 @@ class Emailed:
 
 @dataclass(frozen=True, slots=True)
 class EmailNotices:
-    """Handles batches. SES's errors, and DynamoDB's, make an account's messages come again, and no other's."""
+    """Handles batches. After an error of SES or DynamoDB, SQS delivers that account's messages again, and no others."""
 
     settings: ReportSettingsStore
     backups: BackupsStore
@@ -51,21 +58,21 @@ class EmailNotices:
 
     @classmethod
     def of(cls, settings: EmailNoticesSettings) -> Self:
-        """One on the tables and the sender that the settings name."""
+        """Return it on the tables and the sender that the settings name."""
         dynamodb = clients.dynamodb()
         return cls(
             settings=ReportSettingsStore(dynamodb, settings.webhooks_table),
             backups=BackupsStore(dynamodb, settings.backups_table),
-            mailer=Mailer.of(settings.email),
+            mailer=Mailer.of(settings),
         )
 
-    def tell(self, bodies: Mapping[str, str], deadline: datetime) -> Emailed:
-        """Tell of what the messages, by their ids, say; what there is no time for before the deadline comes again."""
+    def send(self, bodies: Mapping[str, str], deadline: datetime) -> Emailed:
+        """Send notices of the messages, given by their ids. Messages that come too close to `deadline` are left."""
         again: set[str] = set()
-        of_account: dict[str, dict[str, RecordedEvent]] = defaultdict(dict)
+        by_account: dict[str, dict[str, RecordedEvent]] = defaultdict(dict)
         for message_id, body in bodies.items():
             try:
-                event = _notice(body)
+                event = _parse(body)
             except InvalidMessage as error:
                 logger.warning(
                     "message rejected",
@@ -73,26 +80,26 @@ class EmailNotices:
                 )
                 again.add(message_id)
             else:
-                of_account[event.account_alias][message_id] = event
+                by_account[event.account_alias][message_id] = event
         sent = failed = 0
-        for account, events in of_account.items():
+        for account, events in by_account.items():
             try:
-                taken, not_taken = self._tell_account(account, events, deadline)
+                taken, not_taken = self._send_account(account, events, deadline)
             except (BotoCoreError, ClientError) as error:
                 logger.error("notices failed", extra={"account": account, "reason": str(error)})
                 taken, not_taken = 0, 1
             except Exception:
-                # Whatever it is: an account's trouble is no other's.
+                # An error in one account must not affect the others.
                 logger.exception("notices failed", extra={"account": account})
                 taken, not_taken = 0, 1
             sent, failed = sent + taken, failed + not_taken
             again.update(events if not_taken else ())
         return Emailed(sent, failed, again)
 
-    def _tell_account(self, account: str, events: Mapping[str, RecordedEvent], deadline: datetime) -> tuple[int, int]:
-        """How many e-mails SES took, and how many not, or there was no time for."""
+    def _send_account(self, account: str, events: Mapping[str, RecordedEvent], deadline: datetime) -> tuple[int, int]:
+        """Return how many e-mails SES took, and how many it did not take or were left for lack of time."""
         settings = self.settings.load(account)
-        recipients = [one for one in settings.recipients if one.events]
+        recipients = [recipient for recipient in settings.recipients if recipient.events]
         if not recipients:
             return 0, 0
         backups = {Backup.of(event, event.occurred_at): event for event in events.values()}
@@ -123,7 +130,7 @@ class EmailNotices:
         return True
 
 
-def _notice(body: str) -> RecordedEvent:
+def _parse(body: str) -> RecordedEvent:
     message = parse_message(body)
     if isinstance(message, BackupFinished | BackupMissed):
         return message

@@ -1,4 +1,4 @@
-"""A report as one HTML e-mail: what needs attention first, then every server."""
+"""A report as one HTML e-mail: first the servers and webhooks that need attention, then every server."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from html import escape
 
 from backup_webhooks.reports import components, phrases
 from backup_webhooks.reports.labels import (
-    EVENT_LABELS,
     LEGEND,
     STATES,
     SUCCEEDED,
     Mark,
     clock_words,
     day_words,
-    in_words,
-    worst,
+    result_words,
+    worst_mark,
 )
 from backup_webhooks.reports.report import Report, ServerLine, WebhookLine
 from backup_webhooks.reports.subject import counts, subject
@@ -24,10 +23,10 @@ _STRIP_WIDTH = 31
 
 
 def render_html(report: Report, page_url: str, unsubscribe_url: str) -> str:
-    """The report as HTML, with links to the page and to where its recipient ends these e-mails."""
+    """Return the report as HTML, with links to the page and to unsubscribe."""
     preview = f"{counts(report)}. {phrases.period(report)}"
-    foot = components.foot(phrases.footer(report), page_url, unsubscribe_url)
-    return components.frame(subject(report), preview, "\n".join(_body(report, page_url)), foot)
+    footer = components.footer(phrases.footer(report), page_url, unsubscribe_url)
+    return components.frame(subject(report), preview, "\n".join(_body(report, page_url)), footer)
 
 
 def _body(report: Report, page_url: str) -> Iterator[str]:
@@ -39,8 +38,8 @@ def _body(report: Report, page_url: str) -> Iterator[str]:
     yield components.figures(
         [(total.label, f"{total.count:,}", total.tone, total.change) for total in phrases.totals(report)]
     )
-    if silence := [escape(sentence) for sentence in phrases.silence(report)]:
-        yield components.paragraph(f"<b>{silence[0]}</b> {' '.join(silence[1:])}")
+    if sentences := [escape(sentence) for sentence in phrases.no_backups(report)]:
+        yield components.paragraph(f"<b>{sentences[0]}</b> {' '.join(sentences[1:])}")
     for words in phrases.remarks(report):
         yield components.remark(words)
     yield from _attention(report)
@@ -60,7 +59,7 @@ def _attention(report: Report) -> Iterator[str]:
         yield components.subheading("Servers")
         listed = report.attention[: phrases.MOST_ATTENTION]
         yield components.table(columns, (_attention_row(report, line) for line in listed))
-        if more := phrases.and_more(report):
+        if more := phrases.more_attention(report):
             yield components.paragraph(escape(more))
     if report.webhooks:
         columns = [components.Column("Event and host", 38), components.Column("What is wrong", 62)]
@@ -71,8 +70,8 @@ def _attention(report: Report) -> Iterator[str]:
 def _attention_row(report: Report, line: ServerLine) -> str:
     return (
         f"<tr>{components.row_heading(line.server_id, line.account_policy_name)}"
-        f"<td>{escape(in_words(line.period))}<br><small>{escape(phrases.latest(report, line))}</small></td>"
-        f"<td>{components.toned(*phrases.standing(line))}"
+        f"<td>{escape(result_words(line.period))}<br><small>{escape(phrases.latest(report, line))}</small></td>"
+        f"<td>{components.toned(*phrases.state(line))}"
         f"<br><small>{escape(phrases.upcoming(report, line))}</small></td>"
         "</tr>\n"
     )
@@ -80,9 +79,9 @@ def _attention_row(report: Report, line: ServerLine) -> str:
 
 def _webhook_row(report: Report, line: WebhookLine) -> str:
     return (
-        f"<tr>{components.row_heading(EVENT_LABELS[line.event_type], phrases.host(line))}"
-        f"<td>{components.toned(*phrases.webhook_standing(line))}<br>"
-        f"{escape(phrases.webhook_story(report, line))}</td></tr>\n"
+        f"<tr>{components.row_heading(line.event_type.label, phrases.host(line))}"
+        f"<td>{components.toned(*phrases.webhook_state(line))}<br>"
+        f"{escape(phrases.webhook_details(report, line))}</td></tr>\n"
     )
 
 
@@ -105,12 +104,12 @@ def _servers(report: Report) -> Iterator[str]:
 
 
 def _server_rows(report: Report) -> Iterator[str]:
-    """A row costs little, of 5,000 and more: no styles at its cells, and a cell of the strip is a character."""
+    """Yield the rows, of which there may be 5,000: cells without styles, and a day of the strip is one character."""
     marks = {mark: _mark(mark) for mark in LEGEND}
     states = {state: f'<b class="{tone}">{words}</b>' for state, (words, tone) in STATES.items()}
     year = report.end.astimezone(report.zone).year
     for line in report.servers:
-        strip = "".join([f"<td>{marks[worst(day)]}</td>" for day in line.strip])
+        strip = "".join([f"<td>{marks[worst_mark(day)]}</td>" for day in line.strip])
         following = line.next_expected_at
         coming = f"<br><small>{clock_words(following, report.zone, year)}</small>" if following else ""
         heading = components.row_heading(line.server_id, line.account_policy_name)
@@ -118,7 +117,7 @@ def _server_rows(report: Report) -> Iterator[str]:
 
 
 def _mark(mark: Mark) -> str:
-    """A character that is read aloud as what it stands for; a tick speaks for itself."""
+    """Return the mark, labelled for screen readers with its words; they read a tick without a label."""
     if mark is SUCCEEDED:
         return mark.character
     return f'<b class="{mark.tone}" role="img" aria-label="{mark.words}">{mark.character}</b>'

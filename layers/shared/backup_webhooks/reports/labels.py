@@ -1,4 +1,4 @@
-"""The words of e-mail about backups, the same in HTML, in plain text and in the subject."""
+"""Words of e-mail about backups, the same in HTML, in plain text and in the subject."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
-from backup_webhooks.events.messages import EventType
 from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.state import ServerState
 
-# As on the page "Webhooks".
-EVENT_LABELS: Mapping[EventType, str] = {
-    EventType.FAILURE: "Backup Failure",
-    EventType.PARTIAL_SUCCESS: "Backup Partial Success",
-    EventType.MISSING: "Missing Backups",
-    EventType.SUCCESS: "Backup Success",
-    EventType.RECOVERED: "Backup Recovered",
-}
-
 
 class Tone(StrEnum):
-    """How words are coloured; what they say must be clear without it."""
+    """The colour of words. Their meaning must be clear without it."""
 
     GOOD = "g"
     SLOW = "s"
@@ -32,7 +22,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a single character stands for."""
+    """A single character, and the words for it."""
 
     character: str
     words: str
@@ -43,8 +33,8 @@ SUCCEEDED = Mark("✓", "all succeeded", Tone.GOOD)
 PARTIAL = Mark("!", "partly succeeded", Tone.SLOW)
 FAILED = Mark("✕", "failed", Tone.BAD)
 MISSED = Mark("M", "missed", Tone.BAD)
-NOTHING = Mark("\u2013", "none completed", Tone.PLAIN)
-LEGEND: Sequence[Mark] = (SUCCEEDED, PARTIAL, FAILED, MISSED, NOTHING)
+NONE_COMPLETED = Mark("\u2013", "none completed", Tone.PLAIN)
+LEGEND: Sequence[Mark] = (SUCCEEDED, PARTIAL, FAILED, MISSED, NONE_COMPLETED)
 
 # As on the page "Servers".
 STATES: Mapping[ServerState, tuple[str, Tone]] = {
@@ -59,45 +49,45 @@ STATES: Mapping[ServerState, tuple[str, Tone]] = {
 }
 
 
-def worst(results: DayCounts) -> Mark:
-    """The worst that became of a day's backups."""
+def worst_mark(results: DayCounts) -> Mark:
+    """Return the mark of the worst result."""
     if results.missed:
         return MISSED
     if results.failed:
         return FAILED
     if results.partial_success:
         return PARTIAL
-    return SUCCEEDED if results.success else NOTHING
+    return SUCCEEDED if results.success else NONE_COMPLETED
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """`1 server`, `1,250 servers`."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """Return `1 server`, `1,250 servers`; without `plural`, the singular with an s."""
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
 
 
-def in_words(results: DayCounts) -> str:
-    """`1 failed, 2 succeeded`; `none completed`."""
+def result_words(results: DayCounts) -> str:
+    """Return `1 failed, 2 succeeded`, or `none completed`."""
     counts = (
         (results.failed, "failed"),
         (results.missed, "missed"),
         (results.partial_success, "partly succeeded"),
         (results.success, "succeeded"),
     )
-    return ", ".join(f"{count:,} {words}" for count, words in counts if count) or NOTHING.words
+    return ", ".join(f"{count:,} {words}" for count, words in counts if count) or NONE_COMPLETED.words
 
 
 def day_words(timestamp: datetime, zone: tzinfo = UTC) -> str:
-    """`Wed 25 Nov 2026`, the day in that zone."""
-    there = timestamp.astimezone(zone)
-    return f"{there:%a} {there.day} {there:%b} {there.year}"
+    """Return the day in that zone: `Wed 25 Nov 2026`."""
+    local = timestamp.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b} {local.year}"
 
 
 def clock_words(timestamp: datetime, zone: tzinfo, year: int) -> str:
-    """`Wed 25 Nov, 03:12` in that zone, with the year where it is another than `year`."""
-    there = timestamp.astimezone(zone)
-    return f"{there:%a} {there.day} {there:%b}{'' if there.year == year else f' {there.year}'}, {there:%H:%M}"
+    """Return the time in that zone: `Wed 25 Nov, 03:12`, with the year unless it is `year`."""
+    local = timestamp.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b}{'' if local.year == year else f' {local.year}'}, {local:%H:%M}"
 
 
 def exact_words(timestamp: datetime, zone: tzinfo) -> str:
-    """`2026-11-25 03:12:07`, the time in that zone, in the form that the notifications have."""
+    """Return the time in that zone, in the form of the webhook payloads: `2026-11-25 03:12:07`."""
     return f"{timestamp.astimezone(zone):%Y-%m-%d %H:%M:%S}"

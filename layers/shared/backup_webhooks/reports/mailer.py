@@ -1,4 +1,4 @@
-"""Hands e-mail to SES: one message a recipient, which mail programs can end with one click (RFC 2369, RFC 8058)."""
+"""Hands e-mail to SES: one message a recipient, who can unsubscribe with one click (RFC 2369, RFC 8058)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,29 @@ from urllib.parse import quote, urlencode
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks.aws import clients
-from backup_webhooks.aws.settings import EmailSettings
+from backup_webhooks.aws.settings import Settings, Text
 from backup_webhooks.reports.email import Email
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-_NAME = "Simple Backup"
+_SENDER_NAME = "Simple Backup"
 _CHARSET = "UTF-8"
-# The worst of one message: SES's time to answer, and the pauses. What is begun with so much time left can still end.
+# The longest time that one message takes: SES's answer, and the pauses. No message is begun with less time left.
 LONGEST_SEND = timedelta(seconds=45)
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
+class EmailSettings(Settings, frozen=True, kw_only=True):
+    """Settings of a function that sends e-mail: the sender's address, and the page that the e-mail links to."""
+
+    email_sender: Text
+    page_url: Text
+
+
 @dataclass(frozen=True, slots=True)
 class Mailer:
-    """`sender`: the address from which it comes; `page_url`: where the page is, with a slash at the end."""
+    """A client of SES. `sender`: the sender's address; `page_url`: the page's URL, with a slash at the end."""
 
     client: SESV2Client
     sender: str
@@ -37,25 +44,25 @@ class Mailer:
 
     @classmethod
     def of(cls, settings: EmailSettings) -> Self:
-        """One on SES, with the sender and the page that the settings name."""
-        return cls(clients.sesv2(), settings.sender, settings.page_url)
+        """Return a mailer with the sender and the page that the settings name."""
+        return cls(clients.sesv2(), settings.email_sender, settings.page_url)
 
     def unsubscribe_url(self, account: str, token: str) -> str:
-        """Where the recipient with that token can end his e-mail."""
+        """Return the URL at which the recipient with that token can unsubscribe."""
         return f"{self.page_url}unsubscribe?{urlencode({'account': account, 'token': token}, quote_via=quote)}"
 
     def send(self, address: str, email: Email, unsubscribe_url: str) -> str | None:
-        """Hand it over; None, or why SES has not taken it, or not answered, in words without the address."""
+        """Send the e-mail. Return None, or why SES did not take it or did not answer, without the address."""
         for pause in (*_PAUSES_SECONDS, None):
             try:
                 self._send(address, email, unsubscribe_url)
             except self.client.exceptions.TooManyRequestsException as error:
-                # So many a second and no more. What is refused so was not sent: it may be tried again here.
+                # The account's rate is used up. The message was not sent, so another try cannot send it twice.
                 if pause is None:
-                    return _code(error)
-                self.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads tries, guards nothing
+                    return _error_code(error)
+                self.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads the tries, protects nothing
             except ClientError as error:
-                return _code(error)
+                return _error_code(error)
             except BotoCoreError as error:
                 return type(error).__name__
             else:
@@ -64,7 +71,7 @@ class Mailer:
 
     def _send(self, address: str, email: Email, unsubscribe_url: str) -> None:
         self.client.send_email(
-            FromEmailAddress=f"{_NAME} <{self.sender}>",
+            FromEmailAddress=f"{_SENDER_NAME} <{self.sender}>",
             Destination={"ToAddresses": [address]},
             Content={
                 "Simple": {
@@ -76,7 +83,7 @@ class Mailer:
                     "Headers": [
                         {"Name": "List-Unsubscribe", "Value": f"<{unsubscribe_url}>"},
                         {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
-                        # Nobody's "out of office" is to come back.
+                        # It keeps "out of office" answers away.
                         {"Name": "Auto-Submitted", "Value": "auto-generated"},
                     ],
                     "Attachments": [
@@ -94,6 +101,6 @@ class Mailer:
         )
 
 
-def _code(error: ClientError) -> str:
-    # Its message names the recipient.
+def _error_code(error: ClientError) -> str:
+    # The error's message names the recipient.
     return str(error.response["Error"]["Code"])

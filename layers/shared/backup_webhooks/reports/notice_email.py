@@ -1,4 +1,4 @@
-"""The e-mail that comes at once when backups failed or were missed: one for all that are known by then."""
+"""A notice: the e-mail that is sent at once when backups failed or were missed, one for all events of a batch."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from backup_webhooks.payloads.sanitize import isolated, sanitize
 from backup_webhooks.reports import components
 from backup_webhooks.reports.email import Email
 from backup_webhooks.reports.labels import Tone, counted, exact_words
-from backup_webhooks.reports.text import foot
+from backup_webhooks.reports.text import footer
 
 MOST_LISTED = 200
 _LONGEST_IN_SUBJECT = 60
 _LONGEST_ID = 100
 _MOST_IN_PREVIEW = 5
-_WHY = "You get this because this address is told at once of what goes wrong. Times are in {zone}."
+_REASON = "You get this because this address is told at once of what goes wrong. Times are in {zone}."
 _MISSED = "missed"
 _WORDS = {
     BackupStatus.SUCCESS: ("succeeded", Tone.GOOD),
@@ -30,8 +30,8 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """A notice in words. `words`: what became of the backup; `facts`: label and value."""
+class _EventLine:
+    """An event as the e-mail lists it. `words`: the backup's result; `facts`: labels and values."""
 
     event: RecordedEvent
     words: str
@@ -39,7 +39,7 @@ class _Told:
     facts: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, event: RecordedEvent, zone: ZoneInfo) -> _Told:
+    def of(cls, event: RecordedEvent, zone: ZoneInfo) -> _EventLine:
         if not isinstance(event, BackupFinished):
             return cls(event, _MISSED, Tone.BAD, [("Expected", exact_words(event.expected_date, zone))])
         facts = [
@@ -53,70 +53,70 @@ class _Told:
 def notice_email(
     account: str, events: Sequence[RecordedEvent], zone: ZoneInfo, page_url: str, unsubscribe_url: str
 ) -> Email:
-    """What became of these backups of one account, at least one, in the order of time; at most 200 are listed."""
-    told = [_Told.of(event, zone) for event in sorted(events, key=lambda event: event.occurred_at)]
-    subject, why = _subject(account, told), _WHY.format(zone=zone)
+    """Return the notice of these events of one account, in the order of time. At most 200 are listed."""
+    lines = [_EventLine.of(event, zone) for event in sorted(events, key=lambda event: event.occurred_at)]
+    subject, reason = _subject(account, lines), _REASON.format(zone=zone)
     return Email(
         subject=subject,
-        text="\n".join([*_text(account, told), *foot([why], page_url, unsubscribe_url)]),
+        text="\n".join([*_text(account, lines), *footer([reason], page_url, unsubscribe_url)]),
         html=components.frame(
             title=subject,
-            preview=", ".join(sanitize(one.event.server_id) for one in told[:_MOST_IN_PREVIEW]),
-            body="\n".join([components.brand(page_url), *_body(account, told)]),
-            foot=components.foot([why], page_url, unsubscribe_url),
+            preview=", ".join(sanitize(line.event.server_id) for line in lines[:_MOST_IN_PREVIEW]),
+            body="\n".join([components.brand(page_url), *_body(account, lines)]),
+            footer=components.footer([reason], page_url, unsubscribe_url),
         ),
     )
 
 
-def _subject(account: str, told: Sequence[_Told]) -> str:
-    """`Backup failed: SERVER (TEST)`; `3 backups failed, 2 missed (TEST)`."""
-    of_account = f"({isolated(account, _LONGEST_IN_SUBJECT)})"
-    if len(told) == 1:
-        return f"Backup {told[0].words}: {isolated(told[0].event.server_id, _LONGEST_IN_SUBJECT)} {of_account}"
-    return f"{_counts(told)} {of_account}"
+def _subject(account: str, lines: Sequence[_EventLine]) -> str:
+    """Return `Backup failed: SERVER (TEST)`, or of several `3 backups failed, 2 missed (TEST)`."""
+    suffix = f"({isolated(account, _LONGEST_IN_SUBJECT)})"
+    if len(lines) == 1:
+        return f"Backup {lines[0].words}: {isolated(lines[0].event.server_id, _LONGEST_IN_SUBJECT)} {suffix}"
+    return f"{_counts(lines)} {suffix}"
 
 
-def _counts(told: Sequence[_Told]) -> str:
-    """`3 backups failed, 2 missed`; `Backup failed` of one."""
-    (first, count), *others = sorted(Counter(one.words for one in told).items())
-    if len(told) == 1:
+def _counts(lines: Sequence[_EventLine]) -> str:
+    """Return `Backup failed`, or of several `3 backups failed, 2 missed`."""
+    (first, count), *others = sorted(Counter(line.words for line in lines).items())
+    if len(lines) == 1:
         return f"Backup {first}"
     return ", ".join(
         [counted(count, f"backup {first}", f"backups {first}"), *(f"{n:,} {words}" for words, n in others)]
     )
 
 
-def _more(told: Sequence[_Told]) -> str | None:
-    return f"And {len(told) - MOST_LISTED:,} more." if len(told) > MOST_LISTED else None
+def _more(lines: Sequence[_EventLine]) -> str | None:
+    return f"And {len(lines) - MOST_LISTED:,} more." if len(lines) > MOST_LISTED else None
 
 
-def _text(account: str, told: Sequence[_Told]) -> Iterator[str]:
-    yield f"{_counts(told)}, account {isolated(account)}"
-    for one in told[:MOST_LISTED]:
+def _text(account: str, lines: Sequence[_EventLine]) -> Iterator[str]:
+    yield f"{_counts(lines)}, account {isolated(account)}"
+    for line in lines[:MOST_LISTED]:
         yield ""
-        yield f"* {isolated(one.event.server_id)} ({isolated(one.event.account_policy_name)}): {one.words}"
-        for label, value in one.facts:
+        yield f"* {isolated(line.event.server_id)} ({isolated(line.event.account_policy_name)}): {line.words}"
+        for label, value in line.facts:
             yield f"  {label + ':':<14} {isolated(value, _LONGEST_ID)}"
-    if more := _more(told):
+    if more := _more(lines):
         yield ""
         yield more
 
 
-def _body(account: str, told: Sequence[_Told]) -> Iterator[str]:
-    yield components.title(escape(_counts(told)))
+def _body(account: str, lines: Sequence[_EventLine]) -> Iterator[str]:
+    yield components.title(escape(_counts(lines)))
     yield components.remark_html(f"Account {components.name(account)}")
     yield components.table(
         [components.Column("Server and policy", 38), components.Column("What happened", 62)],
-        map(_row, told[:MOST_LISTED]),
+        map(_row, lines[:MOST_LISTED]),
     )
-    if more := _more(told):
+    if more := _more(lines):
         yield components.paragraph(more)
 
 
-def _row(one: _Told) -> str:
-    event = one.event
-    facts = "".join(f"<br><small>{label} {components.name(value, _LONGEST_ID)}</small>" for label, value in one.facts)
+def _row(line: _EventLine) -> str:
+    event = line.event
+    facts = "".join(f"<br><small>{label} {components.name(value, _LONGEST_ID)}</small>" for label, value in line.facts)
     return (
         f"<tr>{components.row_heading(event.server_id, event.account_policy_name)}"
-        f"<td>{components.toned(one.words.capitalize(), one.tone)}{facts}</td></tr>\n"
+        f"<td>{components.toned(line.words.capitalize(), line.tone)}{facts}</td></tr>\n"
     )

@@ -1,4 +1,7 @@
-"""What a report says, in whole sentences: the same in HTML and in plain text. Names in them are not yet legible."""
+"""The sentences of a report, the same in HTML and in plain text.
+
+Only hosts and reasons are sanitized here; other names are sanitized where they are shown.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ _LONGEST_HOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many backups ended so. `change`: `+2`, against the period before; None where nothing is compared."""
+    """A result's count. `change`: against the period before, such as `+2`, or None if the periods are not compared."""
 
     label: str
     count: int
@@ -36,7 +39,7 @@ class Total:
 
 
 def length(report: Report) -> str:
-    """The period's real length: `24 hours`, 23 or 25 where clocks change; `7 days`."""
+    """Return the period's real length: `24 hours` (23 or 25 where clocks change), or `7 days`."""
     start, end = report.start.astimezone(report.zone), report.end.astimezone(report.zone)
     days = (end.date() - start.date()).days
     if days > 1 and start.time() == end.time():
@@ -46,24 +49,24 @@ def length(report: Report) -> str:
 
 
 def period(report: Report) -> str:
-    """`The 24 hours to Wed 25 Nov 2026, 07:00 (Europe/Berlin)`."""
+    """Return the period: `The 24 hours to Wed 25 Nov 2026, 07:00 (Europe/Berlin)`."""
     end = report.end.astimezone(report.zone)
     return f"The {length(report)} to {day_words(report.end, report.zone)}, {end:%H:%M} ({report.zone})"
 
 
 def clock(report: Report, timestamp: datetime) -> str:
-    """The moment in the report's zone: `Wed 25 Nov, 03:12`."""
+    """Return the timestamp in the report's zone: `Wed 25 Nov, 03:12`."""
     return clock_words(timestamp, report.zone, report.end.astimezone(report.zone).year)
 
 
 def is_compared(report: Report) -> bool:
-    """Whether the period before is as long as this one: not so after a gap of ours, or a change of the hour."""
+    """Return whether the period before is as long: not after a gap in the reports, or after a change of the hour."""
     # Where clocks change, a day has an hour more or less.
     return abs(report.end - report.start - _USUAL[report.kind]) <= _HOUR
 
 
 def totals(report: Report) -> Sequence[Total]:
-    """The period's results, the worst first."""
+    """Return the period's results, the worst first."""
     now, before = report.totals, report.before
     counts = [
         ("Failed", now.failed, before.failed, Tone.BAD),
@@ -83,7 +86,7 @@ def _change(difference: int) -> str:
 
 
 def remarks(report: Report) -> Iterator[str]:
-    """What is to be said of the totals."""
+    """Yield remarks on the totals: cancelled and late backups, and the comparison."""
     if report.cancelled:
         yield f"{report.cancelled:,} more {_was(report.cancelled)} cancelled."
     late = sum(astuple(report.late)) + report.late_cancelled
@@ -101,7 +104,7 @@ def _was(number: int) -> str:
 
 
 def warning(report: Report) -> str | None:
-    """What a reader must know before he trusts the counts."""
+    """Return the warning that counts may be incomplete, or None if all results of the period were read."""
     if report.read_until is None:
         return None
     return (
@@ -110,11 +113,11 @@ def warning(report: Report) -> str | None:
     )
 
 
-def silence(report: Report) -> Iterator[str]:
-    """That no backup ended, and whether any should have; nothing where one did."""
+def no_backups(report: Report) -> Iterator[str]:
+    """Yield that no backup ended, and when one was expected; nothing if one ended."""
     if report.ended:
         return
-    yield f"No backup ended in {these(report)}."
+    yield f"No backup ended in {these_hours(report)}."
     if report.missed:
         yield f"{counted(report.missed, 'scheduled backup')} never started."
     coming = [line.next_expected_at for line in report.servers if line.next_expected_at]
@@ -129,39 +132,39 @@ def silence(report: Report) -> Iterator[str]:
     )
 
 
-def these(report: Report) -> str:
-    """`these 24 hours`."""
+def these_hours(report: Report) -> str:
+    """Return `these 24 hours`, or `this hour`."""
     span = length(report)
     return f"{'this' if span == 'hour' else 'these'} {span}"
 
 
 def latest(report: Report, line: ServerLine) -> str:
-    """When the latest result was."""
+    """Return when the server's latest result was."""
     return clock(report, line.last_at) if line.last_at else "none in 7 days"
 
 
 def upcoming(report: Report, line: ServerLine) -> str:
-    """When the next backup is expected."""
+    """Return when the server's next backup is expected."""
     return clock(report, line.next_expected_at) if line.next_expected_at else "none is expected"
 
 
-def standing(line: ServerLine) -> tuple[str, Tone]:
-    """How a server that needs attention stands now."""
+def state(line: ServerLine) -> tuple[str, Tone]:
+    """Return the present state of a server that needs attention."""
     if line.went_wrong and line.state is ServerState.OK:
         return "Recovered", Tone.GOOD
     return STATES[line.state]
 
 
 def host(line: WebhookLine) -> str:
-    """Where a webhook posts to, legible. The rest of its URL may hold a secret."""
+    """Return the host of a webhook's URL, sanitized. The rest of the URL may hold a secret."""
     try:
         return sanitize(urlsplit(line.url).hostname or "", _LONGEST_HOST) or "unknown host"
     except ValueError:
         return "unknown host"
 
 
-def webhook_standing(line: WebhookLine) -> tuple[str, Tone]:
-    """How a webhook stands now."""
+def webhook_state(line: WebhookLine) -> tuple[str, Tone]:
+    """Return the present state of a webhook."""
     if line.switched_off_at:
         return "Switched off", Tone.BAD
     if not line.enabled:
@@ -169,8 +172,8 @@ def webhook_standing(line: WebhookLine) -> tuple[str, Tone]:
     return ("Failing", Tone.BAD) if line.consecutive_failures else ("Works again", Tone.GOOD)
 
 
-def webhook_story(report: Report, line: WebhookLine) -> str:
-    """Since when a webhook fails or is off, why, and what did not reach it."""
+def webhook_details(report: Report, line: WebhookLine) -> str:
+    """Return since when and why a webhook fails or is off, and how many notifications did not reach it."""
     facts = []
     if line.switched_off_at:
         facts.append(f"Off since {clock(report, line.switched_off_at)}")
@@ -184,14 +187,14 @@ def webhook_story(report: Report, line: WebhookLine) -> str:
     return "".join(f"{fact}. " for fact in facts).rstrip()
 
 
-def and_more(report: Report) -> str | None:
-    """How many servers need attention beyond those that are listed."""
+def more_attention(report: Report) -> str | None:
+    """Return how many more servers need attention than are listed, or None if all are listed."""
     more = len(report.attention) - MOST_ATTENTION
     return f"And {more:,} more: see the list of all servers below." if more > 0 else None
 
 
 def nothing_wrong(report: Report) -> str:
-    """What is said where nothing needs attention, as far as we know."""
+    """Return the sentence for a report in which nothing is known to need attention."""
     late = sum(line.state is ServerState.LATE for line in report.servers)
     if not late and report.read_until is None:
         return "Nothing needs attention."
@@ -200,24 +203,24 @@ def nothing_wrong(report: Report) -> str:
 
 
 def strip_note(report: Report) -> str:
-    """What the strip shows; its marks are to follow."""
+    """Return the explanation of the strips; the caller adds the marks."""
     last = report.strip_ends[-1].astimezone(report.zone)
     return f"The last {len(report.strip_ends)} days, each up to {last:%H:%M}, the newest right:"
 
 
 def late_note(report: Report) -> str | None:
-    """What "Late" means, where a server is."""
+    """Return the explanation of "Late", or None if no server is late."""
     if all(line.state is not ServerState.LATE for line in report.servers):
         return None
     return "Late: the scheduled start has passed, and it is not certain yet that it was missed."
 
 
 def footer(report: Report) -> Sequence[str]:
-    """What is attached, and which clock the report goes by."""
+    """Return the sentences on the time zone and on the attachment."""
     return (
         f"Times are in {report.zone}. How servers and webhooks stand is as of the making of this report.",
         "Attached: every backup of this report as a table (CSV, zipped where it is large), with its times in UTC."
-        if report.table_complete
+        if report.attachment_complete
         else "Attached: the backups that did not succeed, as a table (CSV, zipped), with its times in UTC. One of all "
         "backups would be too large for e-mail.",
     )

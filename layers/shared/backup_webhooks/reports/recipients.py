@@ -1,4 +1,4 @@
-"""Who gets e-mail about an account's backups, what, and when: what a customer sets on the page "Monitoring"."""
+"""The recipients of e-mail about an account's backups, and what each gets when, as set on the page "Monitoring"."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class ReportFrequency(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One e-mail address. `on_failure`, `on_missing`: whether each failed, each missed backup is told at once.
+    """One e-mail address. `on_failure`, `on_missing`: whether it gets each failed, each missed backup at once.
 
-    `unsubscribe_token` is what the links to unsubscribe are known by: whoever has it can end this recipient's e-mail,
-    and nothing else.
+    `unsubscribe_token` stands in the links to unsubscribe. It permits its holder to end this recipient's e-mail, and
+    nothing else.
     """
 
     address: str
@@ -40,14 +40,14 @@ class Recipient:
 
     @property
     def events(self) -> frozenset[EventType]:
-        """The events of which he is told at once."""
+        """The types of events that the recipient gets at once."""
         wanted = {EventType.FAILURE: self.on_failure, EventType.MISSING: self.on_missing}
         return frozenset(event_type for event_type, is_wanted in wanted.items() if is_wanted)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """An account's recipients, and the hour (0 to 23, in the IANA time zone) to which its reports reach.
+    """An account's recipients, and the hour (0 to 23, in the IANA time zone) at which its report days end.
 
     `revision` counts the customer's changes.
     """
@@ -59,16 +59,19 @@ class ReportSettings:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone; UTC where it is none that is known any more: reports come at another hour, and come."""
+        """The time zone, or UTC if it is no longer known: a report at another hour is better than none."""
         try:
             return ZoneInfo(self.timezone)
         except (KeyError, ValueError, OSError):
             return ZoneInfo(DEFAULT_TIMEZONE)
 
     def recipient_of(self, token: str) -> Recipient | None:
-        """Whose links have that token; None where they are nobody's."""
-        return next((one for one in self.recipients if secrets.compare_digest(one.unsubscribe_token, token)), None)
+        """Return the recipient with that token, or None if there is none."""
+        for recipient in self.recipients:
+            if secrets.compare_digest(recipient.unsubscribe_token, token):
+                return recipient
+        return None
 
-    def without(self, gone: Recipient | None) -> Self:
-        """The settings without that recipient."""
-        return replace(self, recipients=[one for one in self.recipients if one is not gone])
+    def without(self, recipient: Recipient | None) -> Self:
+        """Return the settings without that recipient."""
+        return replace(self, recipients=[other for other in self.recipients if other is not recipient])

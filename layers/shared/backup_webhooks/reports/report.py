@@ -1,4 +1,4 @@
-"""What a report says: the values that its HTML, its plain text and its subject are made of."""
+"""A report: the values from which its HTML, its plain text and its subject are made."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.state import ServerState
 
 STRIP_DAYS = 7
-NOTHING = DayCounts()
+NO_BACKUPS = DayCounts()
 
 
 class ReportKind(StrEnum):
-    """How often a report comes, and so how long it looks back."""
+    """How often a report is sent, and so how long its period is."""
 
     DAILY = "daily"
     WEEKLY = "weekly"
@@ -25,10 +25,10 @@ class ReportKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerLine:
-    """A server policy in a report: `state` as it is now, `period` what became of its backups in the report's period.
+    """A server policy in a report.
 
-    `strip`: the last seven report days, the oldest first. `last_at`: the latest end of a backup, or missed start, that
-    is known of those days; None where there is none.
+    `state`: its present state. `period`: the results of its backups in the report's period. `strip`: the last seven
+    report days, the oldest first. `last_at`: the latest end of a backup, or missed start, in those days.
     """
 
     server_policy_id: str
@@ -42,21 +42,21 @@ class ServerLine:
 
     @property
     def went_wrong(self) -> bool:
-        """Whether a backup failed in the period, in part or wholly, or was missed."""
+        """Whether a backup of the period failed, in part or wholly, or was missed."""
         return bool(self.period.failed or self.period.partial_success or self.period.missed)
 
     @property
     def is_wrong(self) -> bool:
-        """Whether that is how it stands now."""
+        """Whether the present state is one of trouble."""
         return self.state in (ServerState.FAILED, ServerState.PARTIAL, ServerState.MISSED)
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookLine:
-    """A target that needs attention: it fails now, was switched off, or notifications of the period did not reach it.
+    """A target that needs attention: it fails now, was switched off, or did not get all deliveries of the period.
 
-    `url` may hold a secret: a report shows its host alone. `undelivered`: notifications that were given up in the
-    period. `enabled`: False where we, or its customer, have switched it off.
+    `url` may hold a secret, so a report shows only its host. `undelivered`: deliveries that were given up in the
+    period. `enabled`: False if this service, or the customer, has switched the target off.
     """
 
     event_type: EventType
@@ -73,12 +73,11 @@ class WebhookLine:
 class Report:
     """An account's report on the time from `start` to `end` (exclusive), both in UTC, to be shown in `zone`.
 
-    `totals` and `cancelled` count what is told, `before` what the report before told of its own period. `late` and
-    `late_cancelled`: those of them that belong to an earlier time, but were heard of too late for its report.
-    `attention`: the servers that need it, the worst first; `servers`: all that are active or had a backup, by name.
-    `strip_ends`: when each of the strips' days ended. `read_until`: set where our own reading of results lags behind
-    the period's end; what came later is missing. `table_complete`: whether the attached table has all backups that are
-    told, not only those that did not succeed.
+    `totals` and `cancelled` count the backups of this report, `before` those of the period before. `late` and
+    `late_cancelled`: those of an earlier period that were recorded too late for its report. `attention`: the servers
+    that need it, the worst first; `servers`: all that are active or had a backup, by name. `strip_ends`: when each of
+    the strips' days ended. `read_until`: set if the backup events are read only up to then, before the period's end.
+    `attachment_complete`: whether the attachment has all backups of this report, not only those that did not succeed.
     """
 
     kind: ReportKind
@@ -90,22 +89,22 @@ class Report:
     before: DayCounts
     strip_ends: Sequence[datetime]
     cancelled: int = 0
-    late: DayCounts = NOTHING
+    late: DayCounts = NO_BACKUPS
     late_cancelled: int = 0
     attention: Sequence[ServerLine] = ()
     servers: Sequence[ServerLine] = ()
     webhooks: Sequence[WebhookLine] = ()
     read_until: datetime | None = None
-    table_complete: bool = True
+    attachment_complete: bool = True
 
     @property
     def ended(self) -> int:
-        """How many backups ended in the period, one way or another."""
+        """How many backups ended in the period, with any result."""
         return _ended(self.totals) + self.cancelled - _ended(self.late) - self.late_cancelled
 
     @property
     def missed(self) -> int:
-        """How many of the period were missed."""
+        """How many backups of the period were missed."""
         return self.totals.missed - self.late.missed
 
 

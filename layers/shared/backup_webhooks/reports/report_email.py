@@ -1,4 +1,4 @@
-"""A report as the e-mail that is sent."""
+"""The e-mail of a report."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from backup_webhooks.reports.text import render_text
 
 
 def report_email(report: Report, attachments: Sequence[Attachment], page_url: str, unsubscribe_url: str) -> Email:
-    """The report, the same in text and HTML, with these files."""
+    """Return the e-mail: the report in text and in HTML, with these attachments."""
     links = page_url, unsubscribe_url
     return Email(subject(report), render_text(report, *links), render_html(report, *links), attachments)

@@ -1,9 +1,8 @@
-"""How far an account's reports are: in the item of its settings (`ReportSettingsStore`), and the index `dueReports`.
+"""The progress of an account's reports, in the item of its settings (`ReportSettingsStore`) and index `dueReports`.
 
-`dueAt`: the end of the report day that is to be told next; `tryAt`: when to try (again), by which the index finds it.
-`underWayEnd`, `underWayWeek`, `underWayCut`: the reports that are being sent, `sentTo`: who has them, `leaseUntil`: up
-to when one function alone works at them. `{daily,weekly}Until`, `{daily,weekly}Cut`: what the last report of that kind
-has told.
+`dueAt`: the end of the next report day to report; `tryAt`, the index's key: when to try it. `underWayEnd`,
+`underWayWeek`, `underWayCut`: the reports that are being sent; `sentTo`: the addresses that have them; `leaseUntil`:
+until then one invocation alone sends them. `{daily,weekly}Until`, `{daily,weekly}Cut`: the last report of that kind.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ _UNDER_WAY = "underWayEnd, underWayWeek, underWayCut, leaseUntil, sentTo"
 _IDLE = "(attribute_not_exists(leaseUntil) OR leaseUntil < :now)"
 
 
-class Told(Struct, frozen=True):
-    """What the last report of a kind has told: backups up to `until`, of those that were recorded up to `cut`."""
+class Reported(Struct, frozen=True):
+    """The last report of a kind: it counted backups up to `until` that were recorded up to `cut`."""
 
     until: datetime
     cut: datetime
 
 
 class UnderWay(Struct, frozen=True):
-    """The reports that are being sent: a daily one up to `until`, and a weekly one up to `week`; recorded up to `cut`.
+    """The reports that are being sent: a daily one up to `until`, a weekly one up to `week`; recorded up to `cut`.
 
-    Fixed when they are begun: their recipients are told the same, whatever the customer changes meanwhile.
+    These are fixed at the beginning, so that all recipients get the same, even if the customer changes the settings.
     """
 
     until: datetime
@@ -46,16 +45,16 @@ class UnderWay(Struct, frozen=True):
 
 
 class ReportProgress(Struct, frozen=True):
-    """`told` has no entry for a kind of report that nobody has got yet."""
+    """The progress of an account's reports. `reported` has no entry for a kind of report that was never sent."""
 
     due_at: datetime | None
-    told: Mapping[ReportKind, Told]
+    reported: Mapping[ReportKind, Reported]
     under_way: UnderWay | None
     sent_to: frozenset[str]
 
 
 class DueReport(Struct, frozen=True):
-    """An account whose report is to be tried."""
+    """An account whose report is due, and when it is to be tried."""
 
     account: str
     due_at: datetime
@@ -63,13 +62,13 @@ class DueReport(Struct, frozen=True):
 
 
 class ReportScheduleStore(Struct, frozen=True):
-    """Reads and writes progress. Raises botocore's errors."""
+    """Reads and writes the progress. Its methods raise botocore's errors."""
 
     client: DynamoDBClient
     table: str
 
     def due(self, now: datetime) -> Iterator[DueReport]:
-        """The accounts whose report is to be tried now, the longest overdue first."""
+        """Yield the accounts whose report is to be tried by `now`, the longest overdue first."""
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table,
             IndexName="dueReports",
@@ -81,18 +80,18 @@ class ReportScheduleStore(Struct, frozen=True):
                 yield DueReport(item["account"], Timestamp.parse(item["dueAt"]), Timestamp.parse(item["tryAt"]))
 
     def postpone(self, due: DueReport, try_at: datetime) -> bool:
-        """Try again then; whether nobody else has changed it since it was seen."""
+        """Set when to try again. Return False if another writer has changed that since it was read."""
         values = {":next": try_at, ":seen": due.try_at}
         return self._update(due.account, "SET tryAt = :next", values, "tryAt = :seen")
 
     def load(self, account: str) -> tuple[ReportSettings, ReportProgress]:
-        """The settings and the progress now (a consistent read)."""
+        """Return the settings and the progress, by a consistent read."""
         answer = self.client.get_item(TableName=self.table, Key=report_key(account), ConsistentRead=True)
         item = from_item(answer.get("Item", {}))
         return settings_of(item), _progress(item)
 
     def begin(self, account: str, seen: ReportProgress, report: UnderWay, now: datetime, lease_until: datetime) -> bool:
-        """Take up the report, or take it up again; False where somebody is at it, or it is no longer the one due."""
+        """Begin or resume the report. Return False if another invocation holds it, or if it is no longer due."""
         values = {
             ":end": report.until,
             ":week": report.week,
@@ -109,25 +108,25 @@ class ReportScheduleStore(Struct, frozen=True):
         )
 
     def mark_sent(self, account: str, report: UnderWay, address: str) -> bool:
-        """Note that the address has the report; False where that is not under way any more."""
+        """Record that the address has the report. Return False if it is no longer under way."""
         values = {":end": report.until, ":address": {address}}
         return self._update(account, "ADD sentTo :address", values, "underWayEnd = :end")
 
     def release(self, account: str, report: UnderWay) -> None:
-        """Let others go on with the report."""
+        """End the lease, so that another invocation may resume the report."""
         self._update(account, "REMOVE leaseUntil", {":end": report.until}, "underWayEnd = :end")
 
-    def give_up(self, account: str, report: UnderWay, told: Mapping[ReportKind, Told], now: datetime) -> bool:
-        """Have done with a report that not all have got, and note what it has told; False where somebody is at it."""
-        update, values = _noted("", {":end": report.until, ":now": now}, told)
+    def give_up(self, account: str, report: UnderWay, reported: Mapping[ReportKind, Reported], now: datetime) -> bool:
+        """End a report that did not reach all, and record what it reported. Return False if it is held."""
+        update, values = _with_reported("", {":end": report.until, ":now": now}, reported)
         return self._update(account, f"{update} REMOVE {_UNDER_WAY}", values, f"underWayEnd = :end AND {_IDLE}")
 
     def finish(
-        self, account: str, report: UnderWay, told: Mapping[ReportKind, Told], due_at: datetime, revision: int
+        self, account: str, report: UnderWay, reported: Mapping[ReportKind, Reported], due_at: datetime, revision: int
     ) -> bool:
-        """Note what was told, and what is due next; False where the settings or the report have changed since."""
+        """Record what was reported, and what is due next. Return False if the settings or the report have changed."""
         values = {":end": report.until, ":due": due_at, ":revision": revision}
-        update, values = _noted("SET dueAt = :due, tryAt = :due", values, told)
+        update, values = _with_reported("SET dueAt = :due, tryAt = :due", values, reported)
         return self._update(
             account, f"{update} REMOVE {_UNDER_WAY}", values, "underWayEnd = :end AND revision = :revision"
         )
@@ -146,13 +145,15 @@ class ReportScheduleStore(Struct, frozen=True):
         return True
 
 
-def _noted(update: str, values: dict[str, Any], told: Mapping[ReportKind, Told]) -> tuple[str, dict[str, Any]]:
-    """The update and its values, with what each kind of report has told."""
-    sets = [f"{kind}{what} = :{kind}{what}" for kind in told for what in ("Until", "Cut")]
+def _with_reported(
+    update: str, values: dict[str, Any], reported: Mapping[ReportKind, Reported]
+) -> tuple[str, dict[str, Any]]:
+    """Return the update expression and its values, extended by what each kind of report has reported."""
+    sets = [f"{kind}{suffix} = :{kind}{suffix}" for kind in reported for suffix in ("Until", "Cut")]
     if sets:
         update = f"{update}, {', '.join(sets)}" if update else f"SET {', '.join(sets)}"
-    for kind, one in told.items():
-        values = values | {f":{kind}Until": one.until, f":{kind}Cut": one.cut}
+    for kind, last in reported.items():
+        values = values | {f":{kind}Until": last.until, f":{kind}Cut": last.cut}
     return update, values
 
 
@@ -163,8 +164,8 @@ def _stored(value: Any) -> Any:
 def _progress(item: Mapping[str, Any]) -> ReportProgress:
     return ReportProgress(
         due_at=Timestamp.parse(item["dueAt"]) if "dueAt" in item else None,
-        told={
-            kind: Told(Timestamp.parse(item[f"{kind}Until"]), Timestamp.parse(item[f"{kind}Cut"]))
+        reported={
+            kind: Reported(Timestamp.parse(item[f"{kind}Until"]), Timestamp.parse(item[f"{kind}Cut"]))
             for kind in ReportKind
             if f"{kind}Until" in item
         },

@@ -1,7 +1,7 @@
-"""Who gets e-mail about an account's backups: one item of WebhooksTable, beside the account's targets.
+"""The store of report settings: one item of WebhooksTable for each account, beside its targets.
 
-What customers set is written here; what `ReportScheduleStore` keeps of the reports' progress stands in the same item,
-so that both change together: no report is due for an account without recipients.
+`ReportScheduleStore` keeps the reports' progress in the same item, so that both change together: no report is due for
+an account without recipients.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from backup_webhooks.aws.errors import Changed, Conflict
 from backup_webhooks.aws.items import from_item, to_item
+from backup_webhooks.aws.retry import retry_on_conflict
 from backup_webhooks.events.timestamps import Clock, iso_milliseconds, utc_now
 from backup_webhooks.reports.periods import ReportDays
 from backup_webhooks.reports.recipients import Recipient, ReportFrequency, ReportSettings
@@ -23,13 +24,13 @@ from backup_webhooks.reports.recipients import Recipient, ReportFrequency, Repor
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# No event begins so.
+# No event type begins like this.
 SORT_KEY = "Report.Recipients"
-# Of the index `dueReports`. One will do: an account is written there once a day.
+# The only partition of index `dueReports`: an account is written there once a day.
 DUE_SHARD = 0
 _TRIES = 5
-# Attributes of `ReportScheduleStore`, by those whose reports they are about.
-_OF_DAILY, _OF_WEEKLY, _OF_ANY = (
+# Attributes of `ReportScheduleStore` about daily, weekly and any reports.
+_DAILY_PROGRESS, _WEEKLY_PROGRESS, _PROGRESS = (
     "dailyUntil, dailyCut",
     "weeklyUntil, weeklyCut",
     "dueShard, tryAt, dueAt, underWayEnd, underWayWeek, underWayCut, leaseUntil, sentTo",
@@ -37,49 +38,52 @@ _OF_DAILY, _OF_WEEKLY, _OF_ANY = (
 
 
 class ReportSettingsStore(Struct, frozen=True):
-    """Reads and writes the settings. Raises botocore's errors."""
+    """Reads and writes the settings. Its methods raise botocore's errors."""
 
     client: DynamoDBClient
     table: str
     clock: Clock = utc_now
 
     def load(self, account: str) -> ReportSettings:
-        """The account's settings now (a consistent read); nobody at the default hour where nothing was set."""
+        """Return the account's settings by a consistent read, or the defaults, without recipients, if none were set."""
         answer = self.client.get_item(TableName=self.table, Key=report_key(account), ConsistentRead=True)
         return settings_of(from_item(answer.get("Item", {})))
 
     def change(
         self, account: str, edit: Callable[[ReportSettings], ReportSettings], expected_version: str | None = None
     ) -> ReportSettings:
-        """Put what `edit` makes of the settings in their place; answers with what is stored then.
+        """Replace the settings by what `edit` makes of them, and return what is stored.
 
-        `edit` may be called several times; who is to keep the token of his links is for it to see to. Raises `Changed`
-        where the revision is not the expected one, `Conflict` where others kept coming first, and what `edit` raises.
+        `edit` may be called several times, and has to keep the recipients' tokens. Raise `Changed` if the revision is
+        not the expected one, `Conflict` if other writers came first each time, and what `edit` raises.
         """
-        for _ in range(_TRIES):
+
+        def write() -> ReportSettings:
             seen = self.load(account)
             if expected_version not in (None, str(seen.revision)):
                 raise Changed(SORT_KEY)
             saved = replace(edit(seen), revision=seen.revision + 1)
-            # The latter: an answer that was lost made botocore write twice.
-            if self._replace(account, seen, saved) or self.load(account) == saved:
-                return saved
-        raise Conflict(SORT_KEY)
+            # A write whose answer was lost is repeated by botocore, and finds its own revision.
+            if not self._replace(account, seen, saved) and self.load(account) != saved:
+                raise Conflict(SORT_KEY)
+            return saved
+
+        return retry_on_conflict(write, _TRIES)
 
     def save(self, account: str, wanted: ReportSettings) -> ReportSettings:
-        """Put these in the place of those that are there, whatever they are. Raises as `change` does."""
+        """Replace the settings, whatever they are. Raise as `change` does."""
         return self.change(account, lambda seen: wanted)
 
     def unsubscribe(self, account: str, token: str) -> str | None:
-        """Take out the recipient whose token it is; answers with his address, None where there is none (any more).
+        """Remove the recipient with that token. Return the address, or None if there is no such recipient.
 
-        Raises `Conflict` where others kept coming first.
+        Raise `Conflict` if other writers came first each time.
         """
-        if (gone := self.load(account).recipient_of(token)) is None:
+        if (recipient := self.load(account).recipient_of(token)) is None:
             return None
-        # Where somebody else takes him out meanwhile, nothing is left to change.
+        # If another writer removes the recipient first, this changes nothing.
         self.change(account, lambda seen: seen.without(seen.recipient_of(token)))
-        return gone.address
+        return recipient.address
 
     def _replace(self, account: str, seen: ReportSettings, saved: ReportSettings) -> bool:
         update, values = _update(seen, saved, self.clock())
@@ -98,13 +102,13 @@ class ReportSettingsStore(Struct, frozen=True):
 
 
 def report_key(account: str) -> dict[str, Any]:
-    """The item's key, in wire form."""
+    """Return the item's key in DynamoDB's wire format."""
     return to_item({"account": account, "target": SORT_KEY})
 
 
 def settings_of(fields: Mapping[str, Any]) -> ReportSettings:
-    """The settings that the item holds; the defaults where there is none."""
-    # An item that an earlier version has written has a revision, and nothing of the rest.
+    """Return the settings in the item, or the defaults if it has none."""
+    # An item that an earlier version has written has only a revision.
     if "recipients" not in fields:
         return ReportSettings(revision=int(fields.get("revision", 0)))
     return ReportSettings(
@@ -119,7 +123,7 @@ def settings_of(fields: Mapping[str, Any]) -> ReportSettings:
 
 
 def _update(seen: ReportSettings, saved: ReportSettings, now: datetime) -> tuple[str, dict[str, Any]]:
-    """What is written: the settings, and when the next report is due where that changes with them."""
+    """Return the update expression and its values: the settings, and when the next report is due if that changes."""
     values: dict[str, Any] = {
         ":recipients": [asdict(recipient) for recipient in saved.recipients],
         ":hour": saved.hour,
@@ -128,13 +132,13 @@ def _update(seen: ReportSettings, saved: ReportSettings, now: datetime) -> tuple
     }
     update = "SET recipients = :recipients, #hour = :hour, #timezone = :timezone, revision = :revision"
     frequencies = {recipient.report for recipient in saved.recipients}
-    # What nobody gets any more begins anew with its next recipient, not with all that happened in between.
+    # A report without recipients starts anew with the next one, and does not cover the time between.
     ended = [
-        *([_OF_DAILY] if ReportFrequency.DAILY not in frequencies else []),
-        *([_OF_WEEKLY] if ReportFrequency.WEEKLY not in frequencies else []),
-        *([_OF_ANY] if frequencies <= {ReportFrequency.NONE} else []),
+        *([_DAILY_PROGRESS] if ReportFrequency.DAILY not in frequencies else []),
+        *([_WEEKLY_PROGRESS] if ReportFrequency.WEEKLY not in frequencies else []),
+        *([_PROGRESS] if frequencies <= {ReportFrequency.NONE} else []),
     ]
-    if _OF_ANY not in ended:
+    if _PROGRESS not in ended:
         moved = (seen.hour, seen.timezone) != (saved.hour, saved.timezone)
         due_at = iso_milliseconds(ReportDays(saved.hour, saved.zone).next_end(now))
         values |= {":dueShard": DUE_SHARD, ":dueAt": due_at}

@@ -1,4 +1,4 @@
-"""A report's subject: the counts, so that a reader knows from his list of e-mail whether to open it."""
+"""A report's subject: the counts, so that a list of e-mail shows whether the report needs attention."""
 
 from __future__ import annotations
 
@@ -18,20 +18,26 @@ _DASH = "\u2013"
 
 
 def subject(report: Report) -> str:
-    """`Backups of TEST: 3 failed, 1 missed, 2 partial, 214 succeeded - Wed 25 Nov 2026`: one line, at most 150."""
-    said = f": {counts(report)}"
+    """Return one line of at most 150 characters.
+
+    For example `Backups of TEST: 3 failed, 1 missed, 2 partial, 214 succeeded - Wed 25 Nov 2026`.
+    """
+    summary = f": {counts(report)}"
     tail = f" {_DASH} {'week to ' if report.kind is ReportKind.WEEKLY else ''}{day_words(report.end, report.zone)}"
-    room = LONGEST - len(_HEAD) - len(said) - len(tail) - _ISOLATES
+    room = LONGEST - len(_HEAD) - len(summary) - len(tail) - _ISOLATES
     account = isolated(report.account, max(_SHORTEST_ACCOUNT, min(room, _LONGEST_ACCOUNT)))
-    head = _HEAD + account + said
-    for more in _further(report):
-        if len(head) + len(more) + len(tail) + 2 <= LONGEST:
-            head += f", {more}"
+    head = _HEAD + account + summary
+    for remark in _remarks(report):
+        if len(head) + len(remark) + len(tail) + 2 <= LONGEST:
+            head += f", {remark}"
     return head + tail
 
 
 def counts(report: Report) -> str:
-    """`3 failed, 1 missed, 214 succeeded`: what is not zero, the worst first; `all 214 succeeded`; `no backups`."""
+    """Return the counts that are not zero, the worst first: `3 failed, 1 missed, 214 succeeded`.
+
+    Without trouble it is `all 214 succeeded`, or `no backups`.
+    """
     totals = report.totals
     wrong = [
         f"{count:,} {words}"
@@ -39,7 +45,7 @@ def counts(report: Report) -> str:
         if count
     ]
     if not report.ended:
-        # What is told then was heard of too late for an earlier report, or was missed.
+        # These backups were recorded too late for an earlier report, or were missed.
         late = [f"{totals.success:,} succeeded"] if totals.success else []
         return ", ".join([*wrong, *late, "no backups since" if any(astuple(report.late)) else "no backups"])
     if totals.success:
@@ -50,13 +56,13 @@ def counts(report: Report) -> str:
     return ", ".join([*wrong, well, *([f"{report.cancelled:,} cancelled"] if report.cancelled else [])])
 
 
-def _further(report: Report) -> Iterator[str]:
-    """What else is to be known, where there is room: the most important first."""
+def _remarks(report: Report) -> Iterator[str]:
+    """Yield remarks for the rest of the line, the most important first."""
     if report.read_until:
         yield "may be incomplete"
-    standing = sum(line.is_wrong and not line.went_wrong for line in report.attention)
-    if standing:
-        yield f"{counted(standing, 'server')} still wrong"
+    still_wrong = sum(line.is_wrong and not line.went_wrong for line in report.attention)
+    if still_wrong:
+        yield f"{counted(still_wrong, 'server')} still wrong"
     off = sum(line.switched_off_at is not None for line in report.webhooks)
     if off:
         yield f"{counted(off, 'webhook')} off"

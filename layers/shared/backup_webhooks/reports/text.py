@@ -1,4 +1,4 @@
-"""A report as plain text: the words of the HTML, in lines that a phone and a terminal can show."""
+"""A report as plain text: the words of the HTML, in lines that fit a phone and a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from backup_webhooks.payloads.sanitize import isolated
 from backup_webhooks.reports import phrases
-from backup_webhooks.reports.labels import EVENT_LABELS, LEGEND, STATES, clock_words, in_words, worst
+from backup_webhooks.reports.labels import LEGEND, STATES, clock_words, result_words, worst_mark
 from backup_webhooks.reports.report import Report, ServerLine, WebhookLine
 
 WIDTH = 78
@@ -15,27 +15,27 @@ _INDENT = "  "
 
 
 def render_text(report: Report, page_url: str, unsubscribe_url: str) -> str:
-    """The report as text, with the address of the page and that where its recipient ends these e-mails."""
+    """Return the report as text, with the URLs of the page and to unsubscribe."""
     return "\n".join(
         [
             *_head(report),
             *_totals(report),
             *_attention(report),
             *_servers(report),
-            *foot(phrases.footer(report), page_url, unsubscribe_url),
+            *footer(phrases.footer(report), page_url, unsubscribe_url),
         ]
     )
 
 
 def headline(words: str) -> Iterator[str]:
-    """A section's heading."""
+    """Yield the lines of a section's heading."""
     yield ""
     yield words.upper()
     yield ""
 
 
 def wrapped(words: str, indent: str = "") -> Iterator[str]:
-    """A sentence in lines of at most 78 columns, as far as its names allow."""
+    """Yield the sentence in lines of at most 78 columns, unless a name in it is longer."""
     yield from textwrap.wrap(
         words,
         WIDTH,
@@ -46,8 +46,8 @@ def wrapped(words: str, indent: str = "") -> Iterator[str]:
     )
 
 
-def foot(words: Iterable[str], page_url: str, unsubscribe_url: str) -> Iterator[str]:
-    """How each of our e-mails ends. An address has a line of its own, so that programs make a link of all of it."""
+def footer(words: Iterable[str], page_url: str, unsubscribe_url: str) -> Iterator[str]:
+    """Yield the last lines of an e-mail. A URL has its own line, so that programs make a link of all of it."""
     yield ""
     yield "-" * 40
     for sentence in words:
@@ -69,7 +69,7 @@ def _totals(report: Report) -> Iterator[str]:
         change = f"  ({total.change})" if total.change else ""
         yield f"{_INDENT}{total.label:<10}{total.count:>9,}{change}"
     yield ""
-    yield from wrapped(" ".join(phrases.silence(report)))
+    yield from wrapped(" ".join(phrases.no_backups(report)))
     for words in phrases.remarks(report):
         yield from wrapped(words)
 
@@ -80,23 +80,23 @@ def _attention(report: Report) -> Iterator[str]:
         yield from wrapped(phrases.nothing_wrong(report))
     for line in report.attention[: phrases.MOST_ATTENTION]:
         yield from _attention_lines(report, line)
-    if more := phrases.and_more(report):
+    if more := phrases.more_attention(report):
         yield from wrapped(more)
     for webhook in report.webhooks:
         yield from _webhook_lines(report, webhook)
 
 
 def _attention_lines(report: Report, line: ServerLine) -> Iterator[str]:
-    words, _ = phrases.standing(line)
+    words, _ = phrases.state(line)
     yield f"* {_server(line)}: {words}"
-    facts = f"{in_words(line.period)}; latest {phrases.latest(report, line)}; next {phrases.upcoming(report, line)}"
+    facts = f"{result_words(line.period)}; latest {phrases.latest(report, line)}; next {phrases.upcoming(report, line)}"
     yield from wrapped(facts, _INDENT)
 
 
 def _webhook_lines(report: Report, line: WebhookLine) -> Iterator[str]:
-    words, _ = phrases.webhook_standing(line)
-    yield f"* Webhook {EVENT_LABELS[line.event_type]}, {isolated(phrases.host(line))}: {words}"
-    yield from wrapped(phrases.webhook_story(report, line), _INDENT)
+    words, _ = phrases.webhook_state(line)
+    yield f"* Webhook {line.event_type.label}, {isolated(phrases.host(line))}: {words}"
+    yield from wrapped(phrases.webhook_details(report, line), _INDENT)
 
 
 def _servers(report: Report) -> Iterator[str]:
@@ -104,7 +104,7 @@ def _servers(report: Report) -> Iterator[str]:
     if not report.servers:
         yield from wrapped(phrases.NO_SERVERS)
         return
-    # With spaces that keep a mark and its words together.
+    # No-break spaces keep a mark and its words on one line.
     marks = ", ".join(f"{mark.character}\u00a0{mark.words}" for mark in LEGEND)
     yield from wrapped(f"{phrases.strip_note(report)} {marks}.")
     if note := phrases.late_note(report):
@@ -117,7 +117,7 @@ def _servers(report: Report) -> Iterator[str]:
         coming = f", next {clock_words(following, report.zone, year)}" if following else ""
         words, _ = STATES[line.state]
         yield _server(line)
-        yield f"{_INDENT}{' '.join([worst(day).character for day in line.strip])}  {words}{coming}"
+        yield f"{_INDENT}{' '.join([worst_mark(day).character for day in line.strip])}  {words}{coming}"
 
 
 def _server(line: ServerLine) -> str:

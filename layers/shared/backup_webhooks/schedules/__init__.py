@@ -1,4 +1,4 @@
 """Schedules: Quartz cron expressions, and the times at which they fire. Pure, without a clock.
 
-`monitoring` judges by it and `sources` checks with it. It imports no other room.
+`monitoring` computes expected starts with it, and `sources` checks expressions. It imports no other room.
 """

@@ -1,6 +1,6 @@
 """Cron schedules as Quartz 2.3.2 reads them (org.quartz.CronExpression).
 
-Six or seven fields, set apart by spaces or tabs: seconds minutes hours day-of-month month day-of-week [year].
+Six or seven fields, separated by spaces or tabs: seconds minutes hours day-of-month month day-of-week [year].
 Pure: no clock, no input or output.
 """
 
@@ -34,7 +34,7 @@ _DAY, _HOURS_A_DAY = timedelta(days=1), 24
 
 
 class _Schedule(Struct, frozen=True):
-    """Ascending values, and for each of the 28 shapes of a month the days that match."""
+    """Ascending values of each field, and the matching days for each of the 28 shapes of a month."""
 
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
@@ -59,13 +59,13 @@ class _Schedule(Struct, frozen=True):
 class QuartzCron:
     """One Quartz 2.3.2 cron expression, read in a time zone. Immutable; equal by expression and zone.
 
-    expression: at most 200 printable ASCII characters and tabs; names in either case.
-    zone: the zone of the wall clock that the expression speaks of.
+    `expression`: at most 200 printable ASCII characters and tabs; names in either case. `zone`: the zone of the wall
+    clock by which the expression fires.
 
-    Raises InvalidSchedule for any other expression, one that is not a str included. Also refused is nonsense
-    that Quartz lets pass: text after a complete value (`1-2-3`, `1.5`, `MONDAY`, an eighth field), an empty
-    list entry (`5,`), a step of 0, a range of days or months that ends at 0, `?` in a list, a weekday 0 or 8
-    before `#`, and years outside 1970-2099.
+    Raises `InvalidSchedule` for any other expression, and for any type other than str. It also refuses nonsense that
+    Quartz accepts: text after a complete value (`1-2-3`, `1.5`, `MONDAY`, an eighth field), an empty list entry (`5,`),
+    a step of 0, a range of days or months that ends at 0, `?` in a list, a weekday 0 or 8 before `#`, and years outside
+    1970-2099.
     """
 
     expression: str
@@ -85,30 +85,28 @@ class QuartzCron:
         object.__setattr__(self, "_schedule", schedule)
 
     def next_after(self, timestamp: datetime) -> datetime | None:
-        """The first fire time strictly after an aware moment: an aware datetime in UTC, or None.
+        """Return the first fire time strictly after `timestamp`, in UTC, or None. Raise ValueError if that is naive.
 
-        Fire times lie on whole seconds, from 1970 to 2199. Daylight saving follows what Quartz 2.3.2 does on
+        Fire times lie on whole seconds, from 1970 to 2199. Daylight saving follows Quartz 2.3.2 on
         java.util.GregorianCalendar:
 
-        - A wall time that the clock skips does not fire. Quartz searches on from the skipped time plus the
-          length of the gap, which passes over wall times that exist if the gap is not one hour within a day:
+        - A wall time that the clock skips does not fire. Quartz continues the search at the skipped time plus the
+          length of the gap. If the gap is not one hour within a day, this passes over wall times that exist.
           `0 15/10 * * * ?` misses 02:35 when Australia/Lord_Howe skips 02:00-02:30, and `0 0 * * * ?` misses
           24 hours when America/Nuuk skips 23:00-24:00.
-        - A wall time that comes twice fires once, the second time round; `0 * * * * ?` is silent all through
-          the first pass. From a moment in the first pass Quartz searches as if from the same wall time in the
-          second, so what lies before that in the second pass is not found.
+        - A wall time that comes twice fires once, in the second pass; `0 * * * * ?` does not fire during the first
+          pass. From a timestamp in the first pass Quartz searches as if from the same wall time in the second. It does
+          not find earlier times of the second pass.
 
-        Where Quartz never returns (`0 0 0 LW * ?` in a month whose last weekday has no midnight), the search
-        goes on to the next month.
-
-        Raises ValueError for a naive moment.
+        Quartz never returns for some searches (`0 0 0 LW * ?` in a month whose last weekday has no midnight). Here the
+        search continues in the next month.
         """
         if timestamp.utcoffset() is None:
             raise ValueError("timestamp is naive; an aware datetime is needed")
         if timestamp >= _END:
             return None
         instant = max(timestamp, _BEGIN).astimezone(UTC).replace(microsecond=0) + _SECOND
-        # Setting a field makes Quartz's calendar forget which of two passes it stood in; so does fold=0.
+        # When Quartz sets a field, its calendar loses which of two passes it was in; fold=0 does the same.
         wall: datetime | None = instant.astimezone(self.zone).replace(fold=0)
         while wall is not None:
             later = self._later(wall)
@@ -118,9 +116,9 @@ class QuartzCron:
         return None
 
     def _later(self, wall: datetime) -> datetime | None:
-        """The wall time itself if it fires, else where Quartz looks next; None past the last year.
+        """Return the wall time itself if it fires, else the next one that Quartz tries; None after the last year.
 
-        One step of Quartz at a time, because each may land in a gap of the wall clock.
+        It takes one of Quartz's steps at a time, because each may land in a gap of the wall clock.
         """
         schedule = self._schedule
         second = _at_or_after(schedule.seconds, wall.second)
@@ -147,25 +145,25 @@ def _days_by_shape(rule: DayRule) -> dict[tuple[int, int], tuple[int, ...]]:
 
 
 def _shape(year: int, month: int) -> tuple[int, int]:
-    """The weekday of the month's first day, and its length in days."""
+    """Return the weekday of the month's first day (1 = Sunday), and the month's length in days."""
     first = date(year, month, 1)
     length = (date(year + month // 12, month % 12 + 1, 1) - first).days
     return first.isoweekday() % 7 + 1, length
 
 
 def _at_or_after(values: tuple[int, ...], value: int) -> int:
-    """The first of the ascending values that is not below the value; if all are below, the very first."""
+    """Return the first of the ascending values that is not below the value, or the very first if all are below."""
     index = bisect_left(values, value)
     return values[index] if index < len(values) else values[0]
 
 
 def _lenient(wall: datetime) -> datetime:
-    """The wall time; if the clock skips it, moved on by the length of the gap, as a Java Calendar does."""
+    """Return the wall time. If the clock skips it, move it on by the length of the gap, as a Java Calendar does."""
     return wall.astimezone(UTC).astimezone(wall.tzinfo)
 
 
 def _at_hour(wall: datetime, hour: int) -> datetime:
-    """That hour (0-24) of the day; if the clock skips it, the hour after it on the day it was moved to."""
+    """Return that hour (0-24) of the day. If the clock skips it, return the hour after it, on the day moved to."""
     landed = _lenient(wall.replace(hour=0) + _HOUR * hour)
     if hour not in (landed.hour, _HOURS_A_DAY):
         landed = _lenient(landed.replace(hour=0) + _HOUR * (hour + 1))

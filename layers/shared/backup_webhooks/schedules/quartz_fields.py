@@ -1,6 +1,6 @@
 """The fields of a Quartz cron expression: from texts to values, and to the days of a month that match.
 
-Pure. `quartz.QuartzCron` puts them together; see there.
+Pure. `quartz.QuartzCron` combines the fields.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,24 +8,24 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 MAX_LENGTH = 200
-# Quartz follows an open year such as `*` to 100 years past the year it runs in. An end that is 100 years past
-# the last year one can name keeps the answer free of the clock.
+# Quartz follows an open year such as `*` to 100 years after the year it runs in. An end 100 years after the last year
+# that an expression can name makes the answer independent of the clock.
 LAST_YEAR = 2199
 SUNDAY, SATURDAY = 1, 7  # Quartz numbers the week from Sunday
 _SHOWN_LENGTH = 40
 _MOST_FIELDS = 7
 _JAVA_INT_MAX = 2**31 - 1
 
-# From the weekdays (1 = Sunday) of a month's days to the days that match, ascending.
+# Maps the weekdays (1 = Sunday) of a month's days to the days that match, ascending.
 DayRule = Callable[[list[int]], Iterable[int]]
 
 
 class InvalidSchedule(ValueError):
-    """A cron expression that is refused.
+    """A cron expression is refused.
 
-    `field` names the cron field at fault: "seconds", "minutes", "hours", "day-of-month", "month",
-    "day-of-week", "year", or "expression" for the whole. The text names the field, quotes what stood there
-    (shortened) and says what is allowed.
+    `field` names the cron field at fault: "seconds", "minutes", "hours", "day-of-month", "month", "day-of-week",
+    "year", or "expression" for the whole. The text names the field, quotes its content (shortened) and says what is
+    allowed.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -58,13 +58,13 @@ class Field(Struct, frozen=True):
         return self.number(part, self.low, self.high, text)
 
     def values(self, text: str) -> tuple[int, ...]:
-        """All values in the comma-separated text, ascending."""
+        """Return all values in the comma-separated text, ascending. Raise `InvalidSchedule` if it is refused."""
         return tuple(sorted({value for part in text.split(",") for value in self._part(part, text)}))
 
     def _part(self, part: str, text: str) -> Iterable[int]:
         span, slash, step_digits = part.partition("/")
         start_text, dash, end_text = span.partition("-")
-        # Quartz bounds the step of `5/15` and `*/15`, but not that of a range: `0-10/60` is 0.
+        # Quartz limits the step of `5/15` and `*/15`, but not that of a range: `0-10/60` is 0.
         step = self.number(step_digits, 1, _JAVA_INT_MAX if dash else self.high, text) if slash else 1
         open_end = LAST_YEAR if self is YEAR else self.high
         if span == "*" or (slash and not span):
@@ -75,7 +75,7 @@ class Field(Struct, frozen=True):
         if dash and named != (end_text in self.names):
             raise self.refusal(text)  # Quartz takes neither `MON-6` nor `2-FRI`
         if named:
-            step = 1  # Quartz stops reading after a name: `MON-FRI/2` is `MON-FRI`, and `JAN/2` is `JAN`
+            step = 1  # Quartz ignores text after a name: `MON-FRI/2` is `MON-FRI`, and `JAN/2` is `JAN`
         elif slash and not dash:
             end = open_end
         if end >= start:
@@ -104,10 +104,10 @@ YEAR = Field("year", 1970, 2099, _lists_of("1970-2099"))
 
 
 def texts_of(expression: object) -> list[str]:
-    """The texts of the seven fields, in upper case."""
+    """Return the texts of the seven fields, in upper case. Raise `InvalidSchedule` if the expression is refused."""
     if not isinstance(expression, str):
         raise InvalidSchedule("expression", f"{type(expression).__name__} is not understood; allowed: str")
-    # Java's upper case and digits go beyond ASCII: Quartz reads a long s as S, and Arabic digits in a step.
+    # Java's upper case and digits exceed ASCII: Quartz reads a long s as S, and Arabic digits in a step.
     if len(expression) > MAX_LENGTH:
         allowed = f"up to {MAX_LENGTH} characters"
     elif not expression.isascii() or not expression.replace("\t", " ").isprintable():
@@ -136,15 +136,14 @@ def _day_of_month_rule(text: str) -> DayRule:
     days = _DAY_OF_MONTH.values(",".join(plain))
     if plain == parts:
         return lambda weekdays: [day for day in days if day <= len(weekdays)]
-    # With a W anywhere Quartz looks at the first day alone: `15W,20` is `15W`.
+    # With a W anywhere Quartz uses only the first day: `15W,20` is `15W`.
     return lambda weekdays: _one_day(days[0], True, weekdays)
 
 
 def _one_day(day: int, to_weekday: bool, weekdays: list[int]) -> list[int]:
-    """The day, or the nearest Monday to Friday within the month.
+    """Return the day, or the nearest Monday to Friday within the month; no day if the month lacks it.
 
-    None if the month lacks the day: there Quartz's own answer to `29W` depends on the start, and to `L-29W`
-    it never comes.
+    Without the day, Quartz's answer to `29W` depends on the start, and it never answers `L-29W`.
     """
     if not 1 <= day <= len(weekdays):
         return []
@@ -163,13 +162,13 @@ def _day_of_week_rule(text: str) -> DayRule:
         nth_digits, comma, rest = after.partition(",")
         nth = _DAY_OF_WEEK.number(nth_digits, 1, 5, text)
         chosen = slice(nth - 1, nth)
-        # With a # anywhere Quartz looks at the first weekday alone: `FRI#2,MON` is `MON#2`.
+        # With a # anywhere Quartz uses only the first weekday: `FRI#2,MON` is `MON#2`.
         wanted = _DAY_OF_WEEK.values(before + comma + rest)[:1]
     elif text != "L" and text.endswith("L"):
         chosen = slice(-1, None)
         wanted = (_DAY_OF_WEEK.value(text.removesuffix("L"), text),)
     else:
-        # L alone is every Saturday, not the last day of anything.
+        # A single L is every Saturday, not the last day of a week or month.
         wanted = (SATURDAY,) if text == "L" else _DAY_OF_WEEK.values(text)
     return lambda weekdays: [day for day, weekday in enumerate(weekdays, 1) if weekday in wanted][chosen]
 

@@ -1,4 +1,4 @@
-"""Targets: a customer's URLs with their settings, secrets and health, and the store that keeps them.
+"""Targets: a customer's URLs with their settings, secrets and health, and their store.
 
-`deliveries`, `reports` and `api` may import it. It imports `payloads`, `posting` and what lies below them.
+`deliveries`, `reports` and `api` may import it. It imports `payloads`, `posting` and the rooms below them.
 """

@@ -1,4 +1,4 @@
-"""The accounts' targets as a function keeps them: read once, and at most 30 s old."""
+"""A function's cache of the accounts' targets: read once, and at most 30 s old."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import Target
 
 KEPT_SECONDS = 30.0
-# A bound on memory, far above the accounts that one function meets in 30 s.
+# A bound on memory, far above the number of accounts that one function meets in 30 s.
 MAX_ACCOUNTS = 1000
 
 
 class TargetsCache:
-    """What `of_account` answered, kept for 30 s a function: a burst of an account's backups reads its targets once.
+    """Keeps what `of_account` returns for 30 s, so that a burst of an account's backups reads its targets once.
 
-    Shared by threads: while one of them asks for an account, the others that need the same account wait for its
-    answer in place of asking too. A failed question is not kept. `clock` answers in seconds.
+    Shared by threads: while one of them reads an account's targets, the others that need them wait for its answer. A
+    failed read is not kept. `clock` returns epoch seconds.
     """
 
     def __init__(self, of_account: Callable[[str], Sequence[Target]], clock: Callable[[], float] = time.time) -> None:
@@ -28,43 +28,43 @@ class TargetsCache:
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[float, Future[Sequence[Target]]]] = {}
 
-    def targets(self, account: str, event_type: EventType) -> Sequence[Target]:
-        """The targets that the event is to be posted to now: those of the account that are switched on."""
-        return [target for target in self._answer(account) if target.event_type is event_type and target.enabled]
+    def wanting(self, account: str, event_type: EventType) -> Sequence[Target]:
+        """Return the account's targets for that event type that are switched on."""
+        return [target for target in self._targets(account) if target.event_type is event_type and target.enabled]
 
     def find(self, account: str, event_type: EventType, target_id: str, not_before: float) -> Target | None:
-        """The target, on or off, as it stood at `not_before` (epoch seconds) or later; None where there is none."""
+        """Return the target, on or off, as it was at `not_before` (epoch seconds) or later; None if there is none."""
         return next(
             (
                 target
-                for target in self._answer(account, not_before)
+                for target in self._targets(account, not_before)
                 if target.event_type is event_type and target.target_id == target_id
             ),
             None,
         )
 
     def renew(self, target: Target, began: float) -> None:
-        """Put the target, as a write that began then has left it, in the place of what was read before."""
+        """Replace the cached target, unless it was read after `began` (epoch seconds), when the write to it began."""
         with self._lock:
-            asked_at, answer = self._answers.get(target.account, (0.0, None))
-            if answer is None or asked_at > began or not answer.done() or answer.exception():
+            read_at, answer = self._answers.get(target.account, (0.0, None))
+            if answer is None or read_at > began or not answer.done() or answer.exception():
                 return
             renewed: Future[Sequence[Target]] = Future()
             renewed.set_result([target if _same(target, known) else known for known in answer.result()])
-            self._answers[target.account] = asked_at, renewed
+            self._answers[target.account] = read_at, renewed
 
-    def _answer(self, account: str, not_before: float = 0.0) -> Sequence[Target]:
+    def _targets(self, account: str, not_before: float = 0.0) -> Sequence[Target]:
         with self._lock:
             now = self.clock()
-            asked_at, answer = self._answers.get(account, (-KEPT_SECONDS, None))
-            if answer and 0 <= now - asked_at < KEPT_SECONDS and not_before <= asked_at:
-                ask = False
+            read_at, answer = self._answers.get(account, (-KEPT_SECONDS, None))
+            if answer and 0 <= now - read_at < KEPT_SECONDS and not_before <= read_at:
+                read = False
             else:
-                ask, answer = True, Future()
+                read, answer = True, Future()
                 if len(self._answers) >= MAX_ACCOUNTS:
                     self._answers.clear()
                 self._answers[account] = now, answer
-        if ask:
+        if read:
             try:
                 answer.set_result(self._of_account(account))
             except Exception as error:

@@ -1,4 +1,4 @@
-"""Headers that a customer has added to a target's posts, such as `authorization`."""
+"""Headers that a customer adds to a target's posts, such as `authorization`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ MOST_HEADERS = 10
 LONGEST_NAME, LONGEST_VALUE = 100, 500
 # RFC 9110: a token.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Printable ASCII, no space at either end: what every receiver reads alike, and no way to begin another header.
+# Printable ASCII, no space at either end: all receivers read it alike, and it cannot begin another header.
 _VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
-# RFC 9110, 7.6.1, and what precedes it; then those by which a request is framed, routed or answered.
+# RFC 9110, 7.6.1, and older ones; then the headers by which a request is framed, routed or answered.
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"}
 _RESERVED = _HOP_BY_HOP | {"host", "expect", "user-agent", "accept-encoding"}
 _RESERVED_PREFIXES = ("content-", "proxy-", "webhook-")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """`InvalidTarget`, whose field names the header, for what can't be added to a post."""
+    """Raise `InvalidTarget`, whose field names the header, for a header that cannot be added to a post."""
     if len(headers) > MOST_HEADERS:
         raise InvalidTarget("headers", f"at most {MOST_HEADERS} are allowed")
     seen = set()
     for name, value in headers.items():
-        # Never the value: it may be a secret.
+        # The error never holds the value, which may be a secret.
         field = f"headers[{name[:LONGEST_NAME]!a}]"
         if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
             raise InvalidTarget(field, f"a name is 1 to {LONGEST_NAME} letters, digits and !#$%&'*+-.^_`|~")

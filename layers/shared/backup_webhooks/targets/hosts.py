@@ -1,4 +1,4 @@
-"""Where a target's host leads, judged when its customer saves it: what the sender would refuse is told at once."""
+"""The check of a target's host when its customer saves it, so that the customer sees a refusal at once."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _RESOLVE_SECONDS = 5
 
 
 class TargetHosts(Struct, frozen=True):
-    """Judges hosts. `allow_private_targets` lets all pass (local stacks only). `resolver` is for tests."""
+    """Checks hosts. `allow_private_targets`: accepts every host (local stacks only). `resolver`: tests replace it."""
 
     allow_private_targets: bool
     resolver: Resolver = address_guard.resolve
 
     def check(self, url: str) -> None:
-        """`InvalidTarget` for a URL that no target may have, or whose host does not lead to the public internet.
+        """Raise `InvalidTarget` for an invalid URL, or one whose host does not lead to the public internet.
 
-        A name that can't be looked up just now is let pass: it is judged anew whenever it is dialled.
+        A name whose lookup fails temporarily is accepted: it is checked again whenever it is dialled.
         """
         parts = parse_target_url(url)
         if self.allow_private_targets:
@@ -41,7 +41,7 @@ class TargetHosts(Struct, frozen=True):
                 raise InvalidTarget("targetUri", "the host's name leads nowhere: is it spelt right?") from None
         except UnicodeError:
             raise InvalidTarget(
-                "targetUri", "the host's name can't be one: a part of it is empty or too long"
+                "targetUri", "the host's name is not valid: a part of it is empty or too long"
             ) from None
         except OSError:
             pass

@@ -1,6 +1,6 @@
-"""Targets as items of WebhooksTable: partition `account`, sort key `target`: `{event}#{targetId}`.
+"""Targets as items of WebhooksTable: partition `account`, sort key `target`: `{event type}#{targetId}`.
 
-Beside them stands, for each event, the item `{event}#`: the revision of the customer's settings for that event.
+Each event type also has an item `{event type}#`: the revision of the customer's settings for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from backup_webhooks.targets.preferences import Preferences, QuietHours
 from backup_webhooks.targets.signing import SigningSecret
 from backup_webhooks.targets.target import DeliveryMode, Target
 
-# Names of attributes that are, or may become, words of DynamoDB's own.
+# Attributes whose names are, or may become, reserved words of DynamoDB.
 NAMES = {
     "#url": "url",
     "#format": "format",
@@ -30,7 +30,7 @@ NAMES = {
 
 
 def update_options(expression: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The names and values that go with expressions: DynamoDB takes none that is not used, and no empty set."""
+    """Return the names and values for the expressions. DynamoDB accepts no unused name, and no empty map of them."""
     options: dict[str, Any] = {}
     if names := {name: text for name, text in NAMES.items() if name in expression}:
         options["ExpressionAttributeNames"] = names
@@ -40,12 +40,12 @@ def update_options(expression: str, values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def key_of(target: Target) -> dict[str, Any]:
-    """The target's key, in wire form."""
+    """Return the target's key, in wire form."""
     return to_item({"account": target.account, "target": f"{target.event_type}#{target.target_id}"})
 
 
 def settings_of(target: Target) -> dict[str, Any]:
-    """What a customer sets, by attribute."""
+    """Return the settings that a customer makes, by attribute."""
     return {
         "url": target.url,
         "format": target.format,
@@ -53,18 +53,18 @@ def settings_of(target: Target) -> dict[str, Any]:
         "delivery": str(target.delivery),
         "enabled": target.enabled,
         "headers": dict(target.headers),
-        "noise": _noise_item(target.preferences),
+        "noise": _preferences_fields(target.preferences),
         "includeLog": target.include_output,
     }
 
 
 def is_target(fields: Mapping[str, Any]) -> bool:
-    """Whether the item is a target, and not what stands beside them."""
+    """Return whether the item is a target, not a revision."""
     return "url" in fields
 
 
 def target_of(fields: Mapping[str, Any]) -> Target:
-    """The target that the item is."""
+    """Return the target that the item holds."""
     event_type, _, _ = fields["target"].partition("#")
     return Target(
         account=fields["account"],
@@ -75,7 +75,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         delivery=DeliveryMode(fields["delivery"]),
         enabled=fields["enabled"],
         headers=fields.get("headers", {}),
-        preferences=_noise(fields.get("noise", {})),
+        preferences=_preferences(fields.get("noise", {})),
         include_output=fields.get("includeLog", False),
         secrets=tuple(
             SigningSecret(secret["value"], _timestamp(secret["expiresAt"])) for secret in fields.get("secrets", ())
@@ -85,19 +85,19 @@ def target_of(fields: Mapping[str, Any]) -> Target:
 
 
 def secret_items(secrets: Sequence[SigningSecret]) -> list[dict[str, str | None]]:
-    """Signing secrets as they are stored."""
+    """Return the signing secrets as they are stored."""
     return [{"value": secret.value, "expiresAt": timestamp_text(secret.expires_at)} for secret in secrets]
 
 
 def timestamp_text(timestamp: datetime | None) -> str | None:
-    """A moment as it is stored."""
+    """Return the timestamp as it is stored."""
     return iso_milliseconds(timestamp) if timestamp else None
 
 
-def _noise_item(preferences: Preferences) -> dict[str, Any]:
+def _preferences_fields(preferences: Preferences) -> dict[str, Any]:
     quiet = preferences.quiet_hours
     return {
-        "gather": preferences.gather,
+        "gather": preferences.group,
         "changesOnly": preferences.changes_only,
         "remindHours": preferences.remind_hours,
         "quietHours": quiet
@@ -105,11 +105,10 @@ def _noise_item(preferences: Preferences) -> dict[str, Any]:
     }
 
 
-def _noise(fields: Mapping[str, Any]) -> Preferences:
-    """What an earlier version has stored has none of it."""
+def _preferences(fields: Mapping[str, Any]) -> Preferences:
     remind, quiet = fields.get("remindHours"), fields.get("quietHours")
     return Preferences(
-        gather=fields.get("gather", False),
+        group=fields.get("gather", False),
         changes_only=fields.get("changesOnly", False),
         remind_hours=None if remind is None else int(remind),
         quiet_hours=quiet

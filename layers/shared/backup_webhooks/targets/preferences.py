@@ -1,4 +1,4 @@
-"""Preferences: which notifications a customer does not want of a target, all of it opt-in."""
+"""Preferences: the events that a target's customer does not want, or wants later. All of them are opt-in."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from backup_webhooks.events.errors import InvalidTarget
 from backup_webhooks.events.messages import EventType
 
 MOST_REMIND_HOURS = 720
-# What `ZoneInfo` raises.
-_NO_ZONE = (KeyError, ValueError, OSError)
-# What goes on until a success ends it.
+# Raised by `ZoneInfo`.
+_UNKNOWN_ZONE = (KeyError, ValueError, OSError)
+# Trouble that lasts until a success ends it.
 _LASTING = (EventType.FAILURE, EventType.PARTIAL_SUCCESS, EventType.MISSING)
 
 
 class QuietHours(Struct, frozen=True):
-    """From `start` to `end`, local times in an IANA `timezone`; over midnight where the end is before the start."""
+    """Daily hours from `start` to `end`, local times in an IANA time zone; over midnight if `end` is before `start`."""
 
     start: time
     end: time
     timezone: str
 
     def __contains__(self, now: datetime) -> bool:
-        """Whether it is quiet then; never where the zone is none that is known any more."""
+        """Return whether `now` is in the quiet hours; False if the time zone is no longer known."""
         try:
             local = now.astimezone(ZoneInfo(self.timezone)).time()
-        except _NO_ZONE:
+        except _UNKNOWN_ZONE:
             return False
         if self.start <= self.end:
             return self.start <= local < self.end
@@ -39,22 +39,22 @@ class QuietHours(Struct, frozen=True):
 
 
 class Preferences(Struct, frozen=True):
-    """What a target's customer wants to hear less of; by default, nothing.
+    """A target's preferences; by default, every event is sent at once.
 
-    `changes_only`: of each kind of event the first since the last success, and of successes the first after something
-    else. `remind_hours`: while it lasts the newest of these once more, each so many hours by the clock (`reminding`).
-    `quiet_hours`: no notifications then but of failures and misses. `gather`: what is sent waits for a minute, and
-    becomes one message with all that has come meanwhile.
+    `changes_only`: only the first event of each type since the last success is sent, and the first success after
+    another event. `remind_hours`: while the trouble lasts, its newest event is sent again after each so many hours.
+    `quiet_hours`: only failures and misses are sent then. `group`: an event waits for a minute and is sent in one
+    message with those that come meanwhile.
     """
 
     changes_only: bool = False
     remind_hours: int | None = None
     quiet_hours: QuietHours | None = None
-    gather: bool = False
+    group: bool = False
 
 
 def check_preferences(preferences: Preferences, event_type: EventType) -> None:
-    """`InvalidTarget` for what can't be stored with a target of that event."""
+    """Raise `InvalidTarget` for preferences that a target of that event type cannot have."""
     if preferences.remind_hours is not None and not preferences.changes_only:
         raise InvalidTarget("noise.remindHours", "only with changesOnly: without it everything is sent anyway")
     if preferences.remind_hours is not None and event_type not in _LASTING:
@@ -68,7 +68,7 @@ def check_preferences(preferences: Preferences, event_type: EventType) -> None:
             )
         try:
             ZoneInfo(quiet.timezone)
-        except _NO_ZONE:
+        except _UNKNOWN_ZONE:
             raise InvalidTarget(
                 "noise.quietHours.timezone", "must be an IANA time zone, such as Europe/Berlin"
             ) from None

@@ -1,4 +1,4 @@
-"""Targets: where a customer wants an event's notifications posted, and which URLs may be one."""
+"""Targets: a customer's URL for one event type, with its settings, and the check of these."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.preferences import Preferences, check_preferences
 from backup_webhooks.targets.signing import SigningSecret
 
-# Of one event.
+# For each event type.
 MOST_TARGETS = 5
 
 
 class DeliveryMode(StrEnum):
-    """How often a delivery is attempted: once, as the FAQ promises, or again after a failure (opt-in)."""
+    """How often a delivery is attempted: once, as the FAQ says, or again after failures (opt-in)."""
 
     ONCE = "once"
     RETRY = "retry"
@@ -30,12 +30,12 @@ class DeliveryMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One URL that one account has set for one event, with its settings.
+    """One URL that one account has set for one event type, with its settings.
 
-    What a customer sets comes first; `secrets` (the newest first) and `health` are kept by us, through
-    `WebhooksStore`'s own methods. URL, key, headers and secrets may let their reader in elsewhere: no `repr` shows
-    them. `destination_key`: what the format needs beside the URL (`payloads.DestinationKey`), if anything.
-    `include_output`: whether what a backup said of itself is posted, where the format has a place for it.
+    The service itself writes `secrets` (the newest first) and `health`, through methods of `TargetsStore`. No `repr`
+    shows the URL, key, headers and secrets: they may give access to other systems. `destination_key`: the secret that
+    the format needs beside the URL (`payloads.DestinationKey`), if any. `include_output`: whether the backup output is
+    posted, if the format has a place for it.
     """
 
     account: str
@@ -53,20 +53,20 @@ class Target:
 
     @property
     def target_id(self) -> str:
-        """16 hexadecimal digits: the same for the same URL, so that an event can't hold a URL twice."""
+        """Return 16 hexadecimal digits, the same for the same URL: an event type cannot have a URL twice."""
         return hashlib.sha256(self.url.encode()).hexdigest()[:16]
 
 
 def check_target(target: Target) -> None:
-    """`InvalidTarget` for a setting that can't be stored. Where the URL leads is judged when it is dialled."""
+    """Raise `InvalidTarget` for an invalid setting. The addresses of the URL's host are checked when it is dialled."""
     parse_target_url(target.url)
     if target.format not in FORMATS:
         raise InvalidTarget("format", f"allowed: {', '.join(FORMATS)}")
-    if trouble := format_named(target.format).url_trouble(target.url):
-        raise InvalidTarget("targetUri", trouble)
-    if target.preferences.gather and not format_named(target.format).grouped:
+    if problem := format_named(target.format).url_problem(target.url):
+        raise InvalidTarget("targetUri", problem)
+    if target.preferences.group and not format_named(target.format).grouped:
         raise InvalidTarget(
-            "noise.gather", f"not allowed with the format {target.format}, which tells of each by itself"
+            "noise.gather", f"not allowed with the format {target.format}, which sends each event by itself"
         )
     _check_key(target)
     check_headers(target.headers)
@@ -74,14 +74,14 @@ def check_target(target: Target) -> None:
 
 
 def _check_key(target: Target) -> None:
-    # Never the key itself: it is a secret.
+    # The error never holds the key, which is a secret.
     wanted = format_named(target.format).key
     if wanted is None:
         if target.destination_key is not None:
             raise InvalidTarget("destinationKey", f"not allowed with the format {target.format}, which needs none")
     elif target.destination_key is None:
         raise InvalidTarget(
-            "destinationKey", f"required with the format {target.format}: the {wanted.called}, {wanted.allowed}"
+            "destinationKey", f"required with the format {target.format}: the {wanted.name}, {wanted.allowed}"
         )
     elif not re.fullmatch(wanted.pattern, target.destination_key):
-        raise InvalidTarget("destinationKey", f"the {wanted.called} is {wanted.allowed}")
+        raise InvalidTarget("destinationKey", f"the {wanted.name} is {wanted.allowed}")

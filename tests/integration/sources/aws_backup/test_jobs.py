@@ -1,6 +1,6 @@
 """The source AWS Backup through its real handler: from AWS's event, or the API's list, to the queue and the customer.
 
-AWS Backup itself is the local stack's stand-in: of its API moto has the plans alone, and no jobs.
+The local stack replaces AWS Backup itself, as moto has its plans and not its jobs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
-from backup_webhooks.monitoring.watermark import Seen, Watermark
+from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
 from local.__main__ import main
@@ -39,8 +39,8 @@ def reconcile(source: Source, time: str, **context: int) -> int:
     return source({"task": "reconcile-jobs", "time": time}, **context)["told"]
 
 
-def told(stack: Stack) -> list[str]:
-    """What is on the queue, each message by its kind and its result; and then no more."""
+def results(stack: Stack) -> list[str]:
+    """Empty the queue. Return the status of each message, or its type if it has none."""
     return [body.get("restorePointCreationStatus") or body["type"] for body in queued(stack)]
 
 
@@ -62,12 +62,12 @@ def test_a_completed_job_reaches_the_customer_of_its_aws_account(
     }
 
 
-def test_an_aws_account_that_is_mapped_to_none_is_an_account_of_its_own(stack: Stack, source: Source) -> None:
+def test_an_unmapped_aws_account_is_an_account_of_its_own(stack: Stack, source: Source) -> None:
     source(job_event("FAILED"))
 
     (body,) = queued(stack)
     assert body["accountAlias"] == AWS_ACCOUNT
-    # Of a plan that can't be read its id is known.
+    # The plan cannot be read, so its id stands for its name.
     assert body["accountPolicyName"] == body["accountPolicyId"] == plan_answer()["BackupPlanId"]
 
 
@@ -83,26 +83,26 @@ def test_an_aws_account_that_is_mapped_to_none_is_an_account_of_its_own(stack: S
         ("job-created", []),
     ],
 )
-def test_each_of_awss_examples_is_told_once_however_often_it_comes(
+def test_each_of_awss_examples_is_published_once_however_often_it_comes(
     stack: Stack, source: Source, name: str, kinds: list[str]
 ) -> None:
     assert [source(example(name)) for _ in range(3)] == [{"told": len(kinds)}, {"told": 0}, {"told": 0}]
-    assert told(stack) == kinds
+    assert results(stack) == kinds
 
 
-def test_a_start_that_comes_after_the_end_is_no_news(stack: Stack, source: Source) -> None:
+def test_a_start_that_comes_after_the_end_is_not_published(stack: Stack, source: Source) -> None:
     for state in ("COMPLETED", "RUNNING", "COMPLETED"):
         source(job_event(state))
-    assert told(stack) == ["SUCCESS"]
+    assert results(stack) == ["SUCCESS"]
 
 
-def test_a_start_and_an_end_in_their_order_are_both_told(stack: Stack, source: Source) -> None:
+def test_a_start_and_an_end_in_their_order_are_both_published(stack: Stack, source: Source) -> None:
     for state in ("CREATED", "PENDING", "RUNNING", "RUNNING", "COMPLETED"):
         source(job_event(state))
-    assert told(stack) == ["BackupStarted", "SUCCESS"]
+    assert results(stack) == ["BackupStarted", "SUCCESS"]
 
 
-def test_a_lost_end_is_made_up_for_and_posted_once(
+def test_a_lost_end_is_found_and_posted_once(
     account: Account, stack: Stack, source: Source, backup: AwsBackup, notifier: Invoke, receiver: Receiver
 ) -> None:
     account.set_target(EventType.SUCCESS, receiver.url)
@@ -122,28 +122,28 @@ def test_a_lost_end_is_made_up_for_and_posted_once(
     assert len(receiver.posts) == 1
 
 
-def test_a_lost_start_is_made_up_for_while_the_job_runs(stack: Stack, source: Source, backup: AwsBackup) -> None:
+def test_a_lost_start_is_found_while_the_job_runs(stack: Stack, source: Source, backup: AwsBackup) -> None:
     reconcile(source, FIRST)
     backup.jobs = [api_job(job_event("RUNNING"))]
 
     assert [reconcile(source, time) for time in (SECOND, THIRD)] == [1, 0]
-    assert told(stack) == ["BackupStarted"]
+    assert results(stack) == ["BackupStarted"]
 
 
 @pytest.mark.parametrize(
     ("state", "kind"), [("FAILED", "FAILED"), ("EXPIRED", "BackupMissed"), ("PARTIAL", "PARTIAL_SUCCESS")]
 )
-def test_each_lost_end_is_made_up_for(stack: Stack, source: Source, backup: AwsBackup, state: str, kind: str) -> None:
+def test_each_lost_end_is_found(stack: Stack, source: Source, backup: AwsBackup, state: str, kind: str) -> None:
     reconcile(source, FIRST)
     backup.jobs = [api_job(job_event(state, backupJobId="j-1")), api_job(job_event(state, backupJobId="j-2"))]
     # AWS's example of a failed job has no completion date.
     del backup.jobs[1]["CompletionDate"]
 
     assert [reconcile(source, time) for time in (SECOND, THIRD)] == [2, 0]
-    assert told(stack) == [kind, kind]
+    assert results(stack) == [kind, kind]
 
 
-def test_what_ended_before_the_source_was_switched_on_is_history(
+def test_a_job_that_ended_before_the_source_was_switched_on_is_not_published(
     stack: Stack, source: Source, backup: AwsBackup
 ) -> None:
     backup.jobs = [api_job(job_event("COMPLETED"))]
@@ -156,7 +156,7 @@ def test_all_pages_of_a_list_are_read_and_children_left_out(stack: Stack, source
     backup.page_size = 2
     backup.jobs = [api_job(job_event("COMPLETED", backupJobId=f"j-{number}")) for number in range(5)]
     backup.jobs += [api_job(job_event("COMPLETED", backupJobId="child", parentJobId="j-0"))]
-    # As little as AWS may list of a job: it harms no other.
+    # AWS may list a job with no more than this. It does not stop the others.
     backup.jobs.insert(0, {"BackupJobId": "j-broken", "State": "FAILED"} | _dates(backup.jobs[0]))
 
     assert reconcile(source, SECOND) == 5
@@ -176,19 +176,19 @@ def test_a_throttled_call_is_made_again(stack: Stack, source: Source, backup: Aw
     assert reconcile(source, SECOND) == 1
 
 
-def test_a_reconciliation_that_runs_out_of_time_is_taken_up_by_the_next(
+def test_the_next_reconciliation_continues_one_that_ran_out_of_time(
     stack: Stack, source: Source, backup: AwsBackup
 ) -> None:
     reconcile(source, FIRST)
     backup.jobs = [api_job(job_event("COMPLETED"))]
 
     assert reconcile(source, "2020-07-15T09:00:00Z", remaining_milliseconds=0) == 0
-    # Had it counted as done, it would look back two hours from 09:00.
+    # If the first counted as complete, the second would look back two hours from 09:00.
     assert reconcile(source, "2020-07-15T10:00:00Z") == 1
 
 
 @pytest.mark.parametrize("completion_date", ["2020-07-15T05:21:05.921Z", None])
-def test_killed_before_it_noted_what_it_sent_the_very_same_is_sent_again(
+def test_a_function_killed_before_it_marked_the_message_as_sent_sends_the_same_again(
     account: Account,
     stack: Stack,
     source_at: Callable[..., Source],
@@ -203,14 +203,14 @@ def test_killed_before_it_noted_what_it_sent_the_very_same_is_sent_again(
     event = job_event("FAILED", completionDate=completion_date)
     reconcile(source_at(), FIRST)
 
-    def lose_the_note(call: Call) -> Answer:
-        noted = ":sentAt" in call.parameters.get("ExpressionAttributeValues", {})
-        return internal_server_error() if noted else call.forward()
+    def lose_the_mark(call: Call) -> Answer:
+        marked = ":sentAt" in call.parameters.get("ExpressionAttributeValues", {})
+        return internal_server_error() if marked else call.forward()
 
-    dynamodb_proxy.behaviour = lose_the_note
+    dynamodb_proxy.behaviour = lose_the_mark
     with pytest.raises(Exception, match="InternalServerError"):
         source_at(dynamodb=dynamodb_proxy.url)(event)
-    # What names the plan has changed meanwhile, and the API knows of no end.
+    # Meanwhile the plan is renamed, and the API lists no end.
     backup.plans = {plan_answer()["BackupPlanId"]: plan_answer(name="Renamed")}
     backup.jobs = [api_job(event)]
     assert reconcile(source_at(), SECOND) == 1
@@ -223,7 +223,7 @@ def test_killed_before_it_noted_what_it_sent_the_very_same_is_sent_again(
     assert len(receiver.posts) == 1
 
 
-def test_an_expired_job_is_one_miss_though_the_one_hour_rule_has_spoken_before(
+def test_an_expired_job_is_one_miss_though_missed_backups_has_reported_it_before(
     account: Account,
     stack: Stack,
     source: Source,
@@ -262,12 +262,12 @@ def test_an_expired_job_is_one_miss_though_the_one_hour_rule_has_spoken_before(
 
 @pytest.fixture
 def miss_tick(stack: Stack, handler_of: Callable[..., Handler]) -> Callable[[datetime], None]:
-    """A tick of missed_backups at a time up to which the queue is known to have been read."""
+    """Returns a tick of missed_backups at a time, with a watermark of nine minutes before."""
 
     def tick(now: datetime) -> None:
         handler = handler_of("missed_backups")
         minute = timedelta(minutes=1)
-        read = Seen(now - 10 * minute, now - 9 * minute)
+        read = SeenHeartbeat(now - 10 * minute, now - 9 * minute)
         store = WatermarkStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
         store.save_tick(Watermark(seen=(read,), ran_at=now - minute, resumed_at=now - timedelta(days=9)))
         handler({"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"}, Context())
@@ -278,7 +278,7 @@ def miss_tick(stack: Stack, handler_of: Callable[..., Handler]) -> Callable[[dat
 @pytest.mark.parametrize(
     "event", [{}, {"detail-type": "Copy Job State Change"}, job_event("COMPLETED", resourceArn=None)]
 )
-def test_an_event_that_can_not_be_used_fails_and_says_why(source: Source, event: dict[str, Any]) -> None:
+def test_an_event_that_cannot_be_used_fails_with_the_reason(source: Source, event: dict[str, Any]) -> None:
     with pytest.raises(InvalidMessage):
         source(event)
 
@@ -290,7 +290,7 @@ def test_an_event_is_given_to_a_running_stack_from_the_command_line(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    # Not the file of a stack that is running beside the tests.
+    # Not the file of a stack that runs beside the tests.
     monkeypatch.setattr("local.stack.STACK_FILE", tmp_path / "stack.json")
 
     with published(stack):
@@ -298,12 +298,10 @@ def test_an_event_is_given_to_a_running_stack_from_the_command_line(
             assert main(["aws-backup", str(PROJECT / f"events/aws-backup-{name}.json")]) == 0
             assert json.loads(capsys.readouterr().out) == {"told": answer}
     assert main(["aws-backup", "events/there-is-none.json"]) == 1
-    assert told(stack) == ["FAILED"]
+    assert results(stack) == ["FAILED"]
 
 
-def test_an_alias_that_no_message_can_carry_fails_here_and_alone(
-    stack: Stack, source: Source, backup: AwsBackup
-) -> None:
+def test_an_alias_that_is_too_long_for_a_message_fails_alone(stack: Stack, source: Source, backup: AwsBackup) -> None:
     map_account(stack, "A" * 65)
 
     with pytest.raises(InvalidMessage, match="accountAlias"):
@@ -315,7 +313,7 @@ def test_an_alias_that_no_message_can_carry_fails_here_and_alone(
     assert [body["accountAlias"] for body in queued(stack)] == ["444455556666"]
 
 
-def test_what_is_remembered_of_a_job_ends(stack: Stack, source: Source) -> None:
+def test_the_state_of_a_job_expires(stack: Stack, source: Source) -> None:
     source(job_event("COMPLETED"))
 
     key = to_item({"collection": f"aws-backup/job/{job_event('COMPLETED')['detail']['backupJobId']}", "entry": "ended"})
@@ -337,9 +335,7 @@ def test_an_event_calls_aws_no_more_than_it_did(stack: Stack, source: Source, ba
         assert made.actions == CALLS[name], name
 
 
-def test_a_reconciliation_reads_what_is_known_of_many_jobs_at_once(
-    stack: Stack, source: Source, backup: AwsBackup
-) -> None:
+def test_a_reconciliation_reads_the_state_of_many_jobs_at_once(stack: Stack, source: Source, backup: AwsBackup) -> None:
     reconcile(source, FIRST)
     table = {"TableName": stack.outputs["SourcesTableName"]}
     for number in range(100):

@@ -1,4 +1,4 @@
-"""AWS Backup's plans through the source's handler: which servers are to be backed up when, told as it changes."""
+"""AWS Backup's plans through the source's handler, which publishes each change of a server's schedule."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ def selection(*arns: str, **fields: Any) -> dict[str, Any]:
 
 
 def modified(plan_id: str = PLAN) -> dict[str, Any]:
-    """AWS's example of a plan's change, of that plan."""
+    """Return AWS's example of a plan's change, for that plan."""
     event = example("plan-modified")
     return event | {"detail": event["detail"] | {"backupPlanId": plan_id}}
 
 
 def running(hours_ago: float = 0, **detail: Any) -> dict[str, Any]:
-    """A job that was created so long ago by the clock of this machine, as the handler has no other."""
+    """Return a job created so long ago by the clock of this machine, as the handler has no other."""
     created = utc_now() - timedelta(hours=hours_ago)
     return job_event("RUNNING", creationDate=f"{created:%Y-%m-%dT%H:%M:%SZ}", backupJobId=f"j-{created}", **detail)
 
 
 @pytest.fixture
 def plan(backup: AwsBackup) -> AwsBackup:
-    """One plan, at 05:00 each day, of which two volumes are listed."""
+    """One plan, at 05:00 each day, that lists two volumes."""
     backup.plans[PLAN] = plan_answer()
     backup.selections[PLAN] = [selection(VOLUME, OTHER)]
     return backup
 
 
 def policies(stack: Stack) -> list[tuple[str, str]]:
-    """What is on the queue of server policies, as resource and status; and then no more."""
+    """Empty the queue. Return the resource and status of each server policy."""
     bodies = [body for body in queued(stack) if body["type"] == "ServerPolicyChanged"]
     return sorted((body["serverId"], body["serverPolicyStatus"]) for body in bodies)
 
 
-def test_a_plan_that_is_modified_is_read_and_its_listed_servers_are_told(
+def test_a_modified_plan_is_read_and_its_listed_servers_are_published(
     stack: Stack, source: Source, plan: AwsBackup
 ) -> None:
     before = utc_now()
@@ -89,12 +89,12 @@ def test_a_plan_that_is_modified_is_read_and_its_listed_servers_are_told(
     }
 
 
-def test_a_daily_reading_tells_nothing_that_is_known(stack: Stack, source: Source, plan: AwsBackup) -> None:
+def test_a_daily_reading_publishes_no_known_server(stack: Stack, source: Source, plan: AwsBackup) -> None:
     assert [source(READ)["told"] for _ in range(3)] == [2, 0, 0]
     assert source(modified()) == {"told": 0}
 
 
-def test_a_change_is_told_and_only_that(stack: Stack, source: Source, plan: AwsBackup) -> None:
+def test_only_a_change_is_published(stack: Stack, source: Source, plan: AwsBackup) -> None:
     source(READ)
     queued(stack)
 
@@ -112,7 +112,7 @@ def test_a_change_is_told_and_only_that(stack: Stack, source: Source, plan: AwsB
     assert policies(stack) == [(OTHER, "ACTIVE")]
 
 
-def test_of_a_deleted_plan_nothing_is_expected_any_more(
+def test_no_backup_of_a_deleted_plan_is_expected_any_more(
     account: Account, stack: Stack, source: Source, plan: AwsBackup, notifier: Invoke
 ) -> None:
     map_account(stack, account.alias)
@@ -121,7 +121,7 @@ def test_of_a_deleted_plan_nothing_is_expected_any_more(
     store = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
     assert all(policy.expected_at for policy in store.of_account(account.alias))
 
-    # Its event was lost: the daily reading misses it in the list.
+    # The event of the deletion was lost: the daily reading finds the plan missing in the list.
     plan.plans.clear()
     assert [source(READ)["told"] for _ in range(2)] == [2, 0]
 
@@ -141,18 +141,18 @@ def test_a_deleted_plans_own_event_does_the_same(stack: Stack, source: Source, p
     assert policies(stack) == [(VOLUME, "INACTIVE"), (OTHER, "INACTIVE")]
 
 
-def test_before_the_source_is_switched_off_all_servers_are_told_as_inactive(
+def test_before_the_source_is_switched_off_all_servers_are_published_as_inactive(
     stack: Stack, source: Source, plan: AwsBackup
 ) -> None:
     source(READ)
     queued(stack)
 
-    # Else each of them would be told as missed, day after day.
+    # Otherwise each of them would be reported as missed, day after day.
     assert [source({"task": "expect-nothing"})["told"] for _ in range(2)] == [2, 0]
     assert policies(stack) == [(VOLUME, "INACTIVE"), (OTHER, "INACTIVE")]
 
 
-def test_a_schedule_that_can_not_be_expressed_is_no_schedule(
+def test_a_server_whose_schedule_cannot_be_converted_becomes_inactive(
     stack: Stack, source: Source, plan: AwsBackup, caplog: pytest.LogCaptureFixture
 ) -> None:
     source(READ)
@@ -162,7 +162,7 @@ def test_a_schedule_that_can_not_be_expressed_is_no_schedule(
     assert [source(READ)["told"] for _ in range(2)] == [2, 0]
 
     assert policies(stack) == [(VOLUME, "INACTIVE"), (OTHER, "INACTIVE")]
-    warning = next(vars(record) for record in caplog.records if "can't be used" in record.message)
+    warning = next(vars(record) for record in caplog.records if "cannot be used" in record.message)
     assert warning["backup_rule_id"] == RULE
     assert warning["reason"].startswith("expression: rate(90 minutes)")
 
@@ -177,20 +177,20 @@ def test_a_tagged_resource_is_expected_from_its_first_job_on(stack: Stack, sourc
     assert policies(stack) == [(VOLUME, "ACTIVE")]
     assert source(READ) == {"told": 0}
 
-    # Its tag is gone, and so AWS makes no more jobs: two days later nothing is expected.
-    assert later(stack, timedelta(hours=47)).read(PLAN) == 0
-    assert later(stack, timedelta(hours=49)).read(PLAN) == 1
+    # The resource has lost its tag, so AWS makes no more jobs: two days later no backup is expected.
+    assert later(stack, timedelta(hours=47)).publish(PLAN) == 0
+    assert later(stack, timedelta(hours=49)).publish(PLAN) == 1
     assert policies(stack) == [(VOLUME, "INACTIVE")]
-    # Now it has a newer one.
+    # The resource has a newer job.
     source(running(hours_ago=-1))
     assert policies(stack) == [(VOLUME, "ACTIVE")]
 
 
 def later(stack: Stack, by: timedelta) -> AwsPlanPublisher:
-    """What reads the plans, so much later."""
+    """Return a plan publisher whose clock is ahead by this much."""
     return AwsPlanPublisher(
         store=AwsBackupStore(stack.client("dynamodb"), stack.outputs["SourcesTableName"]),
-        reader=AwsBackupClient(_backup_client(stack)),
+        client=AwsBackupClient(_backup_client(stack)),
         queue=BackupEventsQueue(stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]),
         clock=lambda: utc_now() + by,
     )
@@ -201,7 +201,7 @@ def _backup_client(stack: Stack) -> Any:
     return Stack(stack.backup, {}).client("backup")
 
 
-def test_a_job_of_a_rule_that_is_new_tells_of_the_rule_too(stack: Stack, source: Source, plan: AwsBackup) -> None:
+def test_a_job_of_a_new_rule_publishes_the_rules_schedule_too(stack: Stack, source: Source, plan: AwsBackup) -> None:
     source(READ)
     queued(stack)
     # The event of that change was lost.
@@ -214,9 +214,7 @@ def test_a_job_of_a_rule_that_is_new_tells_of_the_rule_too(stack: Stack, source:
     assert changed["backupSchedule"] == "0 0 6 ? * * *"
 
 
-def test_an_old_job_that_is_heard_of_late_makes_nothing_expected(
-    stack: Stack, source: Source, backup: AwsBackup
-) -> None:
+def test_an_old_job_that_is_seen_late_makes_no_backup_expected(stack: Stack, source: Source, backup: AwsBackup) -> None:
     backup.plans[PLAN] = plan_answer()
 
     source(running(hours_ago=72))
@@ -224,7 +222,7 @@ def test_an_old_job_that_is_heard_of_late_makes_nothing_expected(
     assert policies(stack) == []
 
 
-def test_a_server_is_called_by_its_name_once_that_is_known(stack: Stack, source: Source, plan: AwsBackup) -> None:
+def test_a_server_has_its_name_once_that_is_known(stack: Stack, source: Source, plan: AwsBackup) -> None:
     plan.resources = [{"ResourceArn": VOLUME, "ResourceName": "db01"}, {"ResourceArn": OTHER, "ResourceType": "EBS"}]
 
     source(READ)
@@ -233,7 +231,7 @@ def test_a_server_is_called_by_its_name_once_that_is_known(stack: Stack, source:
     assert {body["serverId"] for body in queued(stack)} == {f"db01 ({VOLUME})"}
 
 
-def test_what_the_queue_does_not_take_is_told_the_next_time(
+def test_a_message_that_the_queue_does_not_take_is_sent_the_next_time(
     stack: Stack, source_at: Callable[..., Source], plan: AwsBackup, sqs_proxy: FaultProxy
 ) -> None:
     def refuse_the_second(call: Call) -> Answer:
@@ -252,7 +250,7 @@ def test_what_the_queue_does_not_take_is_told_the_next_time(
     assert policies(stack) == [(OTHER, "ACTIVE")]
 
 
-def test_a_plan_that_can_not_be_read_harms_no_other(stack: Stack, source: Source, plan: AwsBackup) -> None:
+def test_a_plan_that_cannot_be_read_does_not_stop_the_others(stack: Stack, source: Source, plan: AwsBackup) -> None:
     plan.plans["a-first-plan"] = plan_answer(plan_id="a-first-plan")
     denied = (403, {"code": "AccessDeniedException", "message": "made by the test"})
     plan.fault = lambda path: denied if "a-first-plan" in path else None
@@ -288,15 +286,15 @@ def test_a_plan_as_moto_answers_with_it_is_read(stack: Stack) -> None:
             ],
         }
     )["BackupPlanId"]
-    reader = AwsBackupClient(moto)
+    client = AwsBackupClient(moto)
 
-    read = reader.plan(plan_id)
+    read = client.plan(plan_id)
 
-    assert plan_id in reader.plan_ids()
+    assert plan_id in client.plan_ids()
     assert read is not None
     assert (read.name, read.region) == ("OfMoto", "us-east-1")
     (only,) = read.rules.values()
     assert only.start_window == timedelta(hours=1)
     assert only.fires_at(at("2026-11-25T05:00:00Z"))
     moto.delete_backup_plan(BackupPlanId=plan_id)
-    assert reader.plan(plan_id) is None
+    assert client.plan(plan_id) is None

@@ -1,4 +1,4 @@
-"""The ping URL through the real handler: what it answers, what it puts on the queue, what it refuses."""
+"""The ping URL through the real handler: its answers, its messages on the queue, its refusals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def url(account: Account, client: Client) -> str:
 
 @pytest.fixture
 def script(script_at: Callable[..., Script], url: str) -> Script:
-    """After the URL was made: the environment is the ping function's from then on."""
+    """A script, made after the URL, as the environment is the ping function's from then on."""
     return script_at()
 
 
@@ -71,11 +71,12 @@ class TestSignals:
         assert end["backupFinishedDate"] == "2018-12-20T01:39:38.000Z"
         assert start["restorePointId"] == end["restorePointId"]
 
-    def test_runs_that_overlap_are_told_apart_by_their_ids(self, script: Script, url: str) -> None:
+    def test_overlapping_runs_are_kept_apart_by_their_ids(self, script: Script, url: str) -> None:
         for minute, call in enumerate(["/start?rid=a", "/start?rid=b", "/fail?rid=a", "?rid=b"]):
             assert script.ping(url, call, on=f"12-20 01:0{minute}").status == 200
 
-        ends = {one["restorePointCreationStatus"]: one for one in script.messages() if "backupFinishedDate" in one}
+        messages = script.messages()
+        ends = {end["restorePointCreationStatus"]: end for end in messages if "backupFinishedDate" in end}
         assert ends["FAILED"]["backupStartedDate"] == "2018-12-20T01:00:00.000Z"
         assert ends["SUCCESS"]["backupStartedDate"] == "2018-12-20T01:01:00.000Z"
 
@@ -84,39 +85,39 @@ class TestSignals:
         for second in (0, 11, 23):
             assert script.ping(url, "/1?rid=a", on=f"12-20 01:39:{second:02}").status == 200
 
-        ends = [json.dumps(one) for one in script.messages() if one["type"] == "BackupFinished"]
+        ends = [json.dumps(end) for end in script.messages() if end["type"] == "BackupFinished"]
         assert len(ends) == 3
         assert len(set(ends)) == 1
 
 
-class TestLogs:
-    def log(self, script: Script) -> str | None:
+class TestBackupOutput:
+    def output(self, script: Script) -> str | None:
         (message,) = script.messages()
-        log: str | None = message.get("log")
-        return log
+        output: str | None = message.get("log")
+        return output
 
     def test_the_body_goes_with_the_end_of_the_backup(self, script: Script, url: str) -> None:
         script.ping(url, "/start", body=b"not this")
-        assert self.log(script) is None
+        assert self.output(script) is None
 
         script.ping(url, "/fail", body="für 3 €: disk full\n".encode())
-        assert self.log(script) == "für 3 €: disk full"
+        assert self.output(script) == "für 3 €: disk full"
 
-    def test_of_a_huge_body_the_end_is_kept(self, script: Script, url: str) -> None:
+    def test_the_end_of_a_huge_body_is_kept(self, script: Script, url: str) -> None:
         assert script.ping(url, "/1", body=b"x" * 5_000_000 + b" the error").status == 200
 
-        log = self.log(script)
-        assert log is not None
-        assert log.endswith("x the error")
-        assert len(log.encode()) <= KEPT_BYTES
+        output = self.output(script)
+        assert output is not None
+        assert output.endswith("x the error")
+        assert len(output.encode()) <= KEPT_BYTES
 
-    def test_bytes_that_are_no_text_are_taken_too(self, script: Script, url: str) -> None:
+    def test_bytes_that_are_no_text_are_accepted_too(self, script: Script, url: str) -> None:
         assert script.ping(url, "/1", body=bytes(range(256))).status == 200
 
-        log = self.log(script)
-        assert log is not None
-        assert "ABC" in log
-        assert "\x00" not in log
+        output = self.output(script)
+        assert output is not None
+        assert "ABC" in output
+        assert "\x00" not in output
 
     def test_text_that_the_gateway_has_encoded_is_read(self, script: Script, url: str) -> None:
         event = {
@@ -127,11 +128,11 @@ class TestLogs:
         }
 
         assert script.handler(event, Context(function_name="PingFunction"))["statusCode"] == 200
-        assert self.log(script) == "in base64"
+        assert self.output(script) == "in base64"
 
 
 class TestStrangers:
-    def test_a_key_that_is_none_or_was_revoked_gets_the_same_words(
+    def test_an_invalid_key_and_a_revoked_one_get_the_same_answer(
         self, account: Account, client: Client, script_at: Callable[..., Script]
     ) -> None:
         key = made(client, account.alias)
@@ -145,24 +146,22 @@ class TestStrangers:
             script.call(f"/p/account%23{account.alias}"),
         ]
 
-        assert {(one.status, one.text) for one in answers} == {(404, "No such key.\n")}
+        assert {(answer.status, answer.text) for answer in answers} == {(404, "No such key.\n")}
         assert script.messages() == []
 
     @pytest.mark.parametrize(
         "step", ["/", "//", "/success", "/256", "/-1", "/1e2", "/fail/1", "/start/", "/..", "/%00", "/0%0a"]
     )
-    def test_a_path_that_says_nothing_is_refused_with_what_is_allowed(
-        self, script: Script, url: str, step: str
-    ) -> None:
+    def test_a_path_without_a_signal_is_refused_with_what_is_allowed(self, script: Script, url: str, step: str) -> None:
         answer = script.ping(url, step)
 
         assert answer.status == 400
         assert "/start, /fail, /partial, or an exit status" in answer.text
-        assert script.ping("https://x/p/none", step).text == answer.text, "which tells nothing of the key"
+        assert script.ping("https://x/p/none", step).text == answer.text, "the answer does not depend on the key"
         assert script.messages() == []
 
     @pytest.mark.parametrize("query", ["rid=", "rid=a%20b", "rid=a&rid=b", "rid=" + "a" * 65, "rid=%ff"])
-    def test_a_run_id_that_can_be_none_is_refused(self, script: Script, url: str, query: str) -> None:
+    def test_an_invalid_run_id_is_refused(self, script: Script, url: str, query: str) -> None:
         answer = script.ping(url, f"?{query}")
 
         assert answer.status == 400
@@ -192,7 +191,7 @@ class TestStrangers:
 
 
 class TestThrottle:
-    def test_ten_a_minute_are_taken_and_the_next_is_told_how_long_to_wait(self, script: Script, url: str) -> None:
+    def test_ten_a_minute_are_accepted_and_the_next_learns_how_long_to_wait(self, script: Script, url: str) -> None:
         for second in range(10):
             assert script.ping(url, on=f"12-20 01:00:{second:02}").status == 200
 
@@ -201,29 +200,29 @@ class TestThrottle:
         assert (refused.status, refused.headers["retry-after"]) == (429, "45")
         assert refused.text == "Too many pings: 10 a minute are taken. Try again in 45 s.\n"
         assert len(script.messages()) == 10
-        assert script.ping(url, on="12-20 01:00:59").status == 429, "what is refused does not count"
+        assert script.ping(url, on="12-20 01:00:59").status == 429, "a refused ping does not count"
         assert script.ping(url, on="12-20 01:01:00").status == 200
         assert script.ping(url, on="12-20 01:01:00").status == 429
 
-    def test_one_keys_pings_are_none_of_anothers(
+    def test_the_pings_of_one_key_do_not_count_for_another(
         self, account: Account, client: Client, script_at: Callable[..., Script]
     ) -> None:
-        one, other = made(client, account.alias)["url"], made(client, account.alias)["url"]
+        first, second = made(client, account.alias)["url"], made(client, account.alias)["url"]
         script = script_at()
         for _ in range(10):
-            script.ping(one)
+            script.ping(first)
 
-        assert [script.ping(one).status, script.ping(other).status] == [429, 200]
+        assert [script.ping(first).status, script.ping(second).status] == [429, 200]
 
-    def test_a_month_of_pings_is_taken_and_remembered_in_bounds(self, script: Script, url: str, stack: Stack) -> None:
+    def test_a_month_of_pings_is_accepted_and_few_are_stored(self, script: Script, url: str, stack: Stack) -> None:
         timestamp = at("12-20 01:00")
         for night in range(30):
             script.ping(url, f"/start?rid={night}", on=timestamp + timedelta(days=night))
             assert script.ping(url, f"?rid={night}", on=timestamp + timedelta(days=night, minutes=9)).status == 200
 
-        ends = [one for one in script.messages() if one["type"] == "BackupFinished"]
-        assert len({one["restorePointId"] for one in ends}) == 30
-        assert all(one["backupStartedDate"][11:16] == "01:00" for one in ends)
+        ends = [end for end in script.messages() if end["type"] == "BackupFinished"]
+        assert len({end["restorePointId"] for end in ends}) == 30
+        assert all(end["backupStartedDate"][11:16] == "01:00" for end in ends)
         item = from_item(
             stack.client("dynamodb").get_item(
                 TableName=stack.outputs["PingKeysTableName"],
@@ -232,18 +231,18 @@ class TestThrottle:
         )
         assert len(item["pings"]) <= 10
 
-    def test_pings_at_the_same_moment_are_all_taken(self, script: Script, url: str) -> None:
+    def test_pings_at_the_same_time_are_all_accepted(self, script: Script, url: str) -> None:
         for run in range(9):
             script.ping(url, f"?rid=before-{run}", on="12-20 00:30")
         with ThreadPoolExecutor(8) as threads:
             answers = list(threads.map(lambda run: script.ping(url, f"?rid={run}", on="12-20 01:00"), range(8)))
 
-        assert [one.status for one in answers] == [200] * 8
-        assert len({one["restorePointId"] for one in script.messages()}) == 17
+        assert [answer.status for answer in answers] == [200] * 8
+        assert len({message["restorePointId"] for message in script.messages()}) == 17
 
 
 class TestFaults:
-    def test_a_queue_that_does_not_answer_is_told_and_what_is_repeated_is_told_whole(
+    def test_a_queue_that_does_not_answer_gives_503_and_the_repeat_sends_the_whole_message(
         self, script_at: Callable[..., Script], url: str, sqs_proxy: FaultProxy
     ) -> None:
         script = script_at(AWS_ENDPOINT_URL_SQS=sqs_proxy.url)
@@ -256,12 +255,10 @@ class TestFaults:
 
         assert (failed.status, again.status) == (503, 200)
         assert failed.text == "Not taken: something of ours does not answer. Try again.\n"
-        (end,) = [one for one in script.messages() if one["type"] == "BackupFinished"]
+        (end,) = [end for end in script.messages() if end["type"] == "BackupFinished"]
         assert (end["backupStartedDate"], end["log"]) == ("2018-12-20T01:00:00.000Z", "disk full")
 
-    def test_so_is_one_without_a_run_id(
-        self, script_at: Callable[..., Script], url: str, sqs_proxy: FaultProxy
-    ) -> None:
+    def test_the_same_without_a_run_id(self, script_at: Callable[..., Script], url: str, sqs_proxy: FaultProxy) -> None:
         script = script_at(AWS_ENDPOINT_URL_SQS=sqs_proxy.url)
         script.ping(url, "/start", on="12-20 01:00")
         sqs_proxy.behaviour = lambda _: internal_server_error()
@@ -269,10 +266,10 @@ class TestFaults:
         sqs_proxy.behaviour = lambda call: call.forward()
         assert script.ping(url, "/1", on="12-20 01:39:11").status == 200
 
-        (end,) = [one for one in script.messages() if one["type"] == "BackupFinished"]
+        (end,) = [end for end in script.messages() if end["type"] == "BackupFinished"]
         assert end["backupStartedDate"] == "2018-12-20T01:00:00.000Z"
 
-    def test_a_table_that_does_not_answer_is_told(
+    def test_a_table_that_does_not_answer_gives_503(
         self, script_at: Callable[..., Script], url: str, dynamodb_proxy: FaultProxy
     ) -> None:
         dynamodb_proxy.behaviour = lambda _: internal_server_error()
@@ -292,7 +289,7 @@ class TestFaults:
         script = script_at(AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
 
         assert script.ping(url, "/start").status == 200
-        assert [one["type"] for one in script.messages()] == ["BackupStarted"]
+        assert [message["type"] for message in script.messages()] == ["BackupStarted"]
 
 
 class TestEndToEnd:
@@ -303,7 +300,7 @@ class TestEndToEnd:
         script.ping(url, "/start?rid=a", on="12-20 01:00")
         for second in (0, 11, 22):
             script.ping(url, "/1?rid=a", on=f"12-20 01:39:{second:02}", body=b"disk full")
-        messages = [json.dumps(one) for one in script.messages()]
+        messages = [json.dumps(message) for message in script.messages()]
 
         notifier = handler_at("notifier")
         for message in messages * 2:
@@ -314,7 +311,7 @@ class TestEndToEnd:
         assert text.startswith(f"Status: FAILED  -  Account: {account.alias}  -  Server: fileserver  -  ")
         assert text.endswith("-a  -  Finished Date/Time: 2018-12-20 01:39:00 UTC")
 
-    def test_the_log_is_shown_to_its_account_and_to_no_other(
+    def test_the_backup_output_is_shown_to_its_account_and_to_no_other(
         self,
         account: Account,
         client: Client,
@@ -333,11 +330,14 @@ class TestEndToEnd:
         logs = of_account(account.alias, "serverPolicies", key["serverPolicyId"], "logs")
         items = client_of(account.alias).get(logs).json["items"]
 
-        assert [(one["status"], one["log"]) for one in items] == [("SUCCESS", "fine"), ("FAILED", "<b>disk full</b>")]
+        assert [(item["status"], item["log"]) for item in items] == [
+            ("SUCCESS", "fine"),
+            ("FAILED", "<b>disk full</b>"),
+        ]
         assert items[1]["startedAt"] == "2018-12-20T01:00:00.000Z"
         assert items[1]["finishedAt"] == "2018-12-20T01:39:00.000Z"
         assert items[1]["restorePointId"].endswith("-a")
-        assert [one["log"] for one in client_of(account.alias).get(logs, limit=1).json["items"]] == ["fine"]
+        assert [item["log"] for item in client_of(account.alias).get(logs, limit=1).json["items"]] == ["fine"]
         other = of_account("OTHER", "serverPolicies", key["serverPolicyId"], "logs")
         assert client_of("OTHER").get(other).json == {"items": []}
 
@@ -347,6 +347,6 @@ class TestEndToEnd:
 
         answers = [plain.request(method, f"{served.url}{path}/start") for method in ("POST", "GET", "HEAD", "PUT")]
 
-        assert [one.status for one in answers] == [200, 200, 405, 405]
+        assert [answer.status for answer in answers] == [200, 200, 405, 405]
         assert plain.request("GET", f"{served.url}/p/").headers["content-type"] == "application/problem+json"
         assert plain.request("POST", f"{served.url}/p/none").data == b"No such key.\n"

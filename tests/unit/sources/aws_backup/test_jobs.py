@@ -1,4 +1,4 @@
-"""AWS Backup's jobs as messages: AWS's documented examples whole, each state, and both ways of hearing of a job."""
+"""AWS Backup's jobs become messages: AWS's documented examples, each state, from events and from the API."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tests.support.policies import at
 JOBS = ["job-failed", "job-completed", "job-running", "job-aborted", "job-expired"]
 
 
-def told(event: dict[str, Any], **known: Any) -> dict[str, Any]:
-    """The message as it stands on the queue, but for the fields that it leaves empty."""
+def body_of(event: dict[str, Any], **known: Any) -> dict[str, Any]:
+    """Return the body of the event's message without its empty fields."""
     body = msgspec.json.decode(encode_message(message(event, **known)))
     return {name: value for name, value in body.items() if value is not None}
 
 
 def test_awss_example_of_a_completed_job() -> None:
-    assert told(example("job-completed")) == {
+    assert body_of(example("job-completed")) == {
         "type": "BackupFinished",
         "accountAlias": "TEST",
         "serverId": "arn:aws:service:us-west-2:1112233445566:resource-type/resource-id",
@@ -56,7 +56,7 @@ def test_awss_example_of_a_completed_job() -> None:
 
 def test_awss_example_of_a_running_job() -> None:
     volume = "arn:aws:ec2:us-west-2:1112233445566:volume/vol-0b5ae24f2ee72d926"
-    assert told(example("job-running"), known_plan=plan(), resource_name="db01") == {
+    assert body_of(example("job-running"), known_plan=plan(), resource_name="db01") == {
         "type": "BackupStarted",
         "accountAlias": "TEST",
         "serverId": f"db01 ({volume})",
@@ -68,7 +68,7 @@ def test_awss_example_of_a_running_job() -> None:
     }
 
 
-def test_awss_example_of_a_failed_job_has_no_completion_date_and_ends_when_the_event_says() -> None:
+def test_awss_example_of_a_failed_job_has_no_completion_date_and_ends_at_the_events_time() -> None:
     finished = cast("BackupFinished", message(example("job-failed")))
 
     assert finished.restore_point_creation_status == "FAILED"
@@ -84,19 +84,19 @@ def test_awss_example_of_an_aborted_job_is_a_failure() -> None:
     assert finished.backup_finished_date == at("2020-07-15T21:33:01Z")
 
 
-def test_awss_example_of_an_expired_job_missed_the_start_that_its_rule_had_scheduled() -> None:
+def test_awss_example_of_an_expired_job_missed_the_scheduled_start_of_its_rule() -> None:
     event = example("job-expired")
     rule_id = event["detail"]["createdBy"]["backupPlanRuleId"]
 
     missed = cast("BackupMissed", message(event, plan(rule(rule_id=rule_id))))
 
-    # Created at 05:10:20; to be started by 13:00, at the latest eight hours after the scheduled 05:00.
+    # The job was created at 05:10:20 and had to start by 13:00, eight hours after the scheduled 05:00.
     assert missed.expected_date == at("2020-07-29T05:00:00Z")
     assert missed.account_policy_id == "aws/efs/414a5bd4-f880-47ad-95f3-f085108a4c3b"
 
 
 @pytest.mark.parametrize("name", ["job-pending", "job-created"])
-def test_awss_examples_of_jobs_of_which_nothing_has_come_yet_are_passed_over(name: str) -> None:
+def test_awss_examples_of_jobs_without_a_result_have_no_message(name: str) -> None:
     assert BackupJob.from_event(example(name)) is None
 
 
@@ -113,7 +113,7 @@ def test_an_event_and_the_api_make_the_same_message_of_awss_examples(name: str) 
     assert listed is not None
     from_api, from_event = listed.message("TEST", known, None), message(event, known)
     if name == "job-failed":
-        # The one whose end only the event dates: the store keeps the message that was made first.
+        # Only the event dates the end of this job. The store keeps the message that was made first.
         from_api = msgspec.structs.replace(from_api, backup_finished_date=at("2020-07-29T20:15:26Z"))
     assert encode_message(from_api) == encode_message(from_event)
 
@@ -131,20 +131,20 @@ def test_an_event_and_the_api_make_the_same_message_of_awss_examples(name: str) 
         ("EXPIRED", {}, BackupMissed, None),
     ],
 )
-def test_each_state_is_told_as_what_it_is(state: str, detail: dict[str, str], kind: type, status: str | None) -> None:
-    made = message(job_event(state, **detail))
+def test_each_state_has_its_message(state: str, detail: dict[str, str], kind: type, status: str | None) -> None:
+    published = message(job_event(state, **detail))
 
-    assert type(made) is kind
-    assert getattr(made, "restore_point_creation_status", None) == status
-    assert parse_message(encode_message(made)) == made
+    assert type(published) is kind
+    assert getattr(published, "restore_point_creation_status", None) == status
+    assert parse_message(encode_message(published)) == published
 
 
 @pytest.mark.parametrize("state", ["CREATED", "PENDING", "ABORTING", "A NEW ONE"])
-def test_states_in_between_are_passed_over(state: str) -> None:
+def test_states_in_between_have_no_message(state: str) -> None:
     assert BackupJob.from_event(job_event(state)) is None
 
 
-def test_a_composites_children_are_not_told_one_by_one() -> None:
+def test_the_children_of_a_composite_job_have_no_message() -> None:
     assert BackupJob.from_event(job_event("COMPLETED", parentJobId="p-1")) is None
     assert BackupJob.from_api(api_job(job_event("FAILED", parentJobId="p-1")), REGION) is None
     assert job(job_event("PARTIAL", isParent=True)).state == "PARTIAL"
@@ -174,7 +174,7 @@ def test_a_date_is_read_in_either_form_to_the_second(text: str) -> None:
     assert read.created_at == read.ended_at == read.start_by == at("2020-07-15T21:39:07Z")
 
 
-def test_a_date_of_the_api_in_another_zone_is_the_same_moment() -> None:
+def test_a_date_of_the_api_in_another_zone_is_the_same_timestamp() -> None:
     listed = api_job(job_event("COMPLETED"))
     listed["CompletionDate"] = listed["CompletionDate"].astimezone(timezone(timedelta(hours=9)))
 
@@ -187,7 +187,7 @@ def test_a_date_of_the_api_in_another_zone_is_the_same_moment() -> None:
     ("change", "expected"),
     [
         ({}, "2020-07-15T05:00:00Z"),
-        # The window has been changed since the job was made: 13:00 less an hour is no start of the rule's.
+        # The window was changed after the job was made: 13:00 less an hour is no start of the rule.
         ({"StartWindowMinutes": 60}, "2020-07-15T05:03:31Z"),
         ({"ScheduleExpression": "rate(12 hours)"}, "2020-07-15T05:03:31Z"),
         ({"RuleId": "another"}, "2020-07-15T05:03:31Z"),
@@ -197,7 +197,7 @@ def test_a_date_of_the_api_in_another_zone_is_the_same_moment() -> None:
         ),
     ],
 )
-def test_an_expired_jobs_scheduled_start_is_taken_from_the_rule_where_that_confirms_it(
+def test_an_expired_jobs_scheduled_start_is_the_rules_if_the_rule_confirms_it(
     change: dict[str, Any], expected: str
 ) -> None:
     missed = cast("BackupMissed", message(job_event("EXPIRED"), plan(rule() | change)))
@@ -205,33 +205,33 @@ def test_an_expired_jobs_scheduled_start_is_taken_from_the_rule_where_that_confi
     assert missed.expected_date == at(expected)
 
 
-def test_an_expired_job_on_demand_missed_its_own_creation() -> None:
+def test_an_expired_job_on_demand_missed_the_time_of_its_creation() -> None:
     missed = cast("BackupMissed", message(job_event("EXPIRED", createdBy=None)))
 
     assert missed.expected_date == at("2020-07-15T05:03:31Z")
 
 
-def test_what_has_no_restore_point_is_known_by_its_job_whatever_it_left_behind() -> None:
+def test_a_failed_job_is_identified_by_its_own_id_whatever_it_left_behind() -> None:
     event = job_event("FAILED") | {"resources": ["arn:aws:ec2:us-west-2::snapshot/snap-half"]}
 
     assert cast("BackupFinished", message(event)).restore_point_id == "a827233a-d405-4a86-a440-759fa94f34dd"
 
 
-def test_a_long_arn_stays_two_for_two_resources() -> None:
+def test_two_long_arns_stay_two_servers() -> None:
     table = f"arn:aws:dynamodb:{REGION}:111122223333:table/" + "t" * 250
-    one, other = (message(job_event("COMPLETED", resourceArn=table + end)) for end in "ab")
+    first, second = (message(job_event("COMPLETED", resourceArn=table + end)) for end in "ab")
 
-    assert len({one.server_policy_id, other.server_policy_id}) == len({one.server_id, other.server_id}) == 2
-    assert parse_message(encode_message(one)) == one
+    assert len({first.server_policy_id, second.server_policy_id}) == len({first.server_id, second.server_id}) == 2
+    assert parse_message(encode_message(first)) == first
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.text(max_size=300))
-def test_whatever_aws_names_things_the_message_can_be_used(arn: str, plan_id: str, resource_name: str) -> None:
+def test_the_message_can_be_used_whatever_names_aws_gives(arn: str, plan_id: str, resource_name: str) -> None:
     event = job_event("COMPLETED", resourceArn=arn, createdBy={"backupPlanId": plan_id, "backupRuleId": plan_id})
 
-    made = message(event, resource_name=resource_name)
+    published = message(event, resource_name=resource_name)
 
-    assert parse_message(encode_message(made)) == made
+    assert parse_message(encode_message(published)) == published
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_whatever_aws_names_things_the_message_can_be_used(arn: str, plan_id: st
         (job_event("COMPLETED", createdBy="a plan"), "$.detail.createdBy"),
     ],
 )
-def test_what_can_not_be_used_is_named(event: dict[str, Any], field: str) -> None:
+def test_a_field_that_cannot_be_used_is_named(event: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidMessage) as refusal:
         BackupJob.from_event(job_event("COMPLETED") | event)
 

@@ -1,4 +1,4 @@
-"""AWS Backup's plans: whom they back up, and what is told of that."""
+"""AWS Backup's plans: which servers they back up, and the messages about these."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def test_a_listed_resource_is_selected_without_any_job() -> None:
         {},
     ],
 )
-def test_what_tags_and_wildcards_select_is_known_by_its_jobs(selection: dict[str, Any]) -> None:
+def test_a_resource_selected_by_tags_or_wildcards_is_known_by_its_jobs(selection: dict[str, Any]) -> None:
     assert not selected(selection)
     assert selected(selection, last_job="2026-11-24T05:02:00Z")
-    # AWS makes a job at each scheduled start of whatever is selected.
+    # AWS makes a job for each selected resource at each scheduled start.
     assert not selected(selection, last_job="2026-11-22T05:02:00Z")
 
 
@@ -56,83 +56,84 @@ def test_what_tags_and_wildcards_select_is_known_by_its_jobs(selection: dict[str
         {"Resources": [VOLUME], "NotResources": [VOLUME]},
     ],
 )
-def test_what_no_selection_can_select_is_not_selected_though_it_had_jobs(selection: dict[str, Any]) -> None:
+def test_a_resource_that_no_selection_can_select_is_not_selected_though_it_had_jobs(selection: dict[str, Any]) -> None:
     assert not selected(selection, last_job="2026-11-25T05:02:00Z")
 
 
-def test_conditions_that_are_empty_are_none() -> None:
+def test_empty_conditions_do_not_count() -> None:
     assert selected({"Resources": [VOLUME], "Conditions": {"StringEquals": []}, "ListOfTags": []})
 
 
-def test_a_server_is_told_with_its_rules_schedule_from_now_on() -> None:
-    told = SERVER.expecting(plan(rule(ScheduleExpressionTimezone="Europe/Berlin")), "TEST", NOW)
+def test_an_activation_has_the_rules_schedule_from_now_on() -> None:
+    published = SERVER.activation(plan(rule(ScheduleExpressionTimezone="Europe/Berlin")), "TEST", NOW)
 
-    assert told is not None
-    assert (told.backup_schedule, told.timezone, told.backup_interval_hours) == ("0 0 5 ? * * *", "Europe/Berlin", None)
-    assert (told.account_policy_status, told.server_policy_status) == ("ACTIVE", "ACTIVE")
-    assert (told.name, told.account_policy_id, told.clc_account_alias) == ("Nightly", PLAN, "TEST")
-    # Whenever the plan was made: what lies before now nobody knows to have been answered.
-    assert TrackedPolicy(told.server_policy_id).after(told).expected_at == at("2026-11-26T04:00:00Z")
+    assert published is not None
+    assert (published.backup_schedule, published.backup_interval_hours) == ("0 0 5 ? * * *", None)
+    assert published.timezone == "Europe/Berlin"
+    assert (published.account_policy_status, published.server_policy_status) == ("ACTIVE", "ACTIVE")
+    assert (published.name, published.account_policy_id, published.clc_account_alias) == ("Nightly", PLAN, "TEST")
+    # Starts before now are not expected, whenever the plan was made: their jobs are not known.
+    assert TrackedPolicy(published.server_policy_id).after(published).expected_at == at("2026-11-26T04:00:00Z")
 
 
-def test_what_is_told_already_is_not_told_again() -> None:
-    told = SERVER.expecting(plan(), "TEST", NOW)
-    assert told is not None
-    known = SERVER.after(told)
+def test_a_published_activation_is_not_published_again() -> None:
+    published = SERVER.activation(plan(), "TEST", NOW)
+    assert published is not None
+    known = SERVER.after(published)
 
-    assert known.expecting(plan(), "TEST", at("2026-11-26T12:00:00Z")) is None
+    assert known.activation(plan(), "TEST", at("2026-11-26T12:00:00Z")) is None
     for changed in (
-        known.expecting(plan(rule("cron(0 6 ? * * *)")), "TEST", NOW),
-        known.expecting(plan(name="Renamed"), "TEST", NOW),
-        known.expecting(plan(), "OTHR", NOW),
-        replace(known, resource_name="db01").expecting(plan(), "TEST", NOW),
+        known.activation(plan(rule("cron(0 6 ? * * *)")), "TEST", NOW),
+        known.activation(plan(name="Renamed"), "TEST", NOW),
+        known.activation(plan(), "OTHR", NOW),
+        replace(known, resource_name="db01").activation(plan(), "TEST", NOW),
     ):
         assert changed is not None
-        # Clocks differ; what is not newer than what is known would be ignored.
-        assert changed.changed_date > told.changed_date
+        # Clocks differ, and consumers ignore a change that is not newer than the last one.
+        assert changed.changed_date > published.changed_date
 
 
-def test_a_server_that_left_is_inactive_once_and_expects_nothing() -> None:
-    told = SERVER.expecting(plan(), "TEST", NOW)
-    assert told is not None
-    tracked = TrackedPolicy(told.server_policy_id).after(told)
+def test_a_server_that_left_is_published_as_inactive_once_and_expects_nothing() -> None:
+    published = SERVER.activation(plan(), "TEST", NOW)
+    assert published is not None
+    tracked = TrackedPolicy(published.server_policy_id).after(published)
 
-    left = SERVER.after(told).no_longer_expecting(NOW, plan_is_there=True)
+    left = SERVER.after(published).deactivation(NOW, plan_exists=True)
     assert left is not None
     assert (left.account_policy_status, left.server_policy_status) == ("ACTIVE", "INACTIVE")
     assert tracked.after(left).expected_at is None
-    assert SERVER.after(left).no_longer_expecting(NOW, plan_is_there=True) is None
-    assert SERVER.no_longer_expecting(NOW, plan_is_there=True) is None
-    # And it comes back.
-    back = SERVER.after(left).expecting(plan(), "TEST", NOW)
+    assert SERVER.after(left).deactivation(NOW, plan_exists=True) is None
+    assert SERVER.deactivation(NOW, plan_exists=True) is None
+    # The server comes back.
+    back = SERVER.after(left).activation(plan(), "TEST", NOW)
     assert back is not None
     assert tracked.after(left).after(back).expected_at == at("2026-11-26T05:00:00Z")
 
 
-def test_of_a_deleted_plan_its_account_policy_is_inactive_too() -> None:
-    told = SERVER.expecting(plan(), "TEST", NOW)
-    assert told is not None
+def test_the_account_policy_of_a_deleted_plan_is_inactive_too() -> None:
+    published = SERVER.activation(plan(), "TEST", NOW)
+    assert published is not None
 
-    left = SERVER.after(told).no_longer_expecting(NOW, plan_is_there=False)
+    left = SERVER.after(published).deactivation(NOW, plan_exists=False)
 
     assert left is not None
     assert (left.account_policy_status, left.server_policy_status) == ("INACTIVE", "INACTIVE")
     assert BackupPlan.of(plan_answer() | {"DeletionDate": NOW}) is None
 
 
-def test_a_schedule_that_has_ended_is_not_told() -> None:
-    assert SERVER.expecting(plan(rule("cron(0 5 1 1 ? 2026)")), "TEST", NOW) is None
+def test_a_schedule_that_has_ended_is_not_published() -> None:
+    assert SERVER.activation(plan(rule("cron(0 5 1 1 ? 2026)")), "TEST", NOW) is None
 
-    told = SERVER.expecting(plan(rule("cron(0 5 1 12 ? 2026)")), "TEST", NOW)
-    assert told is not None
-    assert SERVER.after(told).no_longer_expecting(at("2027-01-01T00:00:00Z"), plan_is_there=True) is None
+    published = SERVER.activation(plan(rule("cron(0 5 1 12 ? 2026)")), "TEST", NOW)
+    assert published is not None
+    assert SERVER.after(published).deactivation(at("2027-01-01T00:00:00Z"), plan_exists=True) is None
 
 
-def test_a_rule_that_can_not_be_expressed_says_why_and_fires_never() -> None:
+def test_a_rule_that_cannot_be_converted_gives_the_reason_and_never_fires() -> None:
     read = plan(rule("rate(90 minutes)")).rules[RULE]
 
     assert read.schedule is None
     assert read.problem is not None
     assert "rate(90 minutes)" in read.problem
     assert not read.fires_at(NOW)
-    assert SERVER.expecting(plan(rule("rate(90 minutes)")), "TEST", NOW) is None
+    assert SERVER.activation(plan(rule("rate(90 minutes)")), "TEST", NOW) is None

@@ -1,4 +1,4 @@
-"""AWS Backup's schedule expressions as schedules of ours."""
+"""AWS Backup's schedule expressions become schedules of messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.policies import at
     [
         ("cron(0 5 ? * * *)", "0 0 5 ? * * *"),
         (None, "0 0 5 ? * * *"),
-        # Both as AWS's own documentation of the field has them.
+        # AWS's documentation of the field gives both.
         ("15 * ? * * *", "0 15 * ? * * *"),
         ("0 12 * * ? *", "0 0 12 * * ? *"),
         ("cron(0 10 ? * 6L *)", "0 0 10 ? * 6L *"),
@@ -24,11 +24,11 @@ from tests.support.policies import at
         (" cron( 0 5 L * ? * ) ", "0 0 5 L * ? *"),
     ],
 )
-def test_awss_cron_is_quartzs_without_seconds(expression: str | None, quartz: str) -> None:
+def test_awss_cron_is_quartz_cron_without_seconds(expression: str | None, quartz: str) -> None:
     assert ServerSchedule.of(expression, None) == ServerSchedule(backup_schedule=quartz, timezone="UTC")
 
 
-def test_it_fires_in_its_own_zone() -> None:
+def test_a_schedule_fires_in_its_own_zone() -> None:
     schedule = ServerSchedule.of("cron(0 5 ? * * *)", "America/New_York")
 
     assert schedule.next_after(at("2026-11-25T00:00:00Z")) == at("2026-11-25T10:00:00Z")
@@ -64,7 +64,7 @@ def test_a_rate_is_an_interval(expression: str, hours: int) -> None:
         ("cron(0 5 ? * * *)", "Mars/Olympus", "timezone"),
     ],
 )
-def test_what_can_not_be_expressed_is_refused_with_field_and_reason(
+def test_an_expression_that_cannot_be_converted_is_refused_with_field_and_reason(
     expression: str, zone: str | None, field: str
 ) -> None:
     with pytest.raises(InvalidSchedule) as refusal:
@@ -79,7 +79,7 @@ def test_what_can_not_be_expressed_is_refused_with_field_and_reason(
     [
         ("cron(0 5 ? * * *)", timedelta(days=2)),
         ("cron(0 * ? * * *)", timedelta(days=2)),
-        # Friday to Monday, twice.
+        # Twice the time from Friday to Monday.
         ("cron(0 5 ? * MON-FRI *)", timedelta(days=6)),
         ("cron(0 5 1 * ? *)", timedelta(days=62)),
         ("rate(3 days)", timedelta(days=6)),

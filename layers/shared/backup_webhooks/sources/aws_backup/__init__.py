@@ -1,1 +1,1 @@
-"""AWS Backup: its jobs and plans, read from EventBridge events and from its API."""
+"""AWS Backup: publishes its jobs and plans, read from EventBridge events and from its API."""

@@ -1,4 +1,4 @@
-"""AWS Backup's API, read: jobs, plans and their selections, and the names of resources. Decides nothing."""
+"""Reads AWS Backup's API: jobs, plans and their selections, and the names of resources. Decides nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backup_webhooks.sources.aws_backup.selections import Selection
 if TYPE_CHECKING:
     from mypy_boto3_backup import BackupClient
 
-# The most that a call answers with.
+# One call returns no more.
 _PAGE = 1000
 
 logger = Logger(child=True)
@@ -31,40 +31,40 @@ class AwsBackupClient(Struct, frozen=True):
     def jobs(
         self, *, completed_after: datetime | None = None, created_after: datetime | None = None
     ) -> Iterator[list[BackupJob]]:
-        """The jobs of which there is something to tell, a page of up to 1,000 at a time, in AWS's order."""
-        since: dict[str, Any] = {"ByCompleteAfter": completed_after, "ByCreatedAfter": created_after}
+        """Yield the jobs that have a message, a page of up to 1,000 at a time, in AWS's order."""
+        filters: dict[str, Any] = {"ByCompleteAfter": completed_after, "ByCreatedAfter": created_after}
         pages = self.client.get_paginator("list_backup_jobs").paginate(
-            **{name: value for name, value in since.items() if value}, PaginationConfig={"PageSize": _PAGE}
+            **{name: value for name, value in filters.items() if value}, PaginationConfig={"PageSize": _PAGE}
         )
         for page in pages:
             jobs = (_job(job, self.client.meta.region_name) for job in page["BackupJobs"])
             yield [job for job in jobs if job]
 
     def plan(self, plan_id: str) -> BackupPlan | None:
-        """The plan as it is now; None where there is none, or none any more."""
+        """Return the plan as it is now, or None if it does not exist or has been deleted."""
         try:
             return BackupPlan.of(self.client.get_backup_plan(BackupPlanId=plan_id))
         except self.client.exceptions.ResourceNotFoundException:
             return None
 
     def plan_ids(self) -> Iterator[str]:
-        """The plans that there are."""
+        """Yield the ids of all plans."""
         pages = self.client.get_paginator("list_backup_plans").paginate(PaginationConfig={"PageSize": _PAGE})
         for page in pages:
             yield from (plan["BackupPlanId"] for plan in page["BackupPlansList"])
 
     def selections(self, plan_id: str) -> Iterator[Selection]:
-        """The plan's selections."""
+        """Yield the plan's selections."""
         pages = self.client.get_paginator("list_backup_selections").paginate(
             BackupPlanId=plan_id, PaginationConfig={"PageSize": _PAGE}
         )
         for page in pages:
-            for one in page["BackupSelectionsList"]:
-                answer = self.client.get_backup_selection(BackupPlanId=plan_id, SelectionId=one["SelectionId"])
+            for listed in page["BackupSelectionsList"]:
+                answer = self.client.get_backup_selection(BackupPlanId=plan_id, SelectionId=listed["SelectionId"])
                 yield Selection.of(answer["BackupSelection"])
 
     def resource_names(self) -> dict[str, str]:
-        """The names of the protected resources that have one, by their ARNs."""
+        """Return the names of the protected resources that have one, by ARN."""
         pages = self.client.get_paginator("list_protected_resources").paginate(PaginationConfig={"PageSize": _PAGE})
         return {
             resource["ResourceArn"]: resource["ResourceName"]
@@ -78,7 +78,7 @@ def _job(job: Mapping[str, Any], region: str) -> BackupJob | None:
     try:
         return BackupJob.from_api(job, region)
     except InvalidMessage as error:
-        # One job that AWS lists without its resource, say, must not keep the others from being told.
+        # AWS may list a job without its resource: it must not stop the others.
         extra = {"backup_job_id": job.get("BackupJobId"), "field": error.field, "reason": error.reason}
-        logger.warning("job can't be used", extra=extra)
+        logger.warning("job cannot be used", extra=extra)
         return None

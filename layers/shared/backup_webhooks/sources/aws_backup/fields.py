@@ -1,6 +1,6 @@
-"""The fields of AWS Backup's events and answers, read: `InvalidMessage` names one that can't be. Pure.
+"""Reads the fields of AWS Backup's events and answers. `InvalidMessage` names a field that cannot be read. Pure.
 
-`path` is where the fields stand in an event: `$` or `$.detail`.
+`path` is the place of the fields in an event: `$` or `$.detail`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Any
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.timestamps import Timestamp
 
-# The text form in which AWS writes some dates of its events: `Jul 15, 2020 9:39:07 PM`, in UTC.
+# AWS writes some dates of its events as `Jul 15, 2020 9:39:07 PM`, in UTC.
 _TEXT_DATE = "%b %d, %Y %I:%M:%S %p"
 
 
 def lowered(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an answer under the names that events have: `BackupJobId` as `backupJobId`."""
+    """Return the fields of an API answer under the names of events: `BackupJobId` as `backupJobId`."""
     return {field[:1].lower() + field[1:]: value for field, value in fields.items()}
 
 
 def mapping(fields: Mapping[str, Any], field: str, path: str) -> Mapping[str, Any]:
-    """The object that a field holds; `path` is the field's own."""
+    """Return the object in the field. Raise `InvalidMessage` if it is none; `path` is the field's own."""
     value = fields.get(field)
     if not isinstance(value, Mapping):
         raise InvalidMessage(path, "expected an object")
@@ -30,7 +30,7 @@ def mapping(fields: Mapping[str, Any], field: str, path: str) -> Mapping[str, An
 
 
 def optional_text(fields: Mapping[str, Any], field: str, path: str = "$.detail") -> str | None:
-    """The text; None where there is none, or an empty one."""
+    """Return the text, or None if it is missing or empty. Raise `InvalidMessage` for another type."""
     value = fields.get(field)
     if value is not None and not isinstance(value, str):
         raise InvalidMessage(f"{path}.{field}", "expected a text")
@@ -38,14 +38,17 @@ def optional_text(fields: Mapping[str, Any], field: str, path: str = "$.detail")
 
 
 def required_text(fields: Mapping[str, Any], field: str, path: str = "$.detail") -> str:
-    """The text, which must be there."""
+    """Return the text. Raise `InvalidMessage` if it is missing or empty."""
     if not (value := optional_text(fields, field, path)):
         raise InvalidMessage(f"{path}.{field}", "required")
     return value
 
 
 def timestamp(fields: Mapping[str, Any], field: str, path: str = "$.detail") -> Timestamp:
-    """The point in time, cut to the second: ISO 8601 or the text form, or a `datetime` of the API."""
+    """Return the timestamp, cut to the second. Raise `InvalidMessage` if it cannot be read.
+
+    It is ISO 8601 or AWS's text form in an event, and a `datetime` in an API answer.
+    """
     value = fields.get(field)
     try:
         found = Timestamp.of(value) if isinstance(value, datetime) else _parsed(required_text(fields, field, path))
@@ -58,12 +61,15 @@ def timestamp(fields: Mapping[str, Any], field: str, path: str = "$.detail") -> 
 
 def _parsed(text: str) -> datetime:
     try:
-        # Newer Javas write a narrow no-break space before PM.
+        # Newer versions of Java write a narrow no-break space before PM; `split` removes it.
         return Timestamp.of(datetime.strptime(f"{' '.join(text.split())} +0000", f"{_TEXT_DATE} %z"))
     except ValueError:
         return Timestamp.parse(text)
 
 
 def whole_number(value: Any) -> int | None:
-    """`"36048"` in events, a number in the API; a count is no reason to lose a notice."""
+    """Return the number, which is text in events, or None for anything else.
+
+    Nothing is raised: a bad count must not cost an event.
+    """
     return int(value) if str(value).isascii() and str(value).isdigit() else None

@@ -1,7 +1,7 @@
-"""AWS Backup's jobs as messages of BackupEventsQueue. Pure.
+"""Turns AWS Backup's jobs into messages of BackupEventsQueue. Pure.
 
-A job is read from an EventBridge event, "Backup Job State Change", or from what `ListBackupJobs` answers; both say the
-same with other capitals, so one reading serves both, and both make the same message. Shapes:
+A job comes from an EventBridge event, "Backup Job State Change", or from `ListBackupJobs`. Both have the same fields
+with other capitals, so they are read alike and make the same message. Shapes:
 https://docs.aws.amazon.com/aws-backup/latest/devguide/eventbridge.html and .../API_BackupJob.html.
 """
 
@@ -17,14 +17,13 @@ from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupStarted, BackupStatus
 from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.sources.aws_backup import fields
-from backup_webhooks.sources.aws_backup.names import identifier, name, server
+from backup_webhooks.sources.aws_backup.names import identifier, name, server_id
 from backup_webhooks.sources.aws_backup.plans import BackupPlan
 
-# What stands for the plan of a backup that somebody started by hand.
+# The account policy of a backup that a person started by hand.
 ON_DEMAND_ID, ON_DEMAND_NAME = "on-demand", "On demand"
 
-# AWS's state to ours. ABORTED is a failure: there is no restore point, and for whatever reason it was stopped, somebody
-# who relies on it has to know.
+# ABORTED is a failure: there is no restore point, and the customer has to know it, whatever stopped the job.
 _STATUS_OF_STATE = {
     "COMPLETED": BackupStatus.SUCCESS,
     "PARTIAL": BackupStatus.PARTIAL_SUCCESS,
@@ -34,7 +33,7 @@ _STATUS_OF_STATE = {
 
 
 class Stage(StrEnum):
-    """What there is to tell of a job, each once: that it runs, and how it ended."""
+    """A stage of a job, published once: its start or its end."""
 
     STARTED = "started"
     ENDED = "ended"
@@ -44,11 +43,10 @@ type JobMessage = BackupStarted | BackupFinished | BackupMissed
 
 
 class BackupJob(Struct, frozen=True):
-    """A job in one of its states. Moments are cut to the second: AWS's text form says no more, and the same job must be
-    the same message whichever way it is heard of.
+    """A job in one of its states. Timestamps are cut to the second, as AWS's text form has no more.
 
-    `ended_at` is None where AWS gives no completion date; `heard_at` is then what its end is dated by: the time of the
-    event, or the job's creation. `plan_id` and `rule_id` are None of a job that no plan made.
+    `ended_at` is None if AWS gives no completion date. `reported_at` then dates the end: the event's time, or the job's
+    creation. `plan_id` and `rule_id` are None if no plan made the job.
     """
 
     job_id: str
@@ -57,7 +55,7 @@ class BackupJob(Struct, frozen=True):
     region: str
     resource_arn: str
     created_at: Timestamp
-    heard_at: Timestamp
+    reported_at: Timestamp
     ended_at: Timestamp | None = None
     start_by: Timestamp | None = None
     status_message: str = ""
@@ -69,7 +67,7 @@ class BackupJob(Struct, frozen=True):
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self | None:
-        """The job of an event; None where there is nothing to tell of it. `InvalidMessage` names a field at fault."""
+        """Return the job of an event, or None if it has no message. Raise `InvalidMessage` with the field at fault."""
         detail = fields.mapping(event, "detail", "$.detail")
         resources = event.get("resources", [])
         if not isinstance(resources, list):
@@ -78,27 +76,27 @@ class BackupJob(Struct, frozen=True):
             {**detail, "recoveryPointArn": resources[0] if resources else None},
             account=fields.required_text(event, "account", "$"),
             region=fields.required_text(event, "region", "$"),
-            heard_at=fields.timestamp(event, "time", "$"),
+            reported_at=fields.timestamp(event, "time", "$"),
         )
 
     @classmethod
     def from_api(cls, job: Mapping[str, Any], region: str) -> Self | None:
-        """The job as `ListBackupJobs` lists it in the region; None where there is nothing to tell of it."""
+        """Return a job that `ListBackupJobs` lists, or None if it has no message. Raise `InvalidMessage`."""
         detail = fields.lowered(job)
         return cls._read(
-            detail, account=fields.required_text(detail, "accountId", "$.detail"), region=region, heard_at=None
+            detail, account=fields.required_text(detail, "accountId", "$.detail"), region=region, reported_at=None
         )
 
     @classmethod
-    def _read(cls, detail: Mapping[str, Any], account: str, region: str, heard_at: Timestamp | None) -> Self | None:
+    def _read(cls, detail: Mapping[str, Any], account: str, region: str, reported_at: Timestamp | None) -> Self | None:
         state = fields.required_text(detail, "state")
-        # CREATED, PENDING, ABORTING: nothing has come of it yet. The first of them has no resource even.
+        # CREATED, PENDING and ABORTING have no result yet, and CREATED has not even a resource.
         if state not in ("RUNNING", "EXPIRED", *_STATUS_OF_STATE):
             return None
-        # A composite's children are parts of one backup, and the parent is told.
+        # The children of a composite job are parts of one backup, and the parent is published.
         if fields.optional_text(detail, "parentJobId"):
             return None
-        # `backupPlanRuleId` in events, `backupRuleId` or `BackupRuleId` in events of other kinds and in the API.
+        # The rule is `backupPlanRuleId` in these events, and `backupRuleId` or `BackupRuleId` in others and the API.
         creator = fields.lowered(
             fields.mapping(detail, "createdBy", "$.detail.createdBy") if detail.get("createdBy") else {}
         )
@@ -110,7 +108,7 @@ class BackupJob(Struct, frozen=True):
             region=region,
             resource_arn=fields.required_text(detail, "resourceArn"),
             created_at=created_at,
-            heard_at=heard_at or created_at,
+            reported_at=reported_at or created_at,
             ended_at=fields.timestamp(detail, "completionDate") if detail.get("completionDate") else None,
             start_by=fields.timestamp(detail, "startBy") if detail.get("startBy") else None,
             status_message=(fields.optional_text(detail, "statusMessage") or "").strip(),
@@ -123,43 +121,43 @@ class BackupJob(Struct, frozen=True):
 
     @property
     def stage(self) -> Stage:
-        """What is told of it in its state."""
+        """The stage that the job's state belongs to."""
         return Stage.STARTED if self.state == "RUNNING" else Stage.ENDED
 
     @property
     def server_policy_id(self) -> str:
-        """The plan's rule and the resource; of a backup on demand, that and the resource."""
+        """The server policy of the plan's rule and the resource, or of backups on demand and the resource."""
         return server_policy_id(self.rule_id or self.plan_id or ON_DEMAND_ID, self.resource_arn)
 
     def message(self, account: str, plan: BackupPlan | None, resource_name: str | None) -> JobMessage:
-        """What is told of it, as the account's; `plan` and `resource_name` as far as they are known."""
-        common: dict[str, Any] = {
+        """Return the job's message for the account. `plan` and `resource_name` are None if they are not known."""
+        identity: dict[str, Any] = {
             "account_alias": account,
-            "server_id": server(self.resource_arn, self.resource_name or resource_name),
+            "server_id": server_id(self.resource_arn, self.resource_name or resource_name),
             "server_policy_id": self.server_policy_id,
             "account_policy_id": identifier(self.plan_id or ON_DEMAND_ID),
             "account_policy_name": name(plan.name if plan else self.plan_id or ON_DEMAND_NAME),
             "storage_region": name(self.region),
         }
         if self.state == "EXPIRED":
-            return BackupMissed(**common, expected_date=self.scheduled_at(plan))
-        # The one time of its beginning that events and the API both give; RUNNING itself has no date of its own.
-        common["backup_started_date"] = self.created_at
+            return BackupMissed(**identity, expected_date=self.scheduled_at(plan))
+        # Events and the API give no other time of the start: RUNNING itself has no date.
         if self.state == "RUNNING":
-            return BackupStarted(**common)
+            return BackupStarted(**identity, backup_started_date=self.created_at)
         return BackupFinished(
-            **common,
+            **identity,
+            backup_started_date=self.created_at,
             restore_point_id=self._restore_point_id(),
             restore_point_creation_status=self._status(),
-            backup_finished_date=self.ended_at or self.heard_at,
+            backup_finished_date=self.ended_at or self.reported_at,
             bytes_transferred_to_storage=self.bytes_transferred,
         )
 
     def scheduled_at(self, plan: BackupPlan | None) -> Timestamp:
-        """Its scheduled start, to the millisecond that missed_backups expects it at.
+        """Return the job's scheduled start, to the millisecond at which missed_backups expects it.
 
-        AWS adds the rule's start window to the scheduled time and calls that `StartBy`; the job itself is created some
-        minutes after. Where the rule does not confirm that time (unknown, or changed since), the job's creation.
+        `StartBy` is the scheduled time plus the rule's start window; AWS creates the job some minutes after that time.
+        If the rule is unknown, or was changed and does not confirm the time, the job's creation is returned.
         """
         rule = plan.rules.get(self.rule_id) if plan and self.rule_id else None
         if rule and self.start_by:
@@ -175,16 +173,16 @@ class BackupJob(Struct, frozen=True):
         return _STATUS_OF_STATE[self.state]
 
     def _restore_point_id(self) -> str:
-        """The recovery point; the job where there is none to restore from, whatever it left behind."""
+        """Return the recovery point, or the job's id if the job left none that can be restored."""
         restorable = self.state in ("COMPLETED", "PARTIAL") and self.recovery_point_arn
         return identifier(self.recovery_point_arn if restorable and self.recovery_point_arn else self.job_id)
 
 
 def plan_id_of(event: Mapping[str, Any]) -> str:
-    """The plan that an event "Backup Plan State Change" tells of; `InvalidMessage` where it names none."""
+    """Return the plan's id of an event "Backup Plan State Change". Raise `InvalidMessage` if it has none."""
     return fields.required_text(fields.mapping(event, "detail", "$.detail"), "backupPlanId")
 
 
 def server_policy_id(rule_id: str, resource_arn: str) -> str:
-    """The server policy of a plan's rule and a resource."""
+    """Return the id of the server policy of a plan's rule and a resource."""
     return identifier(f"{rule_id}/{resource_arn}")

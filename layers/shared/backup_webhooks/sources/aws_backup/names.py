@@ -1,4 +1,4 @@
-"""AWS's names and ARNs within the bounds of the messages: `Identifier` is at most 200 characters, `Name` 500. Pure."""
+"""Cuts AWS's names and ARNs to the limits of messages: `Identifier` has 200 characters at most, `Name` 500. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
 def identifier(text: str) -> str:
-    """The text; one that is too long is cut, and ends in a hash of the whole, so that two stay two."""
+    """Return the text. If it is too long, cut it and end it with a hash of the whole, so that it stays unique."""
     clean = _UNPRINTABLE.sub("?", text)
     if len(clean) <= _LONGEST_IDENTIFIER:
         return clean
@@ -20,14 +20,15 @@ def identifier(text: str) -> str:
 
 
 def name(text: str) -> str:
-    """The text, cut to what a name may have."""
+    """Return the text, cut to the length of a name."""
     return _UNPRINTABLE.sub("?", text)[:_LONGEST_NAME]
 
 
-def server(resource_arn: str, resource_name: str | None) -> str:
-    """How a resource is called as a server: `web01 (arn:…)`, or its ARN alone where it has no name or too long a one.
+def server_id(resource_arn: str, resource_name: str | None) -> str:
+    """Return `web01 (arn:…)`, or the ARN alone if the resource has no name or both are too long.
 
-    Names come first, as the page searches servers by how they begin. AWS's are not unique, hence the ARN.
+    The name comes first because the page searches servers by their beginnings. The ARN follows because AWS's names are
+    not unique.
     """
     if not resource_name:
         return identifier(resource_arn)

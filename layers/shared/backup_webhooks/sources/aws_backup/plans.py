@@ -1,6 +1,6 @@
 """AWS Backup's plans: their rules' schedules, and the servers that these back up. Pure.
 
-A server policy is a plan's rule and a resource. Shapes are those of `GetBackupPlan`.
+A server policy is a plan's rule and a resource. The shapes are those of `GetBackupPlan`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from msgspec.structs import replace
 from backup_webhooks.events.messages import ACTIVE, INACTIVE, ServerPolicyChanged
 from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.schedules.quartz import InvalidSchedule
-from backup_webhooks.sources.aws_backup.names import identifier, name, server
+from backup_webhooks.sources.aws_backup.names import identifier, name, server_id
 from backup_webhooks.sources.aws_backup.schedules import ServerSchedule
 from backup_webhooks.sources.aws_backup.selections import Selection
 
-# AWS's own, where a rule says nothing.
+# AWS uses this for a rule that has none.
 _START_WINDOW_MINUTES = 480
 
 
 class PlanRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A rule. `schedule` is None where it can't be expressed; `problem` then says why."""
+    """A rule of a plan. `schedule` is None if it cannot be converted; `problem` then says why."""
 
     schedule: ServerSchedule | None = None
     start_window_minutes: int = _START_WINDOW_MINUTES
@@ -33,7 +33,7 @@ class PlanRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
 
     @classmethod
     def of(cls, rule: Mapping[str, Any]) -> PlanRule:
-        """The rule as `GetBackupPlan` has it."""
+        """Return the rule of an answer of `GetBackupPlan`."""
         window = int(rule.get("StartWindowMinutes") or _START_WINDOW_MINUTES)
         try:
             schedule = ServerSchedule.of(rule.get("ScheduleExpression"), rule.get("ScheduleExpressionTimezone"))
@@ -43,16 +43,16 @@ class PlanRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
 
     @property
     def start_window(self) -> timedelta:
-        """For how long after its scheduled start a job may wait."""
+        """How long after its scheduled start a job may wait."""
         return timedelta(minutes=self.start_window_minutes)
 
     def fires_at(self, timestamp: datetime) -> bool:
-        """Whether the moment is a scheduled start of the rule."""
+        """Return whether the timestamp is a scheduled start of the rule."""
         return self.schedule is not None and self.schedule.fires_at(timestamp)
 
 
 class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A plan as it was read. `rules` by their ids."""
+    """A plan as it was read, with its rules by id."""
 
     plan_id: str
     name: str
@@ -62,7 +62,7 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self | None:
-        """The plan that `GetBackupPlan` answers with; None where it has been deleted."""
+        """Return the plan of an answer of `GetBackupPlan`, or None if it has been deleted."""
         if answer.get("DeletionDate"):
             return None
         plan = answer["BackupPlan"]
@@ -79,10 +79,10 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PlannedServer(Struct, frozen=True):
-    """A rule and a resource, as far as they are known.
+    """A rule and a resource that it backs up, as far as they are known.
 
-    `last_job_at`: when the newest of its jobs that were heard of was created; None for one that is only listed. `told`:
-    what BackupEventsQueue was told of it last.
+    `last_job_at` is when the newest job was created, or None if none has been seen. `published` is the last message
+    about the server on BackupEventsQueue, or None.
     """
 
     server_policy_id: str
@@ -91,33 +91,33 @@ class PlannedServer(Struct, frozen=True):
     resource_arn: str
     resource_name: str | None = None
     last_job_at: datetime | None = None
-    told: ServerPolicyChanged | None = None
+    published: ServerPolicyChanged | None = None
 
     @property
     def is_expected(self) -> bool:
-        """Whether the newest that was told of it is that backups are expected."""
-        return self.told is not None and self.told.server_policy_status == ACTIVE
+        """Whether backups are expected by the last message."""
+        return self.published is not None and self.published.server_policy_status == ACTIVE
 
     def is_selected(self, rule: PlanRule, selections: Sequence[Selection], now: datetime) -> bool:
-        """Whether a backup of it is to be expected: it is listed, or it may be selected and has had a job of late.
+        """Return whether to expect backups: the resource is listed, or it may be selected and had a recent job.
 
-        AWS makes a job at each scheduled start of whatever is selected. One without is no longer tagged, or no longer
-        there.
+        AWS makes a job for each selected resource at each scheduled start. A resource without one has lost its tag, or
+        is deleted.
         """
         if any(selection.lists(self.resource_arn) for selection in selections):
             return True
-        return self.had_a_job_of_late(rule, now) and any(
+        return self.had_recent_job(rule, now) and any(
             selection.may_select(self.resource_arn) for selection in selections
         )
 
-    def had_a_job_of_late(self, rule: PlanRule, now: datetime) -> bool:
-        """Whether a job of it was created within twice the longest pause of the rule's schedule."""
+    def had_recent_job(self, rule: PlanRule, now: datetime) -> bool:
+        """Return whether a job was created within twice the longest pause of the rule's schedule."""
         if rule.schedule is None or self.last_job_at is None:
             return False
         return now - self.last_job_at <= rule.schedule.longest_silence(self.last_job_at)
 
-    def expecting(self, plan: BackupPlan, account: str, now: datetime) -> ServerPolicyChanged | None:
-        """What is to be told of it where backups are expected; None where that was told, or no start is to come."""
+    def activation(self, plan: BackupPlan, account: str, now: datetime) -> ServerPolicyChanged | None:
+        """Return the message that backups are expected, or None if it is published already or no start is to come."""
         schedule = plan.rules[self.rule_id].schedule
         if schedule is None or schedule.next_after(now) is None:
             return None
@@ -126,29 +126,29 @@ class PlannedServer(Struct, frozen=True):
             account_policy_id=identifier(self.plan_id),
             name=name(plan.name),
             clc_account_alias=account,
-            server_id=server(self.resource_arn, self.resource_name),
+            server_id=server_id(self.resource_arn, self.resource_name),
             storage_region=name(plan.region),
             account_policy_status=ACTIVE,
             server_policy_status=ACTIVE,
-            # Not the plan's own date: times before this one would be taken for missed, and no one knows them answered.
-            changed_date=self._later_than_told(now),
+            # Not the plan's own date: earlier starts, whose jobs are not known here, would be reported as missed.
+            changed_date=self._later_than_published(now),
             backup_schedule=schedule.backup_schedule,
             backup_interval_hours=schedule.backup_interval_hours,
             timezone=schedule.timezone,
         )
-        return policy if _differs(policy, self.told) else None
+        return policy if _differs(policy, self.published) else None
 
-    def no_longer_expecting(self, now: datetime, *, plan_is_there: bool) -> ServerPolicyChanged | None:
-        """What is to be told of it where no more backups are expected; None where none are already."""
-        if self.told is None or not self.is_expected:
+    def deactivation(self, now: datetime, *, plan_exists: bool) -> ServerPolicyChanged | None:
+        """Return the message that no more backups are expected, or None if none are expected already."""
+        if self.published is None or not self.is_expected:
             return None
-        policy = msgspec.structs.replace(
-            self.told,
-            account_policy_status=ACTIVE if plan_is_there else INACTIVE,
+        policy = replace(
+            self.published,
+            account_policy_status=ACTIVE if plan_exists else INACTIVE,
             server_policy_status=INACTIVE,
-            changed_date=self._later_than_told(now),
+            changed_date=self._later_than_published(now),
         )
-        # A message must have a schedule with a time to come. Of one that has ended nothing is expected anyhow.
+        # A message must have a schedule with a start to come. If the schedule has ended, no backup is expected anyway.
         schedule = ServerSchedule(
             backup_schedule=policy.backup_schedule,
             backup_interval_hours=policy.backup_interval_hours,
@@ -156,14 +156,16 @@ class PlannedServer(Struct, frozen=True):
         )
         return policy if schedule.next_after(now) else None
 
-    def _later_than_told(self, now: datetime) -> Timestamp:
-        """Clocks differ, and what is not newer than what is known is ignored."""
-        return Timestamp.of(max(now, self.told.changed_date + timedelta(milliseconds=1)) if self.told else now)
+    def _later_than_published(self, now: datetime) -> Timestamp:
+        # Clocks differ, and consumers ignore a change that is not newer than the last one.
+        if self.published:
+            now = max(now, self.published.changed_date + timedelta(milliseconds=1))
+        return Timestamp.of(now)
 
-    def after(self, told: ServerPolicyChanged) -> Self:
-        """The same once that was told."""
-        return replace(self, told=told)
+    def after(self, published: ServerPolicyChanged) -> Self:
+        """Return the server once that message is published."""
+        return replace(self, published=published)
 
 
-def _differs(policy: ServerPolicyChanged, told: ServerPolicyChanged | None) -> bool:
-    return told is None or msgspec.structs.replace(told, changed_date=policy.changed_date) != policy
+def _differs(policy: ServerPolicyChanged, published: ServerPolicyChanged | None) -> bool:
+    return published is None or replace(published, changed_date=policy.changed_date) != policy

@@ -1,6 +1,6 @@
-"""AWS Backup's schedule expressions as schedules of ours. Pure.
+"""Turns AWS Backup's schedule expressions into the schedules of messages. Pure.
 
-AWS's cron is Quartz's without seconds: `cron(0 5 ? * * *)`, and in the API also without the word, `0 12 * * ? *`.
+AWS's cron is Quartz's without seconds: `cron(0 5 ? * * *)`. The API also takes it without the word: `0 12 * * ? *`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import msgspec
 
 from backup_webhooks.schedules.quartz import InvalidSchedule, QuartzCron
 
-# What AWS takes where a rule has none.
+# AWS uses these for a rule that has none.
 DEFAULT_EXPRESSION, DEFAULT_TIMEZONE = "cron(0 5 ? * * *)", "UTC"
 _CRON_FIELDS = 6
 _HOURS = {"hour": 1, "day": 24}
 _MOST_HOURS = 8784
-_FIRES_CONSIDERED = 12
+_STARTS_COMPARED = 12
 _SHORTEST_SILENCE = timedelta(days=2)
 
 
 class ServerSchedule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The schedule's fields as `ServerPolicyChanged` has them: `backup_schedule` or `backup_interval_hours`."""
+    """The schedule fields of a `ServerPolicyChanged`: it has `backup_schedule` or `backup_interval_hours`."""
 
     backup_schedule: str | None = None
     backup_interval_hours: int | None = None
@@ -32,10 +32,9 @@ class ServerSchedule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
     @classmethod
     def of(cls, expression: str | None, timezone: str | None) -> ServerSchedule:
-        """What the rule's expression says in its zone.
+        """Return the schedule of a rule's expression in its zone. Raise `InvalidSchedule` with field and reason.
 
-        Raises `InvalidSchedule`, with the field and the reason, for what can't be expressed: there is then no schedule,
-        as a wrong one would be a false alarm.
+        An expression that cannot be converted exactly is refused: a wrong schedule would report false misses.
         """
         zone = timezone or DEFAULT_TIMEZONE
         try:
@@ -51,25 +50,26 @@ class ServerSchedule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
         return cls(backup_schedule=f"0 {inner}", timezone=zone)
 
     def next_after(self, timestamp: datetime) -> datetime | None:
-        """The first scheduled start after the moment, from which an interval counts; None where none is to come."""
+        """Return the first scheduled start after the timestamp, or None if there is none. An interval begins at it."""
         if self.backup_schedule is not None:
             return _cron(self.backup_schedule, self.timezone).next_after(timestamp)
         return timestamp + timedelta(hours=self.backup_interval_hours or 0)
 
     def fires_at(self, timestamp: datetime) -> bool:
-        """Whether the moment is a scheduled start; of an interval nobody can say."""
+        """Return whether the timestamp is a scheduled start: False for an interval, which has no fixed starts."""
         return self.backup_schedule is not None and self.next_after(timestamp - timedelta(milliseconds=1)) == timestamp
 
     def longest_silence(self, timestamp: datetime) -> timedelta:
-        """For how long after its newest job a resource may be silent and still be taken for selected: twice the
-        longest time between scheduled starts, and two days at least.
+        """Return for how long after its newest job a resource without another still counts as selected.
+
+        This is twice the longest time between the next scheduled starts, and two days at least.
         """
-        longest, fire = timedelta(), self.next_after(timestamp)
-        for _ in range(_FIRES_CONSIDERED):
-            following = fire and self.next_after(fire)
-            if not fire or not following:
+        longest, start = timedelta(), self.next_after(timestamp)
+        for _ in range(_STARTS_COMPARED):
+            following = start and self.next_after(start)
+            if not start or not following:
                 break
-            longest, fire = max(longest, following - fire), following
+            longest, start = max(longest, following - start), following
         return max(2 * longest, _SHORTEST_SILENCE)
 
 

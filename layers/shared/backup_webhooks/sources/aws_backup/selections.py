@@ -1,6 +1,6 @@
-"""Whom the selections of AWS Backup's plans select, as far as that can be seen from them. Pure.
+"""The selections of AWS Backup's plans: which resources they select, as far as they show it. Pure.
 
-Shapes are those of `GetBackupSelection`: https://docs.aws.amazon.com/aws-backup/latest/devguide/API_BackupSelection.html.
+The shapes are those of `GetBackupSelection`: https://docs.aws.amazon.com/aws-backup/latest/devguide/API_BackupSelection.html.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 
 class Selection(Struct, frozen=True):
-    """One of a plan's selections. `tagged`: whether it asks for tags, too or instead, which can't be seen from here."""
+    """One of a plan's selections. `tagged`: it also selects by tags or conditions, which this service cannot check."""
 
     arns: frozenset[str]
     patterns: tuple[re.Pattern[str], ...]
@@ -22,7 +22,7 @@ class Selection(Struct, frozen=True):
 
     @classmethod
     def of(cls, selection: Mapping[str, Any]) -> Self:
-        """The selection as `GetBackupSelection` has it."""
+        """Return the selection of an answer of `GetBackupSelection`."""
         resources: Sequence[str] = selection.get("Resources") or []
         return cls(
             arns=frozenset(arn for arn in resources if "*" not in arn),
@@ -33,17 +33,17 @@ class Selection(Struct, frozen=True):
 
     @property
     def listed(self) -> Iterable[str]:
-        """The resources that it surely selects."""
+        """The ARNs of the resources that the selection names and surely selects."""
         return () if self.tagged else (arn for arn in self.arns if not self._excludes(arn))
 
     def lists(self, arn: str) -> bool:
-        """Whether the resource is one of those."""
+        """Return whether the selection names the resource and surely selects it."""
         return not self.tagged and arn in self.arns and not self._excludes(arn)
 
     def may_select(self, arn: str) -> bool:
-        """Whether it may select a resource that it does not list: by tag or wildcard, or as it asks nothing."""
-        anything = self.tagged or not (self.arns or self.patterns)
-        return not self._excludes(arn) and (anything or any(pattern.fullmatch(arn) for pattern in self.patterns))
+        """Return whether it may select the resource without naming it: by tag or wildcard, or because it names none."""
+        any_resource = self.tagged or not (self.arns or self.patterns)
+        return not self._excludes(arn) and (any_resource or any(pattern.fullmatch(arn) for pattern in self.patterns))
 
     def _excludes(self, arn: str) -> bool:
         return any(pattern.fullmatch(arn) for pattern in self.excluded)

@@ -1,1 +1,1 @@
-"""Pings: the HTTP calls by which scripts say how their backups went, and the keys that allow them."""
+"""Pings: the HTTP calls by which scripts report their backups, and the keys that allow these calls."""

@@ -1,5 +1,6 @@
-"""Ping keys as accounts handle them: what is made, changed and revoked is told to the rest of the service as the
-backup service tells of its server policies, so that backups which never start are found.
+"""The ping keys of accounts: `PingKeys` makes, changes and revokes them.
+
+It sends each change to BackupEventsQueue as a change of a server policy, so that backups that never start are found.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from backup_webhooks.monitoring.server_policies import ServerPolicy
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.sources.pings.rules import PingKey, hash_of, new_key
 
-# In the messages of missed backups; where a customer's own backups go is his to know.
+# The storage region in events of missed backups: only the customer knows where a script's backups go.
 OWN_STORAGE = "own storage"
-_TICK = timedelta(milliseconds=1)
-# What a field of the message is called in the API, where that is something else.
-_NAMES = {"name": "accountPolicyName", "clcAccountAlias": "account"}
+_MILLISECOND = timedelta(milliseconds=1)
+# Fields of the message that have another name in the API.
+_API_FIELDS = {"name": "accountPolicyName", "clcAccountAlias": "account"}
 
 
 class UnknownPingKey(LookupError):
-    """The account has no such key: it never had, or it was revoked."""
+    """The account has no such key: it was never made, or it was revoked."""
 
 
-class BackupPlan(Struct, frozen=True):
-    """When a script backs up: `backup_schedule` (Quartz cron) in the zone, or so many hours after the last end."""
+class PingSchedule(Struct, frozen=True):
+    """When a script backs up: by a Quartz cron expression in a time zone, or a number of hours after the last end."""
 
     backup_schedule: str | None
     backup_interval_hours: int | None
@@ -42,21 +43,21 @@ class BackupPlan(Struct, frozen=True):
 
 
 class PingKeys(Struct, frozen=True):
-    """Handles the keys of accounts. Raises botocore's errors: it is then to be asked again."""
+    """Makes, changes and revokes ping keys. Raises botocore's errors, after which the call may be repeated."""
 
     store: PingKeysStore
     events: BackupEventsQueue
 
     def of_account(self, account: str) -> Sequence[PingKey]:
-        """The account's keys, the oldest first."""
+        """Return the account's keys, the oldest first."""
         return self.store.of_account(account)
 
     def make(  # noqa: PLR0913, PLR0917 - what a server policy has
-        self, account: str, server_id: str, policy_name: str, storage_region: str, plan: BackupPlan, now: datetime
+        self, account: str, server_id: str, policy_name: str, storage_region: str, schedule: PingSchedule, now: datetime
     ) -> tuple[PingKey, str]:
-        """A new key for a server policy of its own, and the key itself, which nobody can tell again.
+        """Make a key for a server policy of its own. Return it and its secret, which is not stored.
 
-        Raises `InvalidField`, `TooManyPingKeys` and `Conflict`.
+        Raise `InvalidField`, `TooManyPingKeys` or `Conflict`.
         """
         secret = new_key()
         made_at = Timestamp.of(now)
@@ -64,70 +65,67 @@ class PingKeys(Struct, frozen=True):
             key_hash=hash_of(secret),
             account=account,
             server_id=server_id,
-            # Ours alone: a name of the customer's choice could be another's server policy.
+            # Random: an id that the customer chose could be that of another's server policy.
             server_policy_id=str(uuid.uuid4()),
             account_policy_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{account}\0{policy_name}")),
             account_policy_name=policy_name,
             storage_region=storage_region,
-            backup_schedule=plan.backup_schedule,
-            backup_interval_hours=plan.backup_interval_hours,
-            timezone=plan.timezone,
+            backup_schedule=schedule.backup_schedule,
+            backup_interval_hours=schedule.backup_interval_hours,
+            timezone=schedule.timezone,
             created_at=made_at,
             changed_at=made_at,
         )
-        message = _checked(key, ACTIVE)
+        message = _checked_message(key, ACTIVE)
         self.store.add(key)
         try:
             self.events.send(message)
         except (BotoCoreError, ClientError):
-            # Nobody has the key, but the message may be there all the same. Should this fail too, the key stays in the
-            # list: one that was forgotten could not be revoked, and its backups would be missed for ever.
+            # The caller never gets the key, but the queue may have the message. If the revocation fails too, the key
+            # stays in the list, where it can be revoked. Without it, its backups would be missed for ever.
             with suppress(BotoCoreError, ClientError, Conflict):
                 self._revoke(key, now)
             raise
         return key, secret
 
     def change(
-        self, account: str, ping_key_id: str, edit: Callable[[BackupPlan], BackupPlan], now: datetime
+        self, account: str, ping_key_id: str, edit: Callable[[PingSchedule], PingSchedule], now: datetime
     ) -> PingKey:
-        """Another plan for the key's backups, from now on. Done again after an error, it is as good as once.
+        """Return the key with another schedule from now on. Raise `UnknownPingKey`, `InvalidField` or `Conflict`.
 
-        Raises `UnknownPingKey`, `InvalidField`, `Conflict`, and what `edit` raises.
+        `edit` gets the present schedule; its errors pass through. The call may be repeated after an error.
         """
         seen = self.find(account, ping_key_id)
-        plan = edit(BackupPlan(seen.backup_schedule, seen.backup_interval_hours, seen.timezone))
+        schedule = edit(PingSchedule(seen.backup_schedule, seen.backup_interval_hours, seen.timezone))
         wanted = replace(
             seen,
-            backup_schedule=plan.backup_schedule,
-            backup_interval_hours=plan.backup_interval_hours,
-            timezone=plan.timezone,
-            changed_at=_later(seen, now),
+            backup_schedule=schedule.backup_schedule,
+            backup_interval_hours=schedule.backup_interval_hours,
+            timezone=schedule.timezone,
+            changed_at=_later_than_change(seen, now),
         )
-        message = _checked(wanted, ACTIVE)
+        message = _checked_message(wanted, ACTIVE)
         self.store.change(seen, wanted)
         self.events.send(message)
         return wanted
 
     def revoke(self, account: str, ping_key_id: str, now: datetime) -> None:
-        """Let the key be none any more, and nothing be expected of its server policy.
-
-        Raises `UnknownPingKey` and `Conflict`.
-        """
+        """Revoke the key, and expect no more backups of its server policy. Raise `UnknownPingKey` or `Conflict`."""
         self._revoke(self.find(account, ping_key_id), now)
 
     def _revoke(self, key: PingKey, now: datetime) -> None:
-        # In this order: a key that is gone could tell nobody whose backups are to be expected no more.
-        self.events.send(_policy(replace(key, changed_at=_later(key, now)), INACTIVE))
+        # In this order: without the key a failed message could not be sent again.
+        self.events.send(_policy_message(replace(key, changed_at=_later_than_change(key, now)), INACTIVE))
         self.store.remove(key)
 
     def find(self, account: str, ping_key_id: str) -> PingKey:
-        """The account's key with that id. Raises `UnknownPingKey`."""
+        """Return the account's key with that id. Raise `UnknownPingKey` if it has none."""
         if key := self.store.find(account, ping_key_id):
             return key
         raise UnknownPingKey(ping_key_id)
 
 
-def _policy(key: PingKey, status: str) -> ServerPolicyChanged:
+def _policy_message(key: PingKey, status: str) -> ServerPolicyChanged:
     return ServerPolicyChanged(
         server_policy_id=key.server_policy_id,
         account_policy_id=key.account_policy_id,
@@ -144,18 +142,18 @@ def _policy(key: PingKey, status: str) -> ServerPolicyChanged:
     )
 
 
-def _checked(key: PingKey, status: str) -> ServerPolicyChanged:
-    """The message, if its receivers can use it; `InvalidField` otherwise."""
-    message = _policy(key, status)
+def _checked_message(key: PingKey, status: str) -> ServerPolicyChanged:
+    """Return the message. Raise `InvalidField` if its consumers could not use it."""
+    message = _policy_message(key, status)
     try:
         parse_message(encode_message(message))
         ServerPolicy.of(message)
     except InvalidMessage as error:
         field = error.field.removeprefix("$.")
-        raise InvalidField(_NAMES.get(field, field), error.reason) from None
+        raise InvalidField(_API_FIELDS.get(field, field), error.reason) from None
     return message
 
 
-def _later(key: PingKey, now: datetime) -> datetime:
-    """Now, and in any case after the last change: what is told of the same moment, or of an earlier one, is ignored."""
-    return max(Timestamp.of(now), Timestamp.of(key.changed_at + _TICK))
+def _later_than_change(key: PingKey, now: datetime) -> datetime:
+    """Return `now`, or just after the last change if that is later: consumers ignore a change that is not newer."""
+    return max(Timestamp.of(now), Timestamp.of(key.changed_at + _MILLISECOND))

@@ -1,7 +1,7 @@
-"""PingKeysTable, as accounts use it: their keys, made, listed, changed, revoked.
+"""The part of PingKeysTable that accounts use: their keys are made, listed, changed and revoked.
 
-Beside the keys stands an item for each account, `account#{account}`: the set `pingKeys` of its keys' hashes. So the
-list is consistent and its length bounded exactly, and pings write no index.
+Each account has an item `account#{account}` with the set `pingKeys` of its keys' hashes. So reads of the list are
+consistent, its length is bounded exactly, and pings write no index.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from backup_webhooks.aws.errors import Conflict
-from backup_webhooks.aws.items import from_item, to_item
+from backup_webhooks.aws.items import from_item, get_items, to_item
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.sources.pings.pings_store import fields_of, ping_key_of
 from backup_webhooks.sources.pings.rules import PingKey
@@ -20,12 +20,12 @@ from backup_webhooks.sources.pings.rules import PingKey
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# What one BatchGetItem reads.
+# One BatchGetItem reads no more.
 MOST_PING_KEYS = 100
 
 
 class TooManyPingKeys(Exception):
-    """The account has as many as it may have."""
+    """The account has as many ping keys as are allowed."""
 
 
 class PingKeysStore(Struct, frozen=True):
@@ -35,18 +35,13 @@ class PingKeysStore(Struct, frozen=True):
     table: str
 
     def of_account(self, account: str) -> Sequence[PingKey]:
-        """The account's keys, the oldest first (consistent reads)."""
-        found: list[PingKey] = []
-        keys = [to_item({"pingKey": key_hash}) for key_hash in self._hashes(account)]
-        request: Any = {self.table: {"Keys": keys, "ConsistentRead": True}} if keys else None
-        while request:
-            answer = self.client.batch_get_item(RequestItems=request)
-            found += [ping_key_of(from_item(item)) for item in answer["Responses"].get(self.table, [])]
-            request = answer.get("UnprocessedKeys")
+        """Return the account's keys, the oldest first, by consistent reads."""
+        keys = [{"pingKey": key_hash} for key_hash in self._hashes(account)]
+        found = [ping_key_of(item) for item in get_items(self.client, self.table, keys)]
         return sorted(found, key=lambda key: (key.created_at, key.key_hash))
 
     def find(self, account: str, ping_key_id: str) -> PingKey | None:
-        """The account's key with that id (consistent reads); None where it has none."""
+        """Return the account's key with that id, or None if it has none, by consistent reads."""
         for key_hash in self._hashes(account):
             if key_hash[:16] == ping_key_id:
                 answer = self.client.get_item(
@@ -56,31 +51,31 @@ class PingKeysStore(Struct, frozen=True):
         return None
 
     def add(self, key: PingKey) -> None:
-        """Store a new key. Raises `TooManyPingKeys` and `Conflict`."""
+        """Store a new key. Raise `TooManyPingKeys` or `Conflict`."""
         put = {"Item": to_item(fields_of(key)), "ConditionExpression": "attribute_not_exists(pingKey)"}
-        listed = self._listed(key, "ADD") | {
+        list_update = self._list_update(key, "ADD") | {
             "ConditionExpression": "attribute_not_exists(pingKeys) OR size(pingKeys) < :most"
         }
-        listed["ExpressionAttributeValues"] |= to_item({":most": MOST_PING_KEYS})
-        failed = self._write({"Put": put}, {"Update": listed})
-        if "ConditionalCheckFailed" in failed:
+        list_update["ExpressionAttributeValues"] |= to_item({":most": MOST_PING_KEYS})
+        failures = self._write({"Put": put}, {"Update": list_update})
+        if "ConditionalCheckFailed" in failures:
             raise TooManyPingKeys(key.account)
-        if failed:
+        if failures:
             raise Conflict(key.ping_key_id)
 
     def change(self, seen: PingKey, wanted: PingKey) -> None:
-        """Store another schedule of a key; its pings stay. Raises `Conflict` where it was changed or revoked since."""
+        """Store another schedule of a key and leave its pings. Raise `Conflict` if it was changed or revoked since."""
         names = ("backupSchedule", "backupIntervalHours", "timezone", "changedAt")
         values = {name: fields_of(wanted).get(name) for name in names}
-        gone = [name for name, value in values.items() if value is None]
+        removed = [name for name, value in values.items() if value is None]
         given = {f":{name}": value for name, value in values.items() if value is not None}
         update = "SET " + ", ".join(f"#{name[1:]} = {name}" for name in given)
         try:
             self.client.update_item(
                 TableName=self.table,
                 Key=to_item({"pingKey": seen.key_hash}),
-                UpdateExpression=update + (f" REMOVE {', '.join(f'#{name}' for name in gone)}" if gone else ""),
-                # The latter: an answer that was lost made botocore write twice.
+                UpdateExpression=update + (f" REMOVE {', '.join(f'#{name}' for name in removed)}" if removed else ""),
+                # `:changedAt` is there already if the first answer was lost and botocore repeated the write.
                 ConditionExpression="#changedAt IN (:seen, :changedAt)",
                 ExpressionAttributeNames={f"#{name}": name for name in names},
                 ExpressionAttributeValues=to_item(given | {":seen": iso_milliseconds(seen.changed_at)}),
@@ -89,9 +84,9 @@ class PingKeysStore(Struct, frozen=True):
             raise Conflict(seen.ping_key_id) from None
 
     def remove(self, key: PingKey) -> None:
-        """Forget the key; nothing happens where that was done already. Raises `Conflict`."""
+        """Delete the key, unless that was done already. Raise `Conflict`."""
         if self._write(
-            {"Delete": {"Key": to_item({"pingKey": key.key_hash})}}, {"Update": self._listed(key, "DELETE")}
+            {"Delete": {"Key": to_item({"pingKey": key.key_hash})}}, {"Update": self._list_update(key, "DELETE")}
         ):
             raise Conflict(key.ping_key_id)
 
@@ -100,8 +95,8 @@ class PingKeysStore(Struct, frozen=True):
         answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return sorted(from_item(answer.get("Item", {})).get("pingKeys", ()))
 
-    def _listed(self, key: PingKey, action: str) -> dict[str, Any]:
-        """The change of the account's list."""
+    def _list_update(self, key: PingKey, action: str) -> dict[str, Any]:
+        """Return the update that adds the key's hash to the account's set, or deletes it."""
         return {
             "Key": to_item({"pingKey": _account_key(key.account)}),
             "UpdateExpression": f"{action} pingKeys :pingKeys",
@@ -109,10 +104,10 @@ class PingKeysStore(Struct, frozen=True):
         }
 
     def _write(self, *writes: dict[str, Any]) -> set[str]:
-        """All of these or none: why none, empty where it is done. Raises botocore's errors for other reasons."""
-        named: Any = [{kind: {"TableName": self.table} | write} for one in writes for kind, write in one.items()]
+        """Write all of these or none. Return the codes of failed conditions and conflicts: empty if all are written."""
+        items: Any = [{kind: {"TableName": self.table} | write} for item in writes for kind, write in item.items()]
         try:
-            self.client.transact_write_items(TransactItems=named)
+            self.client.transact_write_items(TransactItems=items)
         except self.client.exceptions.TransactionCanceledException as error:
             reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])} - {"None", None}
             if not reasons <= {"ConditionalCheckFailed", "TransactionConflict"}:
@@ -122,5 +117,5 @@ class PingKeysStore(Struct, frozen=True):
 
 
 def _account_key(account: str) -> str:
-    """No hash has such a form."""
+    # No hash has this form.
     return f"account#{account}"

@@ -1,7 +1,7 @@
-"""PingKeysTable, as pings use it. Key `pingKey`: the SHA-256 of a ping key, hexadecimal.
+"""The part of PingKeysTable that pings use. Its key `pingKey` is the SHA-256 of a ping key in hexadecimal.
 
-`pings` are the last ones, each as text, `{epoch milliseconds} {signal} {run id}`, the newest last. The policy's fields
-stand beside them. What accounts do with their keys is in `stores/ping_keys.py`.
+`pings` lists the last pings, the newest last, each as the text `{epoch milliseconds} {signal} {run id}`. The server
+policy's fields are attributes of the same item. `keys_store` holds the operations of accounts on their keys.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.events.timestamps import Timestamp, epoch_milliseconds, from_epoch_milliseconds, iso_milliseconds
-from backup_webhooks.sources.pings.rules import MOST_A_MINUTE, Ping, PingKey, Signal
+from backup_webhooks.sources.pings.rules import MOST_PINGS_A_MINUTE, Ping, PingKey, Signal
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,10 +26,10 @@ class PingsStore(Struct, frozen=True):
     table: str
 
     def add(self, key_hash: str, ping: Ping) -> tuple[PingKey | None, bool]:
-        """Add it where fewer than ten are remembered: the key as it is then, and True.
+        """Add the ping if the key has fewer than ten. Return the key as it is then, and whether the ping was added.
 
-        With False: as it is, unchanged, with ten or more, among which there may be as many as a minute allows. None
-        where there is no such key.
+        A key with ten or more stays unchanged, as these may be the ten that a minute allows. The key is None if it does
+        not exist.
         """
         try:
             answer = self.client.update_item(
@@ -37,9 +37,9 @@ class PingsStore(Struct, frozen=True):
                 Key=to_item({"pingKey": key_hash}),
                 UpdateExpression="SET pings = list_append(pings, :ping)",
                 ConditionExpression="attribute_exists(pingKey) AND size(pings) < :most",
-                ExpressionAttributeValues=to_item({":ping": [_text(ping)], ":most": MOST_A_MINUTE}),
+                ExpressionAttributeValues=to_item({":ping": [_text(ping)], ":most": MOST_PINGS_A_MINUTE}),
                 ReturnValues="ALL_NEW",
-                # Both what is there and that nothing is, in this one call.
+                # So one call shows whether the key has ten pings or does not exist.
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self.client.exceptions.ConditionalCheckFailedException as error:
@@ -48,13 +48,13 @@ class PingsStore(Struct, frozen=True):
         return ping_key_of(from_item(answer["Attributes"])), True
 
     def replace(self, seen: PingKey, pings: Sequence[Ping]) -> bool:
-        """Put these in the place of the key's pings; False where they are no longer those that were seen."""
+        """Replace the key's pings. Return False, without a write, if they differ from the pings of `seen`."""
         try:
             self.client.update_item(
                 TableName=self.table,
                 Key=to_item({"pingKey": seen.key_hash}),
                 UpdateExpression="SET pings = :pings",
-                # The latter: an answer that was lost made botocore write twice.
+                # `:pings` is there already if the first answer was lost and botocore repeated the write.
                 ConditionExpression="pings = :seen OR pings = :pings",
                 ExpressionAttributeValues=to_item(
                     {":pings": [_text(ping) for ping in pings], ":seen": [_text(ping) for ping in seen.pings]}
@@ -65,7 +65,7 @@ class PingsStore(Struct, frozen=True):
         return True
 
 
-_TEXTS = {
+_TEXT_ATTRIBUTES = {
     "key_hash": "pingKey",
     "account": "account",
     "server_id": "serverId",
@@ -79,10 +79,10 @@ _TEXTS = {
 
 
 def ping_key_of(fields: Mapping[str, Any]) -> PingKey:
-    """The key that the item is."""
+    """Return the ping key of an item."""
     hours = fields.get("backupIntervalHours")
     return PingKey(
-        **{name: fields.get(attribute) for name, attribute in _TEXTS.items()},  # type: ignore[arg-type]
+        **{name: fields.get(attribute) for name, attribute in _TEXT_ATTRIBUTES.items()},  # type: ignore[arg-type]
         backup_interval_hours=None if hours is None else int(hours),
         created_at=Timestamp.parse(fields["createdAt"]),
         changed_at=Timestamp.parse(fields["changedAt"]),
@@ -91,8 +91,8 @@ def ping_key_of(fields: Mapping[str, Any]) -> PingKey:
 
 
 def fields_of(key: PingKey) -> dict[str, Any]:
-    """The item's attributes, its own key among them."""
-    fields = {attribute: getattr(key, name) for name, attribute in _TEXTS.items()} | {
+    """Return the attributes of the ping key's item, with its key."""
+    fields = {attribute: getattr(key, name) for name, attribute in _TEXT_ATTRIBUTES.items()} | {
         "backupIntervalHours": key.backup_interval_hours,
         "createdAt": iso_milliseconds(key.created_at),
         "changedAt": iso_milliseconds(key.changed_at),

@@ -1,7 +1,7 @@
-"""The ping URL: HTTP API events in, short plain text out, and between them a message on BackupEventsQueue.
+"""The ping URL: turns HTTP API events into messages on BackupEventsQueue, and answers in short plain text.
 
-What is acknowledged is on the queue: where anything of ours fails the answer is a 5xx, which `curl --retry` repeats.
-The key is in no log, and nor is the body.
+An acknowledged ping is on the queue. If an AWS call fails, the answer is a 5xx, and `curl --retry` repeats the ping.
+Neither the key nor the body is logged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
 from backup_webhooks.aws import clients
-from backup_webhooks.aws.settings import PingSettings
+from backup_webhooks.aws.errors import Conflict
+from backup_webhooks.aws.retry import retry_on_conflict
+from backup_webhooks.aws.settings import Settings, Text
 from backup_webhooks.events.backup_output import BackupOutput
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.events.timestamps import from_epoch_milliseconds
@@ -27,12 +29,12 @@ from backup_webhooks.sources.pings.rules import (
     PingKey,
     check_run_id,
     hash_of,
+    parse_signal,
     remembered,
     seconds_to_wait,
-    signal_of,
 )
 
-# Pings of one key at once, of which one wins each round.
+# If pings of one key come at the same time, one of them is written in each round.
 _TRIES = 10
 _HEADERS = {
     "content-type": "text/plain; charset=utf-8",
@@ -44,24 +46,27 @@ _HEADERS = {
 logger = Logger(child=True)
 
 
+class PingSettings(Settings, frozen=True, kw_only=True):
+    """The settings of ping."""
+
+    ping_keys_table: Text
+    backup_events_queue_url: Text
+
+
 class UnknownKey(LookupError):
-    """There is no such key: it never was one, or it was revoked."""
+    """There is no such key: it was never made, or it was revoked."""
 
 
 class Throttled(Exception):
-    """The key was used ten times within the minute. `seconds`: how long to wait."""
+    """The key was used ten times within the minute. `seconds` is how long to wait."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"Too many pings: 10 a minute are taken. Try again in {seconds} s.")
         self.seconds = seconds
 
 
-class Busy(Exception):
-    """Others kept coming first."""
-
-
 class Pings(Struct, frozen=True):
-    """Takes pings."""
+    """Stores pings, sends their messages and answers."""
 
     store: PingsStore
     events: BackupEventsQueue
@@ -75,55 +80,56 @@ class Pings(Struct, frozen=True):
         )
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to an HTTP API event of payload format 2.0, in the form that Lambda proxies have."""
+        """Return the answer to an HTTP API event; both have payload format 2.0."""
         if event["requestContext"]["http"]["method"] not in ("GET", "POST"):
-            # HEAD above all, which link checkers send: it must not count.
+            # Link checkers send HEAD, which must not count as a ping.
             return _answer(HTTPStatus.METHOD_NOT_ALLOWED, "GET or POST.", allow="GET, POST")
         try:
-            self._take(event)
+            self._accept(event)
         except UnknownKey:
             return _answer(HTTPStatus.NOT_FOUND, "No such key.")
         except InvalidPing as error:
             return _answer(HTTPStatus.BAD_REQUEST, str(error))
         except Throttled as error:
             return _answer(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after=str(error.seconds))
-        except (BotoCoreError, ClientError, Busy) as error:
+        except (BotoCoreError, ClientError, Conflict) as error:
             logger.error("ping failed", extra={"reason": str(error) or type(error).__name__})
             return _answer(HTTPStatus.SERVICE_UNAVAILABLE, "Not taken: something of ours does not answer. Try again.")
         return _answer(HTTPStatus.OK, "OK")
 
-    def _take(self, event: Mapping[str, Any]) -> None:
+    def _accept(self, event: Mapping[str, Any]) -> None:
         key, *steps = event["rawPath"].split("/")[2:]
-        signal = signal_of("/".join(steps) if steps else None)
+        signal = parse_signal("/".join(steps) if steps else None)
         run_id = (event.get("queryStringParameters") or {}).get("rid")
         ping = Ping(
-            # The gateway's: a ping is as old as that, whatever we do before we look at it.
+            # The gateway's time: the function may start later.
             at=from_epoch_milliseconds(event["requestContext"]["timeEpoch"]),
             signal=signal,
             run_id="" if run_id is None else check_run_id(run_id),
         )
-        pinged = self._remember(hash_of(key), ping)
-        self.events.send(pinged.message(BackupOutput.of(_body(event))))
+        ping_key = retry_on_conflict(lambda: self._remember(hash_of(key), ping), _TRIES)
+        self.events.send(ping_key.message(BackupOutput.of(_body(event))))
         logger.info(
             "ping",
-            extra={"account": pinged.account, "server_policy_id": pinged.server_policy_id, "signal": str(signal)},
+            extra={"account": ping_key.account, "server_policy_id": ping_key.server_policy_id, "signal": str(signal)},
         )
 
     def _remember(self, key_hash: str, ping: Ping) -> PingKey:
-        """The key with the ping as its newest. Raises `UnknownKey`, `Throttled` and `Busy`."""
-        for _ in range(_TRIES):
-            key, added = self.store.add(key_hash, ping)
-            if key is None:
-                raise UnknownKey
-            if added:
-                return key
-            # Each tenth time: there may be many of late, or many that matter no more.
-            if seconds := seconds_to_wait(key.pings, ping.at):
-                raise Throttled(seconds)
-            pings = (*remembered(key.pings, ping.at), ping)
-            if self.store.replace(key, pings):
-                return key.with_pings(pings)
-        raise Busy
+        """Return the key with the ping as its newest. Raise `UnknownKey`, `Throttled`, or `Conflict` if other pings
+        were written first.
+        """
+        key, added = self.store.add(key_hash, ping)
+        if key is None:
+            raise UnknownKey
+        if added:
+            return key
+        # Ten are stored: all may be of the last minute, or some may matter no longer.
+        if seconds := seconds_to_wait(key.pings, ping.at):
+            raise Throttled(seconds)
+        pings = (*remembered(key.pings, ping.at), ping)
+        if not self.store.replace(key, pings):
+            raise Conflict(key.ping_key_id)
+        return key.with_pings(pings)
 
 
 def _body(event: Mapping[str, Any]) -> str | bytes:
@@ -132,5 +138,5 @@ def _body(event: Mapping[str, Any]) -> str | bytes:
 
 
 def _answer(status: HTTPStatus, text: str, **headers: str) -> dict[str, Any]:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return {"statusCode": int(status), "headers": _HEADERS | named, "body": f"{text}\n"}
+    own = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {"statusCode": int(status), "headers": _HEADERS | own, "body": f"{text}\n"}

@@ -1,8 +1,7 @@
-"""Pings: what a script's calls of its ping URL say of one server policy's backups.
+"""Rules for pings: how a script's calls of its ping URL become messages about one server policy's backups. Pure.
 
-Pure. A ping key stands for one server policy, and remembers its last pings; what a ping says follows from these and
-from itself alone. So a ping that is repeated, by the script, by SQS or by us, makes the very same message, which the
-rest of the service tells once, as it does whatever comes twice.
+A ping key stands for one server policy and keeps its last pings. A ping's message depends on these pings alone. So a
+ping that the script, SQS or this service repeats makes the very same message, and the notifier recognises it.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ from backup_webhooks.events.messages import BackupFinished, BackupStarted, Backu
 from backup_webhooks.events.timestamps import Timestamp, epoch_milliseconds
 
 _KEY_BYTES = 16
-MOST_A_MINUTE = 10
+MOST_PINGS_A_MINUTE = 10
 _MINUTE = timedelta(minutes=1)
-# A ping with the same run id and signal within this time of the first is that ping again. Not for longer: who uses a
-# run id for each night's run must not lose a result by it.
-REPEATED_FOR = timedelta(hours=1)
-# So long after an end without a run id another one may still be of the same run: its answer was an error of ours.
-_RETRIED_FOR = timedelta(minutes=1)
-# A start without an end is that of a run which goes on, for so long.
+# A ping with the same run id and signal within this time of the first is a repeat. The time is short, so that a script
+# that uses one run id every night loses no result.
+REPEAT_WINDOW = timedelta(hours=1)
+# A second end without a run id within this time belongs to the same run: the script repeats a call that fails.
+_RETRY_WINDOW = timedelta(minutes=1)
+# A run without an end counts as open for this long.
 LONGEST_RUN = timedelta(days=7)
-MOST_REMEMBERED = 40
+MOST_PINGS_KEPT = 40
 _HIGHEST_EXIT_STATUS = 255
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Signal(StrEnum):
-    """What a ping says of a backup: that it starts, or how it ended."""
+    """The report of a ping: the backup starts, or how it ended."""
 
     START = "start"
     SUCCESS = "success"
@@ -55,16 +54,16 @@ _STATUS_OF_SIGNAL = {
 
 
 class InvalidPing(ValueError):
-    """A ping that says nothing; the text says what is allowed."""
+    """A ping without a usable signal or run id; the text says what is allowed."""
 
 
-def signal_of(step: str | None) -> Signal:
-    """What stands behind the key in a ping's path; None: nothing. Raises `InvalidPing`."""
+def parse_signal(step: str | None) -> Signal:
+    """Return the signal that `step` names: the part of a ping's path after the key, or None. Raise `InvalidPing`."""
     if step is None:
         return Signal.SUCCESS
     if step in (Signal.START, Signal.PARTIAL, Signal.FAIL):
         return Signal(step)
-    # As a shell writes it. An empty one, of a variable that was never set, must not pass for a success.
+    # An exit status as a shell writes it. An empty one, from a variable that was never set, must not be a success.
     if step.isascii() and step.isdigit() and step == str(int(step[:4])) and int(step) <= _HIGHEST_EXIT_STATUS:
         return Signal.FAIL if int(step) else Signal.SUCCESS
     raise InvalidPing(
@@ -73,24 +72,24 @@ def signal_of(step: str | None) -> Signal:
 
 
 def check_run_id(run_id: str) -> str:
-    """The run id, if it can be one; `InvalidPing` otherwise."""
+    """Return the run id. Raise `InvalidPing` if it is too long or has other characters."""
     if not _RUN_ID.fullmatch(run_id):
         raise InvalidPing("Not a run id. rid has 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'.")
     return run_id
 
 
 def new_key() -> str:
-    """A key, 128 random bits in 22 characters: told once, kept as its hash."""
+    """Return a new key: 128 random bits in 22 characters. Only its hash is stored."""
     return secrets.token_urlsafe(_KEY_BYTES)
 
 
 def hash_of(key: str) -> str:
-    """By which a key is known here: SHA-256, hexadecimal."""
+    """Return the SHA-256 of the key in hexadecimal, under which it is stored."""
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
 class Ping(Struct, frozen=True):
-    """A ping as it came. `at`: aware, UTC, to the millisecond; `run_id`: empty where it names none."""
+    """A ping as received. `at` is aware, in UTC, to the millisecond; `run_id` is empty if the script gave none."""
 
     at: datetime
     signal: Signal
@@ -99,9 +98,9 @@ class Ping(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class PingKey:
-    """A key by its hash, the server policy that it stands for, its schedule, and its last pings, the newest last.
+    """A ping key: its hash, its server policy, its schedule, and its last pings, the newest last.
 
-    `changed_at`: since when the schedule is as it is.
+    The schedule holds since `changed_at`.
     """
 
     key_hash: str = field(repr=False)
@@ -120,18 +119,18 @@ class PingKey:
 
     @property
     def ping_key_id(self) -> str:
-        """16 hexadecimal digits, by which the key is spoken of; they say nothing of it."""
+        """16 hexadecimal digits that identify the key without revealing it."""
         return self.key_hash[:16]
 
     def with_pings(self, pings: Sequence[Ping]) -> Self:
-        """The key with these pings in the place of its own."""
+        """Return the key with these pings in place of its own."""
         return replace(self, pings=tuple(pings))
 
     def message(self, output: BackupOutput) -> BackupStarted | BackupFinished:
-        """What the newest ping says; `output` goes with an end."""
+        """Return the message of the newest ping. `output` is added to an end and not to a start."""
         *earlier, newest = self.pings
-        ping = _first(earlier, newest)
-        facts = {
+        ping = _first_sent(earlier, newest)
+        identity = {
             "account_alias": self.account,
             "server_id": self.server_id,
             "server_policy_id": self.server_policy_id,
@@ -139,13 +138,13 @@ class PingKey:
             "account_policy_name": self.account_policy_name,
             "storage_region": self.storage_region,
         }
-        began = _began(earlier, ping)
-        run_id = f"{self.ping_key_id}-{ping.run_id or epoch_milliseconds(began)}"
+        started_at = _started_at(earlier, ping)
+        run_id = f"{self.ping_key_id}-{ping.run_id or epoch_milliseconds(started_at)}"
         if ping.signal is Signal.START:
-            return BackupStarted(**facts, backup_started_date=Timestamp.of(ping.at), restore_point_id=run_id)
+            return BackupStarted(**identity, backup_started_date=Timestamp.of(ping.at), restore_point_id=run_id)
         return BackupFinished(
-            **facts,
-            backup_started_date=Timestamp.of(began),
+            **identity,
+            backup_started_date=Timestamp.of(started_at),
             restore_point_id=run_id,
             restore_point_creation_status=_STATUS_OF_SIGNAL[ping.signal],
             backup_finished_date=Timestamp.of(ping.at),
@@ -153,53 +152,53 @@ class PingKey:
         )
 
 
-def _first(earlier: Sequence[Ping], ping: Ping) -> Ping:
-    """The ping that this one repeats; itself where it is none of the same run again."""
+def _first_sent(earlier: Sequence[Ping], ping: Ping) -> Ping:
+    """Return the first of the pings that this one repeats, or the ping itself if it repeats none."""
     if not ping.run_id:
         return ping
-    for position, one in reversed(list(enumerate(earlier))):
-        if one.run_id != ping.run_id:
+    for position, other in reversed(list(enumerate(earlier))):
+        if other.run_id != ping.run_id:
             continue
-        if ping.at - one.at > REPEATED_FOR:
+        if ping.at - other.at > REPEAT_WINDOW:
             return ping
-        if one.signal is ping.signal:
-            return _first(earlier[:position], one)
-        if Signal.START in (one.signal, ping.signal):
-            # A start after an end begins anew, and an end after a start is its first.
+        if other.signal is ping.signal:
+            return _first_sent(earlier[:position], other)
+        if Signal.START in (other.signal, ping.signal):
+            # A start after an end begins a new run, and an end after a start is its first.
             return ping
     return ping
 
 
-def _began(earlier: Sequence[Ping], ping: Ping) -> datetime:
-    """When the backup began that the ping tells of: then, where no start says otherwise."""
+def _started_at(earlier: Sequence[Ping], ping: Ping) -> datetime:
+    """Return when the backup of the ping started: at the start of its run, or at the ping if it has none."""
     if ping.signal is Signal.START:
         return ping.at
-    same_end = REPEATED_FOR if ping.run_id else _RETRIED_FOR
-    for position, one in reversed(list(enumerate(earlier))):
-        if one.run_id != ping.run_id or one.at > ping.at:
+    same_end = REPEAT_WINDOW if ping.run_id else _RETRY_WINDOW
+    for position, other in reversed(list(enumerate(earlier))):
+        if other.run_id != ping.run_id or other.at > ping.at:
             continue
-        if one.signal is Signal.START:
-            return _first(earlier[:position], one).at if ping.at - one.at <= LONGEST_RUN else ping.at
-        if ping.at - one.at > same_end:
+        if other.signal is Signal.START:
+            return _first_sent(earlier[:position], other).at if ping.at - other.at <= LONGEST_RUN else ping.at
+        if ping.at - other.at > same_end:
             break
     return ping.at
 
 
 def seconds_to_wait(pings: Sequence[Ping], now: datetime) -> int | None:
-    """In how many seconds a further ping is allowed; None: it is now. Ten are in any minute."""
+    """Return in how many seconds a further ping is allowed, or None if it is now. Any minute has room for ten."""
     recent = [ping for ping in pings if ping.at > now - _MINUTE]
-    if len(recent) < MOST_A_MINUTE:
+    if len(recent) < MOST_PINGS_A_MINUTE:
         return None
-    return max(math.ceil((recent[-MOST_A_MINUTE].at + _MINUTE - now).total_seconds()), 1)
+    return max(math.ceil((recent[-MOST_PINGS_A_MINUTE].at + _MINUTE - now).total_seconds()), 1)
 
 
 def remembered(pings: Sequence[Ping], now: datetime) -> tuple[Ping, ...]:
-    """Those that still matter: of the last hour, and the starts of runs that may go on; 39 at most, the newest."""
+    """Return the pings that still matter: those of the last hour and the starts of open runs. Keep the newest 39."""
     latest = {ping.run_id: ping for ping in pings}
     kept = [
         ping
         for ping in pings
-        if now - ping.at <= REPEATED_FOR
+        if now - ping.at <= REPEAT_WINDOW
         or (ping.signal is Signal.START and latest[ping.run_id] is ping and now - ping.at <= LONGEST_RUN)
     ]
-    return tuple(kept[1 - MOST_REMEMBERED :])
+    return tuple(kept[1 - MOST_PINGS_KEPT :])

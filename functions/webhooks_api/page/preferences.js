@@ -3,7 +3,7 @@ import { READERS_ZONE } from './format.js';
 
 const MOST_REMIND_HOURS = 720;
 const FIRST_OF_ITS_KIND = 'Only the first since the last success of the same backup. That it is over is told by Backup Recovered, or by Backup Success. If the first may be lost, choose retries or reminders.';
-/** What is told of each event where only changes are wanted. */
+/** The hints of "Only changes" by event type. */
 const CHANGES = {
   'Backup.Failure': FIRST_OF_ITS_KIND,
   'Backup.PartialSuccess': FIRST_OF_ITS_KIND,
@@ -13,11 +13,11 @@ const CHANGES = {
 };
 const USUAL_NIGHT = { from: '22:00', until: '07:00' };
 
-/** What is stored of a target to which all is sent at once. */
+/** The preferences of a target to which all events are sent at once. */
 export const ALL_IS_SENT = { changesOnly: false, remindHours: null, quietHours: null, gather: false };
 
-/** The settings by which a target is told less. What they say is a value like `ALL_IS_SENT`. */
-export class NoiseSettings {
+/** The fields of a target's preferences. Their value has the form of `ALL_IS_SENT`. */
+export class Preferences {
   /**
    * @param {string} event
    * @param {() => void} changed called at each change
@@ -69,7 +69,7 @@ export class NoiseSettings {
     };
   }
 
-  /** In a few words; an empty text where all is sent at once. */
+  /** Returns the preferences in a few words, or an empty text if all events are sent at once. */
   summary() {
     const { gather, changesOnly, quietHours } = this.value();
     return [changesOnly && 'only changes', quietHours && 'quiet hours', gather && 'gathered'].filter(Boolean).join(', ');
@@ -79,10 +79,10 @@ export class NoiseSettings {
     for (const part of [this.gather, this.changesOnly, this.remind, this.quiet, this.from, this.until, this.zone]) part.complain(null);
   }
 
-  /** @returns {?HTMLElement} the first control to be mended, of what can be told without asking the service */
+  /** @returns {?HTMLElement} the first control to correct, of those that can be checked without the service */
   firstGap() {
     const { remindHours, quietHours } = this.value();
-    // A browser that takes letters tells of no value then.
+    // A browser that accepts letters here gives an empty value for them.
     const usable = remindHours === null || (Number.isInteger(remindHours) && remindHours >= 1 && remindHours <= MOST_REMIND_HOURS);
     if (this.remind.control.validity.badInput || !usable) {
       return this.complain('remindHours', `Whole hours from 1 to ${MOST_REMIND_HOURS}, or nothing.`);
@@ -93,7 +93,7 @@ export class NoiseSettings {
     return null;
   }
 
-  /** Shows what is wrong. @returns {HTMLElement} the control that it is about */
+  /** Shows an error. @returns {HTMLElement} the control that it is about */
   complain(where, reason) {
     const part = {
       gather: this.gather, remindHours: this.remind, 'quietHours.from': this.from, 'quietHours.until': this.until, 'quietHours.timezone': this.zone,
