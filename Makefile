@@ -1,4 +1,4 @@
-# Everything sets itself up: Python 3.11 or later and make are enough to begin with.
+# Each target sets up what it needs: only Python 3.11 or later and make must be there.
 # `make help` lists the targets.
 
 UV_BOOTSTRAP := .tools/uv
@@ -7,22 +7,22 @@ VENV := .venv/.synced
 PYTHON := .venv/bin/python
 SAM := tools/sam/.venv/bin/sam
 CHECKOV := tools/checkov/.venv/bin/checkov
-# SAM's python3.13 build method installs with the pip of the python3.13 that it finds first.
+# SAM's build method python3.13 installs with the pip of the first python3.13 on the PATH.
 SAM_BUILD := PATH="$(CURDIR)/.venv/bin:$$PATH" $(SAM) build
 REQUIREMENTS := layers/dependencies/requirements.txt
 # The processor of the functions: arm64 or x86_64.
 Architecture ?= arm64
 export SAM_CLI_TELEMETRY := 0
-# What `make check` looks at, the longest first.
-CHECKS := check-template check-policies check-sam check-secrets check-types check-rooms check-advisories check-form check-pins
+# The parts of `make check`, the longest first.
+CHECKS := check-template check-policies check-sam check-secrets check-types check-rooms check-reference check-advisories check-form check-pins
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults sam-local check $(CHECKS) audit format bench build artefact browser screenshots deploy deployed-with clean
+.PHONY: help run test faults sam-local check $(CHECKS) audit format docs bench build artefact browser screenshots deploy deployed-with clean
 
-help: ## What can be made
+help: ## The targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
-run: $(VENV) ## The main job on this machine (ONCE=1: the samples, then exit; SPEED=3600: a fast clock)
+run: $(VENV) ## The service on this machine (ONCE=1: the samples, then exit; SPEED=3600: a fast clock)
 	@$(PYTHON) -m local run $(if $(ONCE),--once) $(if $(LISTEN),--listen $(LISTEN)) $(if $(SPEED),--speed $(SPEED))
 
 test: $(VENV) artefact browser ## All tests
@@ -40,15 +40,21 @@ check: $(VENV) $(SAM) $(CHECKOV) ## Form, types, pins, the template, secrets, an
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(CHECKS)
 
 check-form: $(VENV)
-	@.venv/bin/ruff format --check --quiet . || (echo "make format mends this"; exit 1)
+	@.venv/bin/ruff format --check --quiet . || (echo "run make format to repair this"; exit 1)
 	@.venv/bin/ruff check --quiet .
-	@! git grep -nE '# noqa(:[A-Z0-9, ]*\bS[0-9]+[A-Z0-9, ]*)?$$' -- '*.py' || (echo "say why these need not follow a rule of security: # noqa: S… - why"; exit 1)
+	@! git grep -nE '# noqa(:[A-Z0-9, ]*\bS[0-9]+[A-Z0-9, ]*)?$$' -- '*.py' || (echo "give the reason why these need not follow a rule of security: # noqa: S… - reason"; exit 1)
 
 check-types: $(VENV)
 	@.venv/bin/mypy
 
 check-rooms: $(VENV)
 	@answer=$$(.venv/bin/lint-imports --no-logo --no-cache) || { echo "$$answer"; exit 1; }
+
+check-reference: $(VENV)
+	@$(PYTHON) tools/reference.py --check
+
+docs: $(VENV) ## Write docs/reference.md anew from template.yaml
+	@$(PYTHON) tools/reference.py
 
 check-pins: $(UV)
 	@$(call export,$(REQUIREMENTS).fresh); cmp $(REQUIREMENTS) $(REQUIREMENTS).fresh; status=$$?; rm -f $(REQUIREMENTS).fresh; exit $$status
@@ -59,8 +65,8 @@ check-sam: $(SAM)
 check-template: $(SAM)
 	@tools/sam/.venv/bin/cfn-lint template.yaml
 
-# What a condition switches off by default would not be looked at, hence without conditions, on the same lines. And what
-# checkov can't read it passes, with nothing looked at.
+# checkov ignores resources that a condition switches off by default, so it gets the template without conditions, on the
+# same lines. It also passes a file that it cannot read, hence the check that there were passed checks.
 check-policies: $(CHECKOV)
 	@mkdir -p .aws-sam/checkov; sed 's/^    Condition: .*//' template.yaml >.aws-sam/checkov/template.yaml
 	@$(CHECKOV) --file .aws-sam/checkov/template.yaml >.aws-sam/checkov/answer 2>&1; status=$$?; cat .aws-sam/checkov/answer; \
@@ -69,14 +75,14 @@ check-policies: $(CHECKOV)
 check-secrets: $(VENV)
 	@tools/secrets
 
-# Exit status 2: nobody could be asked, as the script says aloud. No reason to let nothing land where there is no network.
+# Exit status 2: the database gave no answer, as the script reports. Without a network a change may still land.
 check-advisories: $(VENV)
 	@tools/advisories || test $$? -eq 2
 
-audit: $(VENV) ## Known vulnerabilities of all that is locked; fails, too, where nobody can be asked
+audit: $(VENV) ## Known vulnerabilities of all locked packages; fails also if the database gives no answer
 	@tools/advisories
 
-format: $(VENV) ## Put the code into ruff's form
+format: $(VENV) ## Format the code with ruff
 	@.venv/bin/ruff check --quiet --fix .; .venv/bin/ruff format --quiet .
 
 build: $(VENV) $(SAM) ## Build functions and layers for AWS (Architecture=arm64|x86_64) into .aws-sam/build
@@ -84,7 +90,7 @@ build: $(VENV) $(SAM) ## Build functions and layers for AWS (Architecture=arm64|
 	@$(call prune,.aws-sam/build)
 	@$(call compile,.aws-sam/build)
 
-# Parameters that change make new versions of the functions: template.yaml, DEPLOYED_WITH.
+# A changed parameter makes new versions of the functions by DEPLOYED_WITH in template.yaml.
 BUILT := .aws-sam/build/template.yaml
 deployed-with:
 	@sed -i.before "s/DEPLOYED_WITH: .*/DEPLOYED_WITH: '$(firstword $(shell echo '$(Architecture) $(PARAMETERS)' | cksum))'/" $(BUILT)
@@ -92,10 +98,10 @@ deployed-with:
 deploy: build deployed-with ## Deploy to AWS: asks at first, samconfig.toml remembers (PARAMETERS="Name=value …")
 	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(PARAMETERS) $(if $(shell grep -s ^region samconfig.toml),,--guided)
 
-bench: $(VENV) ## Benchmarks, as ratios and medians (QUICK=1: a first idea, within a minute)
+bench: $(VENV) ## Benchmarks, as ratios and medians (QUICK=1: rough figures within a minute)
 	@$(PYTHON) -m benchmarks $(if $(QUICK),--quick)
 
-# The system's Chromium, or one of Playwright's own; without either the tests of the page are left out, and say so.
+# The system's Chromium, or Playwright's own. Without either, the tests of the page are skipped with a message.
 browser: $(VENV)
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 		.venv/bin/playwright install chromium >.playwright.log 2>&1 || \
@@ -110,7 +116,7 @@ artefact: $(VENV) $(SAM)
 	@$(call prune,.aws-sam/x86_64)
 	@$(call compile,.aws-sam/x86_64)
 
-clean: ## Remove all that was made here
+clean: ## Remove all files that make has made
 	rm -rf .venv .tools .local .aws-sam tools/sam/.venv tools/checkov/.venv
 
 $(UV):
@@ -130,14 +136,14 @@ $(CHECKOV): tools/checkov/pyproject.toml tools/checkov/uv.lock $(UV)
 	@$(UV) sync --quiet --frozen --project tools/checkov
 	@touch $(CHECKOV)
 
-# Two thirds of the layer would be descriptions of AWS's other services, which each new environment had to fetch.
+# Descriptions of AWS's other services would be two thirds of the layer, which each new environment fetches.
 AWS_SERVICES := backup dynamodb sesv2 sqs
 prune = find $(1)/DependenciesLayer/python/boto*/data -mindepth 1 -maxdepth 1 -type d $(AWS_SERVICES:%=! -name %) -exec rm -r {} +
-# Layers can't be written to: without this, each new environment compiles all that it imports, over half of its start.
-# By hash, as files have other times once they are deployed.
+# Layers are read-only: without this, each new environment would compile all its imports, over half of its start. Files
+# are compared by hash, as deployment changes their times.
 compile = $(PYTHON) -m compileall -q -j 0 --invalidation-mode checked-hash $(1)/DependenciesLayer $(1)/SharedLayer
 
-# The pins of the dependencies layer, hashes and all, from the lock.
+# The pins of the dependencies layer with their hashes, from the lock.
 export = $(UV) export --quiet --frozen --no-dev --no-emit-project --no-annotate --no-header --output-file $(1)
 $(REQUIREMENTS): uv.lock $(UV)
 	@$(call export,$@)
