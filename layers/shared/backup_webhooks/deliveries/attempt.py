@@ -55,7 +55,7 @@ class DeliverySettings(Settings, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What a function has done with a delivery.
+    """The outcome of a delivery in one function.
 
     `state`: the state in the delivery log, or None for a delivery that was deferred to the retry queue. `result`: the
     result of the POST that was made just now, if any. `next`: the attempt that is to be sent to RetryQueue if `state`

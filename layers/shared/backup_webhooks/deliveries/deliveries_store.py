@@ -76,7 +76,7 @@ _FREE = (
 _TRIES, _PAUSE_SECONDS = 3, 0.2
 # A transaction that failed for these reasons may succeed soon.
 _PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-_GROUPED = "told in one message with what came within a minute"
+_GROUPED = "sent in one message with the other events of a minute"
 _RECORD = (
     "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, "
     "body = :body, #format = :format, "

@@ -83,7 +83,7 @@ class Grouper(Struct, frozen=True):
     def send_group(self, due: GroupDue, target: Target | None, deadline: datetime) -> int:
         """Send the events that waited for `due` as a delivery, or as several if they are too many for one.
 
-        Return the number of deliveries. What cannot be sent by the deadline is left to another message.
+        Return the number of deliveries. Events that cannot be sent by the deadline are left to another message.
         """
         partition = partition_of(due)
         sent = 0
