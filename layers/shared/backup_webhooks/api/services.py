@@ -9,6 +9,7 @@ from typing import Self
 
 from backup_webhooks.api.sign_in import SignIn, SignInSettings
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.settings import Text, WholeNumber
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.deliveries.replays import Replays
@@ -62,9 +63,9 @@ class Services:
     sign_in: SignIn
 
     @classmethod
-    def of(cls, settings: WebhooksApiSettings) -> Self:
+    def of(cls, settings: WebhooksApiSettings, aws: Clients = clients) -> Self:
         """Return the services on the tables and queues that the settings name."""
-        dynamodb = clients.dynamodb()
+        dynamodb = aws.dynamodb()
         log = DeliveryLog(dynamodb, settings.deliveries_table)
         return cls(
             targets=TargetsStore(dynamodb, settings.webhooks_table),
@@ -74,12 +75,12 @@ class Services:
             backup_output=BackupOutputStore(dynamodb, settings.backups_table),
             ping_keys=PingKeys(
                 PingKeysStore(dynamodb, settings.ping_keys_table),
-                BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
+                BackupEventsQueue(aws.sqs(), settings.backup_events_queue_url),
             ),
             report_settings=ReportSettingsStore(dynamodb, settings.webhooks_table),
             report_schedule=ReportScheduleStore(dynamodb, settings.webhooks_table),
             sends_email=bool(settings.email_sender),
-            replays=Replays(log, RetryQueue(clients.sqs(), settings.retry_queue_url)),
+            replays=Replays(log, RetryQueue(aws.sqs(), settings.retry_queue_url)),
             sender=Sender(allow_private_targets=settings.allow_private_targets),
             hosts=TargetHosts(settings.allow_private_targets),
             sign_in=SignIn(settings),

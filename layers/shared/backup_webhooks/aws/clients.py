@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
@@ -49,6 +49,15 @@ def _retry_if_truncated(response: Any, attempts: int, **_: Any) -> float | None:
     if attempts < _TRIES:
         return 0
     raise ConnectionClosedError(endpoint_url=http.url)
+
+
+class Clients(Protocol):
+    """The clients that a function uses: this module's, unless a test has its own."""
+
+    def dynamodb(self) -> DynamoDBClient: ...
+    def sqs(self) -> SQSClient: ...
+    def sesv2(self) -> SESV2Client: ...
+    def backup(self) -> BackupClient: ...
 
 
 @cache

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Meta, Struct
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.errors import TryAgain
 from backup_webhooks.aws.settings import Settings, Text, WholeNumber
 from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState, RecordedState
@@ -80,14 +81,17 @@ class Deliverer(Struct, frozen=True):
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, settings: DeliverySettings, targets: TargetsCache) -> Deliverer:
+    def of(
+        cls, settings: DeliverySettings, targets: TargetsCache, aws: Clients = clients, clock: Clock = utc_now
+    ) -> Deliverer:
         """Return a deliverer that uses the tables of the settings."""
-        dynamodb = clients.dynamodb()
+        dynamodb = aws.dynamodb()
         return cls(
             deliveries=DeliveriesStore(dynamodb, settings.deliveries_table, settings.delivery_retention),
             sender=Sender(allow_private_targets=settings.allow_private_targets),
             health=HealthRecorder(TargetsStore(dynamodb, settings.webhooks_table), targets),
             schedule=RetrySchedule(settings.retry_delays),
+            clock=clock,
         )
 
     def deliver(self, due: AttemptDue, target: Target, deadline: datetime) -> Outcome:

@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger
 from msgspec import Struct, field
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.settings import Text
 from backup_webhooks.deliveries.attempt import DEFERRED, Deliverer, DeliverySettings, Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
@@ -80,21 +81,21 @@ class Notifier(Struct, frozen=True):
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "delivery"))
 
     @classmethod
-    def of(cls, settings: NotifierSettings) -> Self:
+    def of(cls, settings: NotifierSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """Return a notifier that uses the tables and queues of the settings."""
-        dynamodb, sqs = clients.dynamodb(), clients.sqs()
-        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).of_account)
-        deliverer = Deliverer.of(settings, targets)
+        dynamodb, sqs = aws.dynamodb(), aws.sqs()
+        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).of_account, lambda: clock().timestamp())
+        deliverer = Deliverer.of(settings, targets, aws, clock)
         retry_queue = RetryQueue(sqs, settings.retry_queue_url)
-        grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue)
-        suppression = Suppression(deliverer.deliveries, grouper)
+        grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue, clock)
+        suppression = Suppression(deliverer.deliveries, grouper, clock)
         return cls(
             targets=targets,
             deliverer=deliverer,
             retry_queue=retry_queue,
             grouper=grouper,
             suppression=suppression,
-            reminders=Reminders.of(retry_queue, suppression),
+            reminders=Reminders.of(retry_queue, suppression, clock),
             recorder=Recorder(
                 ServerPoliciesStore(dynamodb, settings.server_policies_table),
                 BackupEventsQueue(sqs, settings.backup_events_queue_url),
@@ -103,6 +104,7 @@ class Notifier(Struct, frozen=True):
             backup_output=BackupOutputStore(dynamodb, settings.backups_table),
             watermark_store=WatermarkStore(dynamodb, settings.server_policies_table),
             email_notices=EmailNoticesQueue(sqs, settings.email_notices_queue_url),
+            clock=clock,
         )
 
     def handle(self, body: str, deadline: datetime) -> Sequence[Outcome] | None:

@@ -8,6 +8,7 @@ from typing import Self
 from msgspec import Struct
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.settings import Text
 from backup_webhooks.deliveries.attempt import Deliverer, DeliverySettings, Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
@@ -44,21 +45,23 @@ class Redeliverer(Struct, frozen=True):
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, settings: RedelivererSettings) -> Self:
+    def of(cls, settings: RedelivererSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """Return a redeliverer that uses the tables and queues of the settings."""
-        dynamodb, sqs = clients.dynamodb(), clients.sqs()
-        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).of_account)
-        deliverer = Deliverer.of(settings, targets)
+        dynamodb, sqs = aws.dynamodb(), aws.sqs()
+        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).of_account, lambda: clock().timestamp())
+        deliverer = Deliverer.of(settings, targets, aws, clock)
         retry_queue = RetryQueue(sqs, settings.retry_queue_url)
-        grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue)
+        grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue, clock)
+        suppression = Suppression(deliverer.deliveries, grouper, clock)
         return cls(
             targets=targets,
             deliverer=deliverer,
             retry_queue=retry_queue,
             dead_letter_queue=RetryQueue(sqs, settings.retry_dead_letter_queue_url),
             grouper=grouper,
-            reminders=Reminders.of(retry_queue, Suppression(deliverer.deliveries, grouper)),
+            reminders=Reminders.of(retry_queue, suppression, clock),
             streaks=StreaksStore(dynamodb, settings.server_policies_table),
+            clock=clock,
         )
 
     def handle(self, body: str, deadline: datetime) -> Outcome | None:

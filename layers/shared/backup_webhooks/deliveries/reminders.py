@@ -43,10 +43,10 @@ class Reminders(Struct, frozen=True):
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, queue: RetryQueue, suppression: Suppression) -> Self:
+    def of(cls, queue: RetryQueue, suppression: Suppression, clock: Clock = utc_now) -> Self:
         """Return the reminders of targets whose deliveries `suppression` judges."""
         deliveries = suppression.deliveries
-        return cls(RemindersStore(deliveries.client, deliveries.table), queue, suppression)
+        return cls(RemindersStore(deliveries.client, deliveries.table), queue, suppression, clock)
 
     def note(self, event: Event, target: Target, *, is_news: bool) -> None:
         """Plan a reminder of the event, or let the planned one repeat this event.

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.errors import Conflict
 from backup_webhooks.aws.queue import MOST_IN_A_CALL, send_batches
 from backup_webhooks.aws.settings import Settings, Text, WholeNumber
@@ -71,14 +72,15 @@ class Detector(Struct, frozen=True):
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "shard"))
 
     @classmethod
-    def of(cls, settings: DetectorSettings) -> Self:
+    def of(cls, settings: DetectorSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """Return a detector for the table and the queue in the settings."""
-        dynamodb = clients.dynamodb()
+        dynamodb = aws.dynamodb()
         return cls(
             policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
             watermark_store=WatermarkStore(dynamodb, settings.server_policies_table),
-            events=BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
+            events=BackupEventsQueue(aws.sqs(), settings.backup_events_queue_url),
             grace=timedelta(seconds=settings.heartbeat_grace_seconds),
+            clock=clock,
         )
 
     def tick(self, now: datetime, deadline: datetime) -> TickResult:

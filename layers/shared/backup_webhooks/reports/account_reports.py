@@ -15,6 +15,7 @@ from typing import Self
 from aws_lambda_powertools import Logger
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.reports.aggregate import Period
 from backup_webhooks.reports.due_reports import SETTLED_AFTER, DailyReportSettings, parse_account_report
@@ -55,12 +56,13 @@ class AccountReports:
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, settings: DailyReportSettings) -> Self:
+    def of(cls, settings: DailyReportSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """Return it on the tables and the sender that the settings name."""
         return cls(
-            schedule=ReportScheduleStore(clients.dynamodb(), settings.webhooks_table),
-            queries=ReportQueries.of(settings),
-            mailer=Mailer.of(settings),
+            schedule=ReportScheduleStore(aws.dynamodb(), settings.webhooks_table),
+            queries=ReportQueries.of(settings, aws),
+            mailer=Mailer.of(settings, aws),
+            clock=clock,
         )
 
     def send(self, body: str, deadline: datetime) -> Sent:

@@ -11,6 +11,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.queue import send_batches
 from backup_webhooks.aws.settings import Text
 from backup_webhooks.events.messages import AccountAlias, decode, encode
@@ -70,14 +71,15 @@ class DueReports:
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, settings: DailyReportSettings) -> Self:
+    def of(cls, settings: DailyReportSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """Return it on the tables and the queue that the settings name."""
-        dynamodb = clients.dynamodb()
+        dynamodb = aws.dynamodb()
         return cls(
             schedule=ReportScheduleStore(dynamodb, settings.webhooks_table),
             watermark_store=WatermarkStore(dynamodb, settings.server_policies_table),
-            sqs=clients.sqs(),
+            sqs=aws.sqs(),
             queue_url=settings.reports_queue_url,
+            clock=clock,
         )
 
     def tick(self, now: datetime, deadline: datetime) -> int:

@@ -17,6 +17,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.aws.settings import Text
 from backup_webhooks.events.messages import BackupFinished, BackupMissed, RecordedEvent, parse_message
@@ -57,13 +58,14 @@ class EmailNotices:
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, settings: EmailNoticesSettings) -> Self:
+    def of(cls, settings: EmailNoticesSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """Return it on the tables and the sender that the settings name."""
-        dynamodb = clients.dynamodb()
+        dynamodb = aws.dynamodb()
         return cls(
             settings=ReportSettingsStore(dynamodb, settings.webhooks_table),
             backups=BackupsStore(dynamodb, settings.backups_table),
-            mailer=Mailer.of(settings),
+            mailer=Mailer.of(settings, aws),
+            clock=clock,
         )
 
     def send(self, bodies: Mapping[str, str], deadline: datetime) -> Emailed:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.settings import Settings, Text
 from backup_webhooks.reports.email import Email
 
@@ -43,9 +44,9 @@ class Mailer:
     sleep: Callable[[float], None] = time.sleep
 
     @classmethod
-    def of(cls, settings: EmailSettings) -> Self:
+    def of(cls, settings: EmailSettings, aws: Clients = clients) -> Self:
         """Return a mailer with the sender and the page that the settings name."""
-        return cls(clients.sesv2(), settings.email_sender, settings.page_url)
+        return cls(aws.sesv2(), settings.email_sender, settings.page_url)
 
     def unsubscribe_url(self, account: str, token: str) -> str:
         """Return the URL at which the recipient with that token can unsubscribe."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Self
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
@@ -34,9 +35,9 @@ class ReportQueries:
     watermark_store: WatermarkStore
 
     @classmethod
-    def of(cls, settings: DailyReportSettings) -> Self:
+    def of(cls, settings: DailyReportSettings, aws: Clients = clients) -> Self:
         """Return the queries on the tables that the settings name."""
-        dynamodb = clients.dynamodb()
+        dynamodb = aws.dynamodb()
         return cls(
             backups=BackupsStore(dynamodb, settings.backups_table),
             server_policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),

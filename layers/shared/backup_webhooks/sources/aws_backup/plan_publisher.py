@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import ServerPolicyChanged
 from backup_webhooks.events.queue import BackupEventsQueue, NotAllSent, body_of
@@ -41,12 +42,13 @@ class AwsPlanPublisher(Struct, frozen=True):
     clock: Clock = utc_now
 
     @classmethod
-    def of(cls, settings: AwsBackupSettings) -> Self:
+    def of(cls, settings: AwsBackupSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """One on the table and the queue that the settings name."""
         return cls(
-            store=AwsBackupStore(clients.dynamodb(), settings.sources_table),
-            client=AwsBackupClient(clients.backup()),
-            queue=BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
+            store=AwsBackupStore(aws.dynamodb(), settings.sources_table),
+            client=AwsBackupClient(aws.backup()),
+            queue=BackupEventsQueue(aws.sqs(), settings.backup_events_queue_url),
+            clock=clock,
         )
 
     def publish_all(self, deadline: datetime) -> int:

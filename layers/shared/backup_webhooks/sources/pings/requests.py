@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
 from backup_webhooks.aws import clients
+from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.errors import Conflict
 from backup_webhooks.aws.retry import retry_on_conflict
 from backup_webhooks.aws.settings import Settings, Text
@@ -72,11 +73,11 @@ class Pings(Struct, frozen=True):
     events: BackupEventsQueue
 
     @classmethod
-    def of(cls, settings: PingSettings) -> Self:
+    def of(cls, settings: PingSettings, aws: Clients = clients) -> Self:
         """On the table and the queue that the settings name."""
         return cls(
-            store=PingsStore(clients.dynamodb(), settings.ping_keys_table),
-            events=BackupEventsQueue(clients.sqs(), settings.backup_events_queue_url),
+            store=PingsStore(aws.dynamodb(), settings.ping_keys_table),
+            events=BackupEventsQueue(aws.sqs(), settings.backup_events_queue_url),
         )
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
