@@ -14,6 +14,11 @@ from local.page import page_running
 from local.sign_in import SignIn
 from local.stack import Stack, embedded
 from local.template import Template, translate
+from tests.support.rights import NAME, UnusedRights
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(UnusedRights(), NAME)
 
 
 @pytest.fixture(scope="session")

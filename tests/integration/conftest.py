@@ -9,7 +9,6 @@ import importlib
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -33,31 +32,8 @@ from tests.support.messages import Context, sqs_event
 from tests.support.pings import Script, taken_off
 from tests.support.queue import queued
 from tests.support.retry_world import RetryWorld
+from tests.support.rights import NAME, UnusedRights
 from tests.support.roles import Roles
-
-# Whether all tests of this folder run that run a handler.
-ALL_HANDLERS = pytest.StashKey[bool]()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Mark the tests that run a function's handler here, put that at the end which looks back on them, and note whether
-    they are all there.
-    """
-    modules, handlers = {item.path for item in items}, [item for item in items if _runs_handler(item)]
-    for item in handlers:
-        item.add_marker("handler")
-    yield
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
-    config.stash[ALL_HANDLERS] = (
-        modules >= set(Path(__file__).parent.rglob("test_*.py"))
-        and not any("::" in argument for argument in config.args)
-        and set(items) >= set(handlers)
-    )
-
-
-def _runs_handler(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and "handler_of" in item.fixturenames
 
 
 @pytest.fixture
@@ -141,9 +117,12 @@ def account(stack: Stack) -> Account:
 
 
 @pytest.fixture(scope="session")
-def access(template: Template) -> Access:
+def access(template: Template, pytestconfig: pytest.Config) -> Access:
     """Knows what the functions are allowed, and hears what they call."""
     access = Access(Roles(template.whole))
+    plugin = pytestconfig.pluginmanager.get_plugin(NAME)
+    assert isinstance(plugin, UnusedRights)
+    plugin.access = access
     # The session of the functions' clients, and of theirs alone: the stack's own have another.
     boto3.setup_default_session()
     boto3.DEFAULT_SESSION.events.register("before-parameter-build", access.check)  # type: ignore[union-attr]

@@ -70,6 +70,18 @@ class Access:
         denied, self.denied = self.denied, []
         return denied
 
+    def unused(self) -> list[str]:
+        """Return the rights that were not used: by no function so far, and by AWS itself never."""
+        used = defaultdict(set, {role: set(asks) for role, asks in self.used.items()})
+        for role, ask in self.roles.used_by_aws():
+            used[role].add(ask)
+        return [
+            f"{role}: {right.action} on {right.resource}"
+            for role, rights in sorted(self._rights.items())
+            for right in rights
+            if not any(map(right.covers, used[role]))
+        ]
+
     @cached_property
     def _of_functions(self) -> dict[str, str]:
         return self.roles.of_functions()

@@ -1,13 +1,13 @@
 """Each role allows what is done with it, and nothing else.
 
-What a function calls is checked against its role at the moment of the call, in all tests that run its handler in this
-process (`handler_of`). What was used of each role is known at the end, so the last of these tests is the last of all.
-`make test TESTS="tests/integration -m 'handler or last'"` runs no more than it takes.
+A function's calls are checked against its role at the time of the call, in all tests that run its handler in the
+tests' process (`handler_of`). Rights that no test has used fail the whole run at its end (`tests.support.rights`).
+`make test TESTS="tests/integration -m handler"` runs no more than that takes.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +16,7 @@ from backup_webhooks.aws import clients
 from botocore.exceptions import ClientError
 
 from local.template import Template
-from tests.integration.conftest import ALL_HANDLERS, Handler
+from tests.integration.conftest import Handler
 from tests.support.access import Access
 from tests.support.roles import Roles
 
@@ -106,21 +106,3 @@ def test_a_role_allows_what_aws_does_with_it(roles: Roles) -> None:
     ]
 
     assert not lacking, "\n".join(lacking)
-
-
-@pytest.mark.last
-def test_nothing_is_allowed_that_nothing_needs(roles: Roles, access: Access, pytestconfig: pytest.Config) -> None:
-    if not pytestconfig.stash[ALL_HANDLERS]:
-        pytest.skip("what is needed is known only where all tests of handlers run")
-    used = defaultdict(set, {role: set(asks) for role, asks in access.used.items()})
-    for role, ask in roles.used_by_aws():
-        used[role].add(ask)
-
-    unused = [
-        f"{role}: {right.action} on {right.resource}"
-        for role in sorted(roles.names())
-        for right in roles.rights(role)
-        if not any(map(right.covers, used[role]))
-    ]
-
-    assert not unused, "\n".join(unused)
