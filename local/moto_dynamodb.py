@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import functools
+import pickle
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from moto.core.common_models import BaseModel
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.parsing import ast_nodes, expressions, validators
 from moto.dynamodb.responses import DynamoHandler
 
 
@@ -65,6 +68,58 @@ def make_transactions_quick() -> None:
 
     DynamoDBBackend.transact_write_items = transact_noting_partitions  # type: ignore[method-assign, assignment]
     Table.__deepcopy__ = copy_touched  # type: ignore[attr-defined]
+
+
+@functools.cache
+def make_updates_quick() -> None:
+    """Make moto parse each update expression once, and look at each node once for each rule.
+
+    moto parses and deep-copies the expression at each call, and some of its rules walk the whole tree from each node.
+    An update takes a quarter of the time without that.
+    """
+    parser: Any = expressions.UpdateExpressionParser  # type: ignore[attr-defined]
+    parser.make = functools.cache(parser.make)
+    validators.deepcopy = _copy_of_tree  # type: ignore[attr-defined, assignment]
+    ast_nodes.DepthFirstTraverser.traverse = _traverse  # type: ignore[attr-defined]
+    # These two find all clauses and paths from the root.
+    validators.ActionCountValidator.traverse = lambda rule, root: rule.verify_action_counts(root)
+    validators.OverlappingPathsValidator.traverse = lambda rule, root: rule.check_for_overlapping_paths(root)
+
+
+@functools.cache
+def _pickled(tree: Any) -> bytes:
+    return pickle.dumps(tree)
+
+
+def _copy_of_tree(tree: Any) -> Any:
+    return pickle.loads(_pickled(tree))  # noqa: S301 - pickled by this process
+
+
+def _traverse(rule: Any, root: Any) -> Any:
+    """Apply the rule to the nodes of its kinds, children first. Return the new root."""
+    steps: dict[type, Callable[[Any], Any]] = rule._processing_map()
+    found: dict[type, Callable[[Any], Any] | None] = {}
+
+    def step_of(kind: type) -> Callable[[Any], Any] | None:
+        if kind not in found:
+            found[kind] = next((step for of, step in steps.items() if issubclass(kind, of)), None)
+        return found[kind]
+
+    def walk(node: Any, place: int) -> Any:
+        if not hasattr(node, "parent"):
+            return node
+        parent = node.parent
+        for its_place, child in enumerate(node.children or ()):
+            rule.pre_processing_of_child(node, its_place)
+            walk(child, its_place)
+        if step := step_of(type(node)):
+            node = step(node)
+            node.parent = parent
+            if parent:
+                parent.children[place] = node
+        return node
+
+    return walk(root, -1)
 
 
 def empty_tables() -> None:

@@ -19,7 +19,7 @@ from botocore.retries.standard import (
     StandardRetryConditions,
 )
 
-from local.moto_dynamodb import empty_tables, make_forgetful
+from local.moto_dynamodb import empty_tables, make_forgetful, make_transactions_quick, make_updates_quick
 from local.template import Template
 from tests.faults.boundary import Boundary, FaultySession
 from tests.support.aws_services import REGION, MemorySqs, moto_dynamodb
@@ -91,6 +91,8 @@ def _client(service: str, url: str, config: Config) -> Any:
 def faulty_aws(template: Template) -> Iterator[Aws]:
     """AWS with nothing but the tables in it."""
     make_forgetful()
+    make_transactions_quick()
+    make_updates_quick()
     aws = Aws(template)
     with aws.proxies["dynamodb"], aws.proxies["sqs"]:
         # By a client of its own: as long as there is no world, there is no boundary.
