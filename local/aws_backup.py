@@ -6,12 +6,10 @@ moto's AWS Backup has plans, but no jobs, selections or protected resources.
 from __future__ import annotations
 
 import json
-import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
@@ -42,13 +40,11 @@ class AwsBackup:
         self.url = f"http://{self.host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        serve = partial(self._server.serve_forever, poll_interval=0.01)
-        threading.Thread(target=serve, name="AWS Backup", daemon=True).start()
+        self._server.start("AWS Backup", notices_end_within=0.01)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     def answer(self, path: str, query: dict[str, str]) -> Answer:
         """Return the answer to a call of the path."""

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from local.stack import STACK_FILE, Stack, running
+from local.stack import Stack, log_file, running
 from local.template import PROJECT
 from local.worker import FunctionError, Worker
 
@@ -39,7 +39,7 @@ def _invoke(options: argparse.Namespace) -> int:
         print(f"aws-backup: {error}. Allowed: a JSON file", file=sys.stderr)
         return 1
     stack = running()
-    log = STACK_FILE.parent / f"{FUNCTION}.log"
+    log = log_file(FUNCTION)
     worker = Worker(stack.functions()[FUNCTION], PROJECT / "functions" / "aws_backup", stack, log)
     try:
         print(json.dumps(worker.invoke(event)))

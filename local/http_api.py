@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import queue
-import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,12 +84,11 @@ class HttpApi:
         self.url = f"http://{host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="HTTP API", daemon=True).start()
+        self._server.start("HTTP API")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
         """Return the answer to a request, in the form that functions return."""

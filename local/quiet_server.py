@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from functools import partial
 from http.server import ThreadingHTTPServer
 from typing import Any
 
@@ -12,6 +14,16 @@ class QuietServer(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
+
+    def start(self, name: str, notices_end_within: float = 0.05) -> None:
+        """Serve in a thread of that name until `stop`, which returns within so many seconds."""
+        serve = partial(self.serve_forever, poll_interval=notices_end_within)
+        threading.Thread(target=serve, name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """End the thread, and close the socket."""
+        self.shutdown()
+        self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print the error, unless the client has disconnected before its answer."""

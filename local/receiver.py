@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
@@ -65,10 +63,8 @@ class Receiver:
 
     def __enter__(self) -> Self:
         # Tests make many receivers, so each must notice its end at once.
-        serve = partial(self._server.serve_forever, poll_interval=0.01)
-        threading.Thread(target=serve, name="receiver", daemon=True).start()
+        self._server.start("receiver", notices_end_within=0.01)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()

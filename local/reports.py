@@ -24,7 +24,7 @@ from backup_webhooks.reports.report_email import report_email
 from backup_webhooks.reports.settings_store import ReportSettingsStore
 from backup_webhooks.targets.store import TargetsStore
 
-from local.stack import PAGE, STACK_FILE, Stack, running
+from local.stack import STACK_FILE, Stack, running
 
 
 def add_commands(commands: Any) -> None:
@@ -50,7 +50,7 @@ def _report(options: argparse.Namespace) -> int:
     period = Period(kind, days.start(kind, start), start, end, cut=end, cut_before=None)
     report, table = _queries(stack).report(options.account, days, period, now)
     # The report's hour is not over, so the warning that some messages are not read yet is left out.
-    email = report_email(replace(report, read_until=None), [table], PAGE, f"{PAGE}unsubscribe")
+    email = report_email(replace(report, read_until=None), [table], stack.page_url, f"{stack.page_url}unsubscribe")
     options.folder.mkdir(parents=True, exist_ok=True)
     (options.folder / "report.html").write_text(email.html)
     (options.folder / "report.txt").write_text(f"{email.subject}\n\n{email.text}")

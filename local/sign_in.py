@@ -9,7 +9,6 @@ import hashlib
 import html
 import json
 import secrets
-import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
@@ -56,12 +55,11 @@ class SignIn:
         self.url = f"http://{host}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="sign-in", daemon=True).start()
+        self._server.start("sign-in")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     def access_token(self, account_alias: str, lifetime_seconds: int = _LIFETIME_SECONDS, **claims: Any) -> str:
         """Return a token that the API accepts for that account."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -10,17 +11,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.server import ThreadedMotoServer
 
+from local.ending import at_signal
 from local.moto_dynamodb import make_atomic, make_forgetful, make_transactions_quick, make_updates_quick
+from local.moto_tables import make_tables_quick
 from local.sign_in import AUDIENCE, CLIENT_ID
 from local.template import PAGE_URL, PROJECT, Template
 
-STACK_FILE = PROJECT / ".local" / "stack.json"
+# LOCAL_FOLDER: for a second stack beside the first, and for the commands that are to talk to it.
+STACK_FILE = Path(os.environ.get("LOCAL_FOLDER") or PROJECT / ".local").resolve() / "stack.json"
 AWS_PORT = 8002
 # The embedded server accepts any credentials.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -35,6 +42,14 @@ PARAMETERS = {
 # For a stack without sign-in: nothing listens there.
 NO_ISSUER = "http://127.0.0.1:9"
 PAGE = "http://127.0.0.1:8000/"
+STACK_NAME = "local"
+_MADE_HERE = {"Key": "made-by", "Value": "simple-backup-webhooks/local"}
+_ANSWERS_WITHIN_SECONDS = 2
+
+
+def log_file(name: str) -> Path:
+    """Return the log of a function or a queue."""
+    return STACK_FILE.parent / f"{name}.log"
 
 
 @dataclass(frozen=True)
@@ -52,13 +67,14 @@ class Function:
 class Stack:
     """A deployed stack. `endpoint`, `ses`, `backup`: the URLs of its AWS, its SES and its AWS Backup.
 
-    `outputs`: the template's outputs by name.
+    `outputs`: the template's outputs by name. `page_url`: the page's URL in e-mails.
     """
 
     endpoint: str
     outputs: Mapping[str, str]
     ses: str | None = None
     backup: str | None = None
+    page_url: str = PAGE
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of this stack. `AWS_ENDPOINT_URL_<SERVICE>` replaces the endpoint of a service."""
@@ -109,32 +125,34 @@ def embedded(  # noqa: PLR0913, PLR0917 - the address, and the services beside i
     ses: str | None = None,
     page_url: str = PAGE,
     backup: str | None = None,
+    replace: bool = True,
 ) -> Iterator[Stack]:
     """Start moto's server, deploy the template into it, and allow targets on this machine.
 
     `issuer`: of the tokens. `ses`: the URL of the stand-in for SES. `page_url`: the page's URL in e-mails.
     `backup`: the URL of AWS Backup, which is a source of backups only if it is given.
 
-    If AWS_ENDPOINT_URL is set, deploy to that endpoint. AWS_ENDPOINT_URL_DYNAMODB moves only the tables.
+    If AWS_ENDPOINT_URL is set, deploy to that endpoint. AWS_ENDPOINT_URL_DYNAMODB moves only the tables. `replace`:
+    whether a stack that an earlier run left there, and its tables, may be replaced.
     """
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
-        outputs = deploy(Stack(endpoint, {}, ses, backup), template, issuer, page_url)
-        yield Stack(endpoint, outputs, ses, backup)
+        stack = Stack(endpoint, {}, ses, backup, page_url)
+        yield dataclasses.replace(stack, outputs=deploy(stack, template, issuer, page_url, replace))
         return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     make_atomic()
     make_forgetful()
     make_transactions_quick()
     make_updates_quick()
+    make_tables_quick()
     # On a taken port moto's server thread would end, and its starter would wait for ever.
     require_free(host, port)
     server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
     server.start()
     try:
         _, actual_port = server.get_host_and_port()
-        endpoint = f"http://{host}:{actual_port}"
-        outputs = deploy(Stack(endpoint, {}, ses, backup), template, issuer, page_url)
-        yield Stack(endpoint, outputs, ses, backup)
+        stack = Stack(f"http://{host}:{actual_port}", {}, ses, backup, page_url)
+        yield dataclasses.replace(stack, outputs=deploy(stack, template, issuer, page_url, replace))
     finally:
         server.stop()
 
@@ -144,28 +162,62 @@ def require_free(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        raise SystemExit(f"cannot listen on {host}:{port} ({error.strerror}). Is a stack running already?") from None
+        raise SystemExit(
+            f"cannot listen on {host}:{port} ({error.strerror}). Is a stack running already? "
+            "`make run PORT=9000` takes other ports."
+        ) from None
 
 
-def deploy(stack: Stack, template: Template, issuer: str, page_url: str) -> dict[str, str]:
-    """Deploy the template with CloudFormation. Return the outputs by name."""
+def deploy(stack: Stack, template: Template, issuer: str, page_url: str, replace: bool = True) -> dict[str, str]:
+    """Deploy the template with CloudFormation. Return the outputs by name.
+
+    Raise `SystemExit` if the endpoint holds a stack of that name, unless it was made here and `replace` allows it.
+    """
     source = {"AwsBackupSource": "true"} if stack.backup else {}
     parameters = PARAMETERS | {"JwtIssuer": issuer, PAGE_URL: page_url} | source
     cloudformation = stack.client("cloudformation")
+    _require_replaceable(stack, template, replace)
     # An endpoint that outlives a run may still have its stack.
-    cloudformation.delete_stack(StackName="local")
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName="local")
+    cloudformation.delete_stack(StackName=STACK_NAME)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK_NAME)
     cloudformation.create_stack(
-        StackName="local",
+        StackName=STACK_NAME,
+        Tags=[_MADE_HERE],
         TemplateBody=json.dumps(template.cloudformation),
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="local")
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK_NAME)
     if "AWS_ENDPOINT_URL_DYNAMODB" in os.environ:
         _create_tables(stack, template)
-    (deployed,) = cloudformation.describe_stacks(StackName="local")["Stacks"]
+    (deployed,) = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in deployed["Outputs"]}
+
+
+def _require_replaceable(stack: Stack, template: Template, replace: bool) -> None:
+    try:
+        stacks = stack.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    except EndpointConnectionError:
+        raise SystemExit(
+            f"AWS_ENDPOINT_URL={stack.endpoint}: nothing answers there. Unset it, or start that AWS."
+        ) from None
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        stacks = []
+    if stacks and not (replace and _MADE_HERE in stacks[0].get("Tags", ())):
+        raise SystemExit(
+            f"AWS_ENDPOINT_URL={stack.endpoint} holds a stack named {STACK_NAME!r} already, which this run has not "
+            "made. Unset AWS_ENDPOINT_URL, or delete that stack: "
+            f"aws cloudformation delete-stack --stack-name {STACK_NAME}"
+        )
+    if not replace and (url := os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")):
+        existing = set(stack.client("dynamodb").list_tables()["TableNames"])
+        if taken := sorted(existing & set(template.cloudformation["Resources"])):
+            raise SystemExit(
+                f"AWS_ENDPOINT_URL_DYNAMODB={url} holds tables already, which this run has not made: "
+                f"{', '.join(taken)}. Unset AWS_ENDPOINT_URL_DYNAMODB, or delete them."
+            )
 
 
 def _create_tables(stack: Stack, template: Template) -> None:
@@ -184,17 +236,32 @@ def _create_tables(stack: Stack, template: Template) -> None:
 @contextmanager
 def published(stack: Stack) -> Iterator[None]:
     """Let the commands of `python -m local` in other terminals find this stack while it runs."""
-    STACK_FILE.parent.mkdir(exist_ok=True)
-    STACK_FILE.write_text(json.dumps(asdict(stack)))
+    text = json.dumps({"pid": os.getpid(), "stack": asdict(stack)})
+    STACK_FILE.parent.mkdir(parents=True, exist_ok=True)
+    STACK_FILE.write_text(text)
+
+    def withdraw() -> None:
+        # Another stack may have taken the file over.
+        if STACK_FILE.exists() and STACK_FILE.read_text() == text:
+            STACK_FILE.unlink(missing_ok=True)
+
     try:
-        yield
+        with at_signal(withdraw):
+            yield
     finally:
-        STACK_FILE.unlink(missing_ok=True)
+        withdraw()
 
 
 def running() -> Stack:
     """Return the stack that `make run` has started. Raise `SystemExit` if there is none."""
     try:
-        return Stack(**json.loads(STACK_FILE.read_text()))
-    except FileNotFoundError:
+        found = json.loads(STACK_FILE.read_text())
+        stack = Stack(**found["stack"])
+        # A run that was killed has left its file. Its process may be gone, and its port another program's.
+        os.kill(found["pid"], 0)
+        url = urlsplit(stack.endpoint)
+        address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+        socket.create_connection(address, timeout=_ANSWERS_WITHIN_SECONDS).close()
+    except (OSError, ValueError, KeyError, TypeError):
         raise SystemExit("No stack is running here: start one with `make run` in another terminal.") from None
+    return stack
