@@ -22,8 +22,9 @@ CHECKS := check-template check-policies check-sam check-secrets check-types chec
 help: ## The targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
-run: $(VENV) ## The service on this machine (ONCE=1: the samples, then exit; SPEED=3600: a fast clock)
-	@$(PYTHON) -m local run $(if $(ONCE),--once) $(if $(LISTEN),--listen $(LISTEN)) $(if $(SPEED),--speed $(SPEED))
+# Without a shell between make and Python, which would not pass a signal on.
+run: $(VENV) ## The service on this machine (ONCE=1: the samples, then exit; PORT=9000; QUIET=1; SPEED=3600: a fast clock)
+	@exec $(PYTHON) -m local run $(foreach name,ONCE LISTEN SPEED PORT QUIET,'$(name)=$(subst ','\'',$($(name)))')
 
 test: $(VENV) artefact browser ## All tests
 	@$(PYTHON) -m pytest $(TESTS)
@@ -120,19 +121,22 @@ clean: ## Remove all files that make has made
 	rm -rf .venv .tools .local .aws-sam tools/sam/.venv tools/checkov/.venv
 
 $(UV):
-	@echo "Setting up (once) …"
+	@echo "Setting up (once): uv, the installer, in $(UV_BOOTSTRAP) …"
 	@python3 -m venv $(UV_BOOTSTRAP)
 	@$(UV_BOOTSTRAP)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.13"
 
 $(VENV): pyproject.toml uv.lock $(UV)
+	@echo "Setting up (once): Python 3.13 and $$(grep -c '^name = ' uv.lock) packages, in .venv …"
 	@$(UV) sync --quiet --frozen
 	@touch $(VENV)
 
 $(SAM): tools/sam/pyproject.toml tools/sam/uv.lock $(UV)
+	@echo "Setting up (once): the SAM CLI, in tools/sam/.venv …"
 	@$(UV) sync --quiet --frozen --project tools/sam
 	@touch $(SAM)
 
 $(CHECKOV): tools/checkov/pyproject.toml tools/checkov/uv.lock $(UV)
+	@echo "Setting up (once): checkov, in tools/checkov/.venv …"
 	@$(UV) sync --quiet --frozen --project tools/checkov
 	@touch $(CHECKOV)
 

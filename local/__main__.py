@@ -2,57 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from importlib import import_module
 
-from local import aws_events, deliveries, demo, messages, policies, reports, tokens, webhooks
-from local.stack import running
-
-_FASTEST = 86_400
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, run its command, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-
-    run = commands.add_parser("run", help="run the stack with a demo account (make run)")
-    run.add_argument("--once", action="store_true", help="end after the sample backups, with 0 if all arrived")
-    run.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="where AWS and the receiver listen")
-    run.add_argument(
-        "--speed", type=_speed, default=1.0, metavar="TIMES", help="run the schedules' clock so many times as fast"
-    )
-    run.set_defaults(call=lambda options: demo.run(options.once, options.listen, options.speed))
-
-    send = commands.add_parser("send", help="put messages on the running stack's queue")
-    send.add_argument("source", help="a file such as events/backup-failed.json, or a message as JSON")
-    send.set_defaults(call=_send)
-
-    for family in (webhooks, deliveries, policies, reports, tokens, aws_events):
-        family.add_commands(commands)
-
-    options = parser.parse_args(arguments)
-    return int(options.call(options))
+from local.ending import until_signal
+from local.settings import InvalidSetting, parse_settings
 
 
-def _speed(text: str) -> float:
-    speed = float(text)
-    if not 1 <= speed <= _FASTEST:
-        raise argparse.ArgumentTypeError(f"from 1 to {_FASTEST:,} is allowed")
-    return speed
-
-
-def _send(options: argparse.Namespace) -> int:
+def main(arguments: list[str]) -> int:
+    """Run the command of the command line, and return the exit status."""
+    # Not at the top: these imports take seconds on a slow machine, and a signal must end the process meanwhile.
+    if arguments[:1] != ["run"] or set(arguments) & {"-h", "--help"}:
+        return int(import_module("local.commands").main(arguments))
     try:
-        bodies = messages.read(options.source)
-    except OSError as error:
-        print(f"send: {error}. Allowed: a file, or a message as JSON", file=sys.stderr)
-        return 1
-    stack = running()
-    for body in bodies:
-        print(f"sent {messages.send(stack, body)}")
-    return 0
+        settings = parse_settings(arguments[1:])
+    except InvalidSetting as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("Starting: Python modules …", flush=True)
+    return int(import_module("local.demo").run(settings))
+
+
+def _status_after_signal(arguments: list[str]) -> int | None:
+    """Return the exit status after Ctrl-C: 0 where that is how the command ends, None if it is an interruption."""
+    try:
+        return 0 if arguments[:1] == ["run"] and not parse_settings(arguments[1:]).once else None
+    except InvalidSetting:
+        return None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    words = sys.argv[1:]
+    sys.exit(until_signal(lambda: main(words), _status_after_signal(words)))

@@ -8,9 +8,8 @@ import uuid
 from typing import Any
 
 from backup_webhooks.aws.errors import InvalidMessage
-from backup_webhooks.events.messages import ServerPolicyChanged, encode_message, parse_message
+from backup_webhooks.events.messages import ServerPolicyChanged, encode_message
 from backup_webhooks.events.timestamps import Timestamp, utc_now
-from backup_webhooks.monitoring.server_policies import ServerPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
 from local import messages
@@ -54,9 +53,7 @@ def _put(options: argparse.Namespace) -> int:
         timezone=options.timezone,
     )
     try:
-        parsed = parse_message(encode_message(message))
-        if isinstance(parsed, ServerPolicyChanged):
-            ServerPolicy.of(parsed)
+        messages.check(encode_message(message))
     except InvalidMessage as error:
         print(error, file=sys.stderr)
         return 1

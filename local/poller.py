@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from itertools import batched
 from typing import Any
 
@@ -18,15 +19,26 @@ _LONGEST_WINDOW_SECONDS = 2.0
 
 
 class Poller(threading.Thread):
-    """A thread that receives batches and invokes one worker with them until it is stopped."""
+    """A thread that receives batches and invokes one worker with them until it is stopped.
 
-    def __init__(self, stack: Stack, queue_url: str, source: QueueSource, worker: Worker) -> None:
+    `on_end` is called with each message's id, and whether the function has handled it.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        queue_url: str,
+        source: QueueSource,
+        worker: Worker,
+        on_end: Callable[[str, bool], None] = lambda message_id, handled: None,
+    ) -> None:
         super().__init__(name="poller", daemon=True)
         self._sqs = stack.client("sqs")
         self._queue_url = queue_url
         self._source = source
         self._window_seconds = min(source.window.total_seconds(), _LONGEST_WINDOW_SECONDS)
         self._worker = worker
+        self._on_end = on_end
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -35,9 +47,8 @@ class Poller(threading.Thread):
             self.poll_once()
 
     def stop(self) -> None:
-        """Wait until the batch in hand is finished, and end."""
+        """Let the thread end after the batch in hand: `join` waits for that."""
         self._stopped.set()
-        self.join()
 
     def poll_once(self) -> None:
         """Receive a batch, and invoke the function unless it is empty.
@@ -53,9 +64,9 @@ class Poller(threading.Thread):
             return
         try:
             response = self._worker.invoke({"Records": [sqs_record(message) for message in messages]})
+            failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
         except FunctionError:
-            return
-        failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
+            failed = {message["MessageId"] for message in messages}
         done = [message for message in messages if message["MessageId"] not in failed]
         for ten in batched(done, _MOST_AT_ONCE, strict=False):
             self._sqs.delete_message_batch(
@@ -65,6 +76,8 @@ class Poller(threading.Thread):
                     for position, message in enumerate(ten)
                 ],
             )
+        for message in messages:
+            self._on_end(message["MessageId"], message["MessageId"] not in failed)
 
     def _receive(self, most: int = _MOST_AT_ONCE) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = self._sqs.receive_message(

@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase
@@ -21,55 +22,96 @@ from local.quiet_server import QuietServer
 from local.stack import Function, Stack
 from local.template import PROJECT
 
+START_SECONDS = 300
 _INVOCATION = "/2018-06-01/runtime/invocation/"
+_LOOK_SECONDS = 0.2
+_processes: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
 
 
 class FunctionError(Exception):
     """An invocation did not return: the function raised an error, ran out of time, or its process died."""
 
 
+def kill_functions() -> None:
+    """Kill the processes of all workers, without waiting for their end."""
+    for process in list(_processes):
+        process.kill()
+
+
 class Worker:
-    """One execution environment. It runs one invocation at a time, as on Lambda."""
+    """One execution environment. It runs one invocation at a time, as on Lambda.
+
+    `log`: the file to which the process prints.
+    """
 
     def __init__(
         self, function: Function, source: Path, stack: Stack, log: Path, environment: Mapping[str, str] | None = None
     ) -> None:
+        self.name = function.name
+        self.log = log
         self._function = function
         self._source = source
-        self._log = log
         self._events: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
         self._answers: dict[str, Future[Any]] = {}
         self._api = QuietServer(("127.0.0.1", 0), self._handler())
-        threading.Thread(target=self._api.serve_forever, name=f"{function.name} runtime API", daemon=True).start()
+        self._api.start(f"{function.name} runtime API")
         self._environment = self._make_environment(stack) | dict(environment or {})
         self.process = self._start()
 
     def invoke(self, event: Any) -> Any:
-        """Return the handler's answer to the event. Raise `FunctionError` if there is none."""
+        """Return the handler's answer to the event. Raise `FunctionError` if there is none.
+
+        The function's time begins when its process has started, as on Lambda.
+        """
         if self.process.poll() is not None:
             self.process = self._start()
+        return self._invoke(event, self._function.timeout)
+
+    def warm_up(self, events: Sequence[Any] = ()) -> None:
+        """Wait until the process has started and has answered the events, without the function's own time limit.
+
+        Raise `FunctionError` if the process dies.
+        """
+        self._wait_until_started()
+        for event in events:
+            self._invoke(event, START_SECONDS)
+
+    def _wait_until_started(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while not self._started.wait(_LOOK_SECONDS):
+            if self.process.poll() is not None:
+                raise FunctionError(f"{self.name} died at its start, {self._end()}")
+            if time.monotonic() >= end:
+                raise FunctionError(f"{self.name} has not started within {START_SECONDS} s: see {self.log}")
+
+    def _end(self) -> str:
+        return f"with exit status {self.process.returncode}: see {self.log}"
+
+    def _invoke(self, event: Any, seconds: float) -> Any:
+        self._wait_until_started()
         request_id = str(uuid.uuid4())
         answer = self._answers[request_id] = Future()
-        deadline = time.time() + self._function.timeout
+        deadline = time.time() + seconds
         self._events.put((request_id, json.dumps(event).encode(), int(deadline * 1000)))
         try:
             while not answer.done() and self.process.poll() is None and time.time() < deadline:
                 try:
-                    return answer.result(timeout=0.2)
+                    return answer.result(timeout=_LOOK_SECONDS)
                 except TimeoutError:
                     continue
             if answer.done():
                 return answer.result()
+            if self.process.poll() is not None:
+                raise FunctionError(f"{self.name} died, {self._end()}")
             self._kill()
-            raise FunctionError(f"{self._function.name}: out of time, or its process died")
+            raise FunctionError(f"{self.name} was out of time after {seconds:g} s: see {self.log}")
         finally:
             del self._answers[request_id]
 
     def close(self) -> None:
         """End the process and the API."""
         self._kill()
-        self._api.shutdown()
-        self._api.server_close()
+        self._api.stop()
 
     def _kill(self) -> None:
         self.process.kill()
@@ -78,15 +120,20 @@ class Worker:
     def _start(self) -> subprocess.Popen[bytes]:
         # A new process must not get the events that the dead one left.
         self._events = queue.Queue()
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - Python itself, as Lambda would start it
+        self._started = threading.Event()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603 - Python itself, as Lambda would start it
                 [sys.executable, "-m", "awslambdaric", self._function.handler],
                 cwd=self._source,
                 env=self._environment,
                 stdout=log,
                 stderr=log,
+                # The terminal's Ctrl-C is the stack's, which ends its functions itself.
+                process_group=0,
             )
+        _processes.add(process)
+        return process
 
     def _make_environment(self, stack: Stack) -> dict[str, str]:
         host, port = self._api.server_address[:2]
@@ -114,6 +161,7 @@ class Worker:
             wbufsize = -1
 
             def do_GET(self) -> None:
+                worker._started.set()
                 request_id, event, deadline = worker._events.get()
                 self._answer(
                     200,

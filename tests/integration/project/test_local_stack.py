@@ -23,7 +23,8 @@ from moto.dynamodb.models.dynamo_type import Item
 from local import messages
 from local.__main__ import main
 from local.clock import LocalClock
-from local.demo import Arrivals, functions_running
+from local.arrivals import Arrivals
+from local.functions import functions_running
 from local.receiver import Post, Receiver
 from local.servers import DemoServer
 from local.stack import Stack, published
