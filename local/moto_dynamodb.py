@@ -79,7 +79,7 @@ def make_updates_quick() -> None:
     """
     parser: Any = expressions.UpdateExpressionParser  # type: ignore[attr-defined]
     parser.make = functools.cache(parser.make)
-    validators.deepcopy = _copy_of_tree  # type: ignore[attr-defined, assignment]
+    validators.deepcopy = _copy_of  # type: ignore[attr-defined, assignment]
     ast_nodes.DepthFirstTraverser.traverse = _traverse  # type: ignore[attr-defined]
     # These two find all clauses and paths from the root.
     validators.ActionCountValidator.traverse = lambda rule, root: rule.verify_action_counts(root)
@@ -91,8 +91,11 @@ def _pickled(tree: Any) -> bytes:
     return pickle.dumps(tree)
 
 
-def _copy_of_tree(tree: Any) -> Any:
-    return pickle.loads(_pickled(tree))  # noqa: S301 - pickled by this process
+def _copy_of(value: Any) -> Any:
+    """Return a deep copy: of a tree, which is never changed itself, by what was pickled once."""
+    if type(value) is expressions.UpdateExpression:  # type: ignore[attr-defined]
+        return pickle.loads(_pickled(value))  # noqa: S301 - pickled by this process
+    return copy.deepcopy(value)
 
 
 def _traverse(rule: Any, root: Any) -> Any:
@@ -122,9 +125,12 @@ def _traverse(rule: Any, root: Any) -> Any:
     return walk(root, -1)
 
 
-def empty_tables() -> None:
-    """Remove all items from moto's tables. moto reads a whole table for each index query, so old items cost time."""
+def empty_tables(region: str | None = None) -> None:
+    """Remove all items from moto's tables, or from those of a region.
+
+    moto reads a whole table for each index query, so old items cost time.
+    """
     for account in dynamodb_backends.values():
-        for region in account.values():
-            for table in region.tables.values():
+        for name, backend in account.items():
+            for table in backend.tables.values() if region in (None, name) else ():
                 table.items.clear()
