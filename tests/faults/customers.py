@@ -21,7 +21,7 @@ from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local.receiver import Receiver
-from tests.faults.world import ACCOUNT, BEGIN
+from tests.world.world import ACCOUNT, BEGIN
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 # The rule's: a backup that starts so late is in time.

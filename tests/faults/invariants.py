@@ -19,8 +19,8 @@ from backup_webhooks.events.messages import (
 from backup_webhooks.targets.target import Target
 
 from tests.faults.customers import Server
-from tests.faults.history import Claimed, Posted, Recorded
-from tests.faults.world import EVENTS, EXHAUSTED, RETRIES, World
+from tests.world.history import Claimed, Posted, Recorded
+from tests.world.world import EVENTS, EXHAUSTED, RETRIES, World
 
 _OK = 200
 

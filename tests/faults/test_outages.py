@@ -9,11 +9,11 @@ import pytest
 from backup_webhooks.events.messages import BackupStarted, parse_message
 
 from local.receiver import Receiver
-from tests.faults.aws import Aws
-from tests.faults.boundary import Fault
 from tests.faults.customers import HOUR, MINUTE, Server, targets
 from tests.faults.invariants import misses
-from tests.faults.world import BEGIN, EVENTS, World
+from tests.world.aws import Aws
+from tests.world.boundary import Fault
+from tests.world.world import BEGIN, EVENTS, World
 
 STARTED = BEGIN + 6 * MINUTE
 # In time, and for the whole of the test it goes on: nothing but its start tells that it is there.

@@ -5,27 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from backup_webhooks.events.messages import EventType, parse_message
-from backup_webhooks.sources.pings.keys import PingKeys, PingSchedule
-from backup_webhooks.sources.pings.keys_store import PingKeysStore
-from backup_webhooks.sources.pings.pings_store import PingsStore
-from backup_webhooks.sources.pings.requests import Pings
+from backup_webhooks.sources.pings.keys import PingSchedule
 from backup_webhooks.targets.target import Target
 
 from local.http_api import request_event
 from local.receiver import Receiver
-from tests.faults.aws import Aws
-from tests.faults.boundary import KILLS, Crossing, Fault
 from tests.faults.ways import ALL, Chosen, Way
-from tests.faults.world import ACCOUNT, EVENTS, World, events_queue
-from tests.support.memory import Killed
 from tests.support.pings import ROUTE
+from tests.world.aws import Aws
+from tests.world.boundary import KILLS, Crossing, Fault
+from tests.world.world import ACCOUNT, EVENTS, World
 
 OK = 200
-PING_TIMEOUT = timedelta(seconds=15)
 # `curl --retry` has as much patience.
 TRIES = 5
 
@@ -34,11 +28,9 @@ class Script:
     """Calls its ping URL until it is answered OK, as `curl --retry` does."""
 
     def __init__(self, world: World) -> None:
-        self._world, aws = world, world.aws
-        keys = PingKeys(PingKeysStore(aws.dynamodb, "PingKeysTable"), events_queue(aws))
+        self._world, keys = world, world.functions.api.ping_keys
         schedule = PingSchedule("0 0 1 * * ?", None, "UTC")
         _, self._key = keys.make(ACCOUNT, "fileserver", "Nightly restic", "scripts", schedule, world.now)
-        self._pings = Pings(PingsStore(aws.dynamodb, "PingKeysTable"), events_queue(aws))
 
     def fail(self) -> list[int]:
         """Tell of a failure; the statuses of the answers, the gateway's 500 where the function was killed."""
@@ -50,14 +42,8 @@ class Script:
 
     def _call(self, path: str) -> int:
         event = request_event(ROUTE, "POST", path, {"host": "ping.example"}, b"", None, self._world.now)
-        self._world.boundary.enter("ping", self._world.now + PING_TIMEOUT)
-        try:
-            answer: dict[str, Any] = self._pings.answer(event)
-            return int(answer["statusCode"])
-        except Killed:
-            return 500
-        finally:
-            self._world.boundary.leave()
+        answer = self._world.invoke("ping", lambda _: self._world.functions.ping.answer(event))
+        return int(answer["statusCode"]) if answer else 500
 
 
 def told(aws: Aws, endpoint: Receiver, choose: Callable[[Crossing], Fault | None]) -> tuple[list[int], World]:

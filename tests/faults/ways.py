@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.faults.boundary import Crossing, Fault
+from tests.world.boundary import KILLS, Crossing, Fault, Request
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Way:
 
 @dataclass
 class Chosen:
-    """Lets that call fail in that way; `times`: how often it has."""
+    """Lets that call fail in that way. `times`: how often it has."""
 
     number: int
     way: Way
@@ -35,6 +36,22 @@ class Chosen:
 
 LASTING = [Way(fault, lasting=True) for fault in (Fault.ERROR, Fault.ERROR_AFTER, Fault.LATE)]
 ALL = [*(Way(fault) for fault in Fault), *LASTING]
-# What differs for a function: its end, and a call that fails as a whole, done or not. The rest is for botocore alone;
-# and a kill before a call is one after the call before it.
-DIFFERENT = [Way(Fault.KILLED_AFTER), *LASTING[:2]]
+POST = [Way(fault) for fault in KILLS]
+NOT_DONE, DONE, DONE_AND_REPEATED = (
+    Way(Fault.ERROR, lasting=True),
+    Way(Fault.ERROR_AFTER, lasting=True),
+    Way(Fault.ERROR_AFTER),
+)
+
+
+def different(request: Request) -> Sequence[Way]:
+    """Return the ways that differ for a function; the rest differs for botocore alone.
+
+    A kill before a call is one after the write before it, and so is a kill after a read. A read has no effect that
+    could be lost or repeated.
+    """
+    if request.service == "endpoint":
+        return [Way(Fault.KILLED_AFTER)]
+    if request.is_read:
+        return [NOT_DONE]
+    return [Way(Fault.KILLED_AFTER), NOT_DONE, DONE, DONE_AND_REPEATED]

@@ -24,7 +24,10 @@ _OWN = {"connection", "content-length", "transfer-encoding", "date", "server", "
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a JSON protocol service: `operation` such as `UpdateItem`, and its parameters, a test may change."""
+    """One call: `operation`, such as `UpdateItem`, and its parameters, which a test may change.
+
+    For a service without a JSON protocol the operation is method and path, such as `GET /backup-jobs?maxResults=9`.
+    """
 
     operation: str
     parameters: dict[str, Any]
@@ -54,7 +57,12 @@ def _at(url: str) -> Service:
     pool = urllib3.PoolManager(retries=False, maxsize=20)
 
     def service(operation: str, parameters: dict[str, Any], headers: Mapping[str, str]) -> Answer:
-        response = pool.request("POST", url, body=json.dumps(parameters).encode(), headers=headers)
+        method, _, path = operation.rpartition(" ")
+        body = json.dumps(parameters).encode() if parameters or not method else b""
+        response = pool.request(method or "POST", f"{url}{path if method else ''}", body=body, headers=headers)
+        if method and (kind := response.headers.get("x-amzn-errortype")):
+            # An answer here has no headers, and botocore finds it in the body too.
+            return response.status, json.dumps(response.json() | {"__type": kind}).encode()
         return response.status, response.data
 
     return service
@@ -77,10 +85,11 @@ class FaultProxy:
             wbufsize = -1
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in _OWN}
-                operation = self.headers["x-amz-target"].rpartition(".")[2]
-                parameters = json.loads(body)
+                target = self.headers.get("x-amz-target")
+                operation = target.rpartition(".")[2] if target else f"{self.command} {self.path}"
+                parameters = json.loads(body or b"{}")
 
                 call = Call(operation, parameters, lambda: service(operation, parameters, headers))
                 proxy.calls.append(call)
@@ -89,6 +98,8 @@ class FaultProxy:
                     self._break_off(answer)
                 else:
                     self._say(*answer)
+
+            do_GET = do_POST
 
             def _say(self, status: int, content: bytes, cut_to: int | None = None) -> None:
                 self.send_response(status)

@@ -1,14 +1,19 @@
-"""AWS as the functions of a faulty world meet it: botocore's clients, HTTP, proxies; behind them moto and queues."""
+"""AWS as the functions of a world meet it: their own clients, HTTP, proxies; behind them moto, queues and stand-ins."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import boto3
+from backup_webhooks.api.resolver import WebhooksApi
 from backup_webhooks.aws import clients
-from botocore.config import Config
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import (
     ExponentialBackoff,
@@ -18,93 +23,182 @@ from botocore.retries.standard import (
     RetryQuotaChecker,
     StandardRetryConditions,
 )
+from moto.core.request import normalize_request
+from moto.dynamodb.responses import DynamoHandler
 
+from local.aws_backup import AwsBackup
+from local.mailbox import Mailbox
 from local.moto_dynamodb import empty_tables, make_forgetful, make_transactions_quick, make_updates_quick
+from local.stack import CREDENTIALS
 from local.template import Template
-from tests.faults.boundary import Boundary, FaultySession
-from tests.support.aws_services import REGION, MemorySqs, moto_dynamodb
-from tests.support.fault_proxy import Answer, Broken, Call, FaultProxy
+from tests.support.fault_proxy import Answer, Broken, Call, FaultProxy, Service
+from tests.world.boundary import Boundary, FaultySession
+from tests.world.queues import MemoryQueue, MemorySqs
 
+# moto keeps a world a region, and this one is no other test's.
+REGION = "eu-central-1"
+_OK = 200
 _TABLE = {"TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"}
-# As in clients.py.
-TRIES = clients.CONFIG.retries["total_max_attempts"]
+_MAKERS: Mapping[str, Any] = {
+    "dynamodb": clients.dynamodb,
+    "sqs": clients.sqs,
+    "sesv2": clients.sesv2,
+    "backup": clients.backup,
+}
+
+
+def moto_dynamodb(region: str) -> Service:
+    """Return moto's DynamoDB of a region without its web server, which takes as long again as the call.
+
+    As DynamoDB, and not as moto, it does a transaction once whose call is repeated, and gives the same answer.
+    """
+    url, transactions = f"https://dynamodb.{region}.amazonaws.com/", dict[str, Answer]()
+
+    def service(operation: str, parameters: dict[str, Any], headers: Mapping[str, str]) -> Answer:
+        token = parameters.get("ClientRequestToken", "")
+        if token in transactions:
+            return transactions[token]
+        request = AWSPreparedRequest("POST", url, dict(headers), json.dumps(parameters).encode(), False)
+        status, _, body = DynamoHandler.dispatch(normalize_request(request), url, request.headers)
+        answer = int(status), body.encode() if isinstance(body, str) else body
+        if token and answer[0] == _OK:
+            transactions[token] = answer
+        return answer
+
+    return service
 
 
 class Aws:
-    """The template's tables, and the clients of whichever world there is now: `enter` begins another.
+    """The clients of whichever world there is now, as in `backup_webhooks.aws.clients`. `enter` begins another world.
 
-    In a region of their own, behind proxies that do as the world's boundary says.
+    `mailbox` is SES, `backup_service` is AWS Backup, and `api` is webhooks_api, which a test that needs it sets.
+    `environment` leads boto3 to all of them. `dynamodb` has the template's tables: if they are `own`, each world begins
+    with empty ones.
     """
 
-    def __init__(self, template: Template) -> None:
-        self.template = template
+    def __init__(self, template: Template, region: str, dynamodb: str | Service, *, own: bool = False) -> None:
+        self.template, self._own = template, own
         self.boundary: Boundary
         self.queues: MemorySqs
-        self.proxies = {"dynamodb": FaultProxy(moto_dynamodb), "sqs": FaultProxy(self._take)}
-        self.dynamodb, self.sqs = (self._client(service) for service in self.proxies)
+        self.api: WebhooksApi
+        self.mailbox, self.backup_service = Mailbox(), AwsBackup()
+        upstreams = {
+            "dynamodb": dynamodb,
+            "sqs": self._take,
+            "sesv2": self.mailbox.url,
+            "backup": self.backup_service.url,
+        }
+        self.proxies = {service: FaultProxy(upstream) for service, upstream in upstreams.items()}
+        for service, proxy in self.proxies.items():
+            proxy.behaviour = self._answer_of(service)
+        urls = {f"AWS_ENDPOINT_URL_{service.upper()}": proxy.url for service, proxy in self.proxies.items()}
+        # By the function's folder in functions/.
+        self.timeouts = {
+            folder.name: timedelta(seconds=template.cloudformation["Resources"][name]["Properties"]["Timeout"])
+            for name, folder in template.sources.items()
+        }
+        self.environment = CREDENTIALS | {"AWS_DEFAULT_REGION": region} | urls
+        self._made: dict[str, Any] = {}
+        self._instrumented: list[Any] = []
 
     def _take(self, operation: str, parameters: dict[str, Any], headers: Mapping[str, str]) -> Answer:
         return self.queues(operation, parameters, headers)
 
-    def _answer(self, call: Call) -> Answer | Broken:
-        return self.boundary.answer(call)
+    def _answer_of(self, service: str) -> Callable[[Call], Answer | Broken]:
+        return lambda call: self.boundary.answer(service, call)
+
+    def dynamodb(self) -> Any:
+        return self._client("dynamodb")
+
+    def sqs(self) -> Any:
+        return self._client("sqs")
+
+    def sesv2(self) -> Any:
+        return self._client("sesv2")
+
+    def backup(self) -> Any:
+        return self._client("backup")
 
     def _client(self, service: str) -> Any:
-        proxy = self.proxies[service]
-        proxy.behaviour = self._answer
-        client = clients.retrying_truncated_responses(_client(service, proxy.url, clients.CONFIG))
-        client._endpoint.http_session = FaultySession(lambda: self.boundary, service)
-        return client
+        if service not in self._made:
+            with patch.dict(os.environ, self.environment):
+                self._made[service] = _MAKERS[service].__wrapped__()
+            self.instrument(self._made[service])
+        return self._made[service]
 
-    def enter(self, boundary: Boundary, queues: MemorySqs) -> None:
-        """A world in which there is nothing yet."""
-        self.boundary, self.queues = boundary, queues
-        empty_tables()
+    def instrument(self, client: Any) -> None:
+        """Let the client's requests cross the boundary, in whichever world they are made."""
+        service = client.meta.service_model.service_name
+        self._instrumented.append(client)
+        limit = timedelta(seconds=client.meta.config.read_timeout)
+        client._endpoint.http_session = FaultySession(lambda: self.boundary, service, limit)
+        _retry_at_once(client)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Serve the proxies and the stand-ins."""
+        with ExitStack() as running:
+            for one in (*self.proxies.values(), self.mailbox, self.backup_service):
+                running.enter_context(one)
+            yield
+
+    def enter(self, boundary: Boundary, queues: Mapping[str, MemoryQueue]) -> MemorySqs:
+        """Begin a world. Return its SQS."""
+        self.boundary, self.queues = boundary, MemorySqs(queues)
+        if self._own:
+            empty_tables(REGION)
+        self.mailbox.mails.clear()
+        self.mailbox.refuse = self.mailbox.throttle = lambda mail: False
+        self.backup_service.jobs, self.backup_service.plans = [], {}
+        self.backup_service.selections, self.backup_service.resources = {}, []
         self.forget()
+        return self.queues
 
     def forget(self) -> None:
-        """New clients have botocore's rules of when to try again, whole quota of it, and here no pauses between."""
-        for client in (self.dynamodb, self.sqs):
-            service = client.meta.service_model.service_id.hyphenize()
-            name, unique_id = f"needs-retry.{service}", f"retry-config-{service}"
-            handler = RetryHandler(
-                RetryPolicy(StandardRetryConditions(max_attempts=TRIES), ExponentialBackoff(max_backoff=0)),
-                RetryEventAdapter(),
-                RetryQuotaChecker(RetryQuota()),
-            )
-            client.meta.events.unregister(name, unique_id=unique_id)
-            client.meta.events.register(name, handler.needs_retry, unique_id=unique_id)
+        """New clients have a whole quota of botocore's retries."""
+        for client in self._instrumented:
+            _retry_at_once(client)
 
 
-def _client(service: str, url: str, config: Config) -> Any:
-    return boto3.client(
-        service,  # type: ignore[call-overload]
-        endpoint_url=url,
-        region_name=REGION,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-        config=config,
+def _retry_at_once(client: Any) -> None:
+    """Give the client botocore's rules of when to try again, a whole quota of it, and no pauses."""
+    service = client.meta.service_model.service_id.hyphenize()
+    name, unique_id = f"needs-retry.{service}", f"retry-config-{service}"
+    tries = client.meta.config.retries["total_max_attempts"]
+    handler = RetryHandler(
+        RetryPolicy(StandardRetryConditions(max_attempts=tries), ExponentialBackoff(max_backoff=0)),
+        RetryEventAdapter(),
+        RetryQuotaChecker(RetryQuota()),
     )
+    client.meta.events.unregister(name, unique_id=unique_id)
+    client.meta.events.register(name, handler.needs_retry, unique_id=unique_id)
 
 
 @contextmanager
-def faulty_aws(template: Template) -> Iterator[Aws]:
-    """AWS with nothing but the tables in it."""
+def own_aws(template: Template) -> Iterator[Aws]:
+    """Yield an AWS of its own with the template's tables, which are empty, and nothing else."""
     make_forgetful()
     make_transactions_quick()
     make_updates_quick()
-    aws = Aws(template)
-    with aws.proxies["dynamodb"], aws.proxies["sqs"]:
-        # By a client of its own: as long as there is no world, there is no boundary.
-        aws.proxies["dynamodb"].behaviour = lambda call: call.forward()
-        _create_tables(template, aws.proxies["dynamodb"].url)
-        aws.proxies["dynamodb"].behaviour = aws._answer
+    aws = Aws(template, REGION, moto_dynamodb(REGION), own=True)
+    _create_tables(template)
+    with aws.running():
         yield aws
+    empty_tables(REGION)
 
 
-def _create_tables(template: Template, url: str) -> None:
-    client = _client("dynamodb", url, Config())
-    for resource in template.cloudformation["Resources"].values():
-        if resource["Type"] == "AWS::DynamoDB::Table":
-            properties: dict[str, Any] = resource["Properties"]
-            client.create_table(**{name: value for name, value in properties.items() if name in _TABLE})
+def _create_tables(template: Template) -> None:
+    with FaultProxy(moto_dynamodb(REGION)) as proxy:
+        client = boto3.client(
+            "dynamodb",
+            endpoint_url=proxy.url,
+            region_name=REGION,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+        existing = client.list_tables()["TableNames"]
+        for resource in template.cloudformation["Resources"].values():
+            if resource["Type"] == "AWS::DynamoDB::Table":
+                properties: dict[str, Any] = resource["Properties"]
+                if properties["TableName"] not in existing:
+                    client.create_table(**{name: value for name, value in properties.items() if name in _TABLE})

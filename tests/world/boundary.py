@@ -1,30 +1,41 @@
 """The boundary of a function: each request that it makes passes here, and fails, waits or is its last as a test says.
 
-botocore's own retries, its time limits and its handling of connections are on this side of it, and the wire too.
+botocore's own retries, its time limits and its handling of connections are on the function's side of it. So is the
+wire.
 """
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
 from tests.support.fault_proxy import Answer, Broken, Call, internal_server_error, throttled
-from tests.support.memory import Killed
 
-# As in clients.py; it passes on the test's clock, while a test waits for a hundredth of that.
-READ_TIMEOUT = timedelta(seconds=2)
-IMPATIENCE_SECONDS = READ_TIMEOUT.total_seconds() / 100
-# Nothing that is not held takes so long, on the slowest machine.
+# A client's time limit passes on the world's clock, while a test waits for so long.
+IMPATIENCE_SECONDS = 0.02
+# No request that is not held takes so long, on the slowest machine.
 PATIENCE_SECONDS = 60
 CONNECT_SECONDS = 10
+_READS = ("Query", "Scan", "GetItem", "BatchGetItem", "GET ")
+# DynamoDB's is that of `fault_proxy`, and SQS's the same here: botocore knows both.
+_THROTTLES = {
+    "sesv2": (429, json.dumps({"__type": "TooManyRequestsException", "message": "made by the test"}).encode()),
+    "backup": (400, json.dumps({"__type": "ThrottlingException", "message": "made by the test"}).encode()),
+}
+
+
+class Killed(BaseException):
+    """The function's process is gone. No handler of errors may stop it."""
 
 
 class Fault(StrEnum):
@@ -48,24 +59,45 @@ KILLS = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """A request on its way out. `number` counts calls, of which botocore makes several tries: `attempt`, from 0.
+class Request:
+    """What a request asks for. `service`: `dynamodb`, `sqs`, `sesv2`, `backup`, or `endpoint` for a POST to a target.
 
-    `service`: `dynamodb`, `sqs` or `endpoint`, whose one operation is `POST`.
+    `on`: the table, index, queue or path, the expression of an update, and the state that it writes. Requests that are
+    equal are alike.
     """
+
+    service: str
+    operation: str
+    on: str = ""
+
+    @property
+    def is_read(self) -> bool:
+        return self.operation.startswith(_READS)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A request on its way out. `number` counts calls, of which botocore makes several tries: `attempt`, from 0."""
 
     number: int
     attempt: int
     function: str
-    service: str
-    operation: str
+    request: Request
+
+    @property
+    def service(self) -> str:
+        return self.request.service
+
+    @property
+    def operation(self) -> str:
+        return self.request.operation
 
 
 @dataclass
 class Boundary:
-    """`choose` says what is to happen to a request; `on_effect` hears of each call that AWS has done, with its status.
+    """`choose` returns what is to happen to a request. `on_effect` gets each call that AWS has done, with its status.
 
-    `now` is the test's clock, which `wait` moves on.
+    `now` is the world's clock, which `wait` moves on.
     """
 
     now: Callable[[], datetime]
@@ -82,18 +114,18 @@ class Boundary:
     _handled: threading.Event = field(default_factory=threading.Event)
 
     def enter(self, function: str, deadline: datetime) -> None:
-        """A function begins; at the deadline it will be stopped."""
+        """A function begins. At the deadline it will be stopped."""
         self.function, self._deadline, self._dead = function, deadline, False
 
     def leave(self) -> None:
-        """It has ended, one way or another; what is still on its way arrives."""
+        """The function has ended, one way or another. Its requests that are still on their way arrive."""
         self._arrive()
         self.function, self._deadline, self._dead = "", None, False
 
-    def cross(self, service: str, operation: str, call_id: str) -> Fault | None:
-        """What is to happen to this request. Raises `Killed` for a function that is stopped here, or was before.
+    def cross(self, request: Request, call_id: str) -> Fault | None:
+        """Return what is to happen to this request. Raise `Killed` for a function that is stopped here, or was before.
 
-        Nothing happens to the test's own, which no function makes.
+        Nothing happens to the requests of the test itself, which no function makes.
         """
         if not self.function:
             self._fault = None
@@ -107,8 +139,7 @@ class Boundary:
         else:
             self._call = call_id, 0
             self.calls += 1
-        crossing = Crossing(self.calls - 1, self._call[1], self.function, service, operation)
-        self._fault = self.choose(crossing)
+        self._fault = self.choose(Crossing(self.calls - 1, self._call[1], self.function, request))
         if self._fault is Fault.KILLED_BEFORE:
             self.kill()
         self._handled.clear()
@@ -119,24 +150,24 @@ class Boundary:
         self._dead = True
         raise Killed
 
-    def gave_up(self) -> None:
+    def gave_up(self, after: timedelta) -> None:
         """The client has waited long enough. What AWS does of its request, it has done before the next one comes."""
         self._handled.wait(PATIENCE_SECONDS)
-        self.wait(READ_TIMEOUT)
+        self.wait(after)
 
-    def answer(self, call: Call) -> Answer | Broken:
-        """The behaviour of the proxies."""
+    def answer(self, service: str, call: Call) -> Answer | Broken:
+        """Answer as the proxy of the service."""
         try:
-            return self._answer(call)
+            return self._answer(service, call)
         finally:
             self._handled.set()
 
-    def _answer(self, call: Call) -> Answer | Broken:
+    def _answer(self, service: str, call: Call) -> Answer | Broken:
         match self._fault:
             case Fault.ERROR:
                 return internal_server_error()
             case Fault.THROTTLED:
-                return throttled()
+                return _THROTTLES.get(service) or throttled()
             case Fault.CUT:
                 return Broken()
             case Fault.HELD:
@@ -169,10 +200,13 @@ class Boundary:
 
 
 class FaultySession:
-    """What a botocore client sends its requests with: botocore's own, across the boundary."""
+    """The session through which a botocore client sends its requests: botocore's own, across the boundary.
 
-    def __init__(self, boundary: Callable[[], Boundary], service: str) -> None:
-        self._boundary, self._service = boundary, service
+    `gives_up_after`: the client's time limit.
+    """
+
+    def __init__(self, boundary: Callable[[], Boundary], service: str, gives_up_after: timedelta) -> None:
+        self._boundary, self._service, self._gives_up_after = boundary, service, gives_up_after
         # As botocore has it: without that the second packet of a request waits until the first is acknowledged.
         at_once = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
         self._patient = URLLib3Session(timeout=(CONNECT_SECONDS, PATIENCE_SECONDS), socket_options=at_once)
@@ -180,12 +214,13 @@ class FaultySession:
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
         boundary = self._boundary()
-        fault = boundary.cross(self._service, _text(request, "X-Amz-Target").rpartition(".")[2], _call_id(request))
+        # The id is the same for each try of a call.
+        fault = boundary.cross(_request(self._service, request), _header(request, "amz-sdk-invocation-id"))
         if fault in WAITING:
             try:
                 return self._impatient.send(request)
             finally:
-                boundary.gave_up()
+                boundary.gave_up(self._gives_up_after)
         response = self._patient.send(request)
         if fault is Fault.KILLED_AFTER:
             boundary.kill()
@@ -196,11 +231,25 @@ class FaultySession:
         self._impatient.close()
 
 
-def _call_id(request: AWSPreparedRequest) -> str:
-    """The same for each try of a call."""
-    return _text(request, "amz-sdk-invocation-id")
+def _request(service: str, request: AWSPreparedRequest) -> Request:
+    target = _header(request, "X-Amz-Target")
+    if not target:
+        return Request(service, f"{request.method} {urlsplit(request.url).path}")
+    return Request(service, target.rpartition(".")[2], _on(json.loads(request.body or b"{}")))
 
 
-def _text(request: AWSPreparedRequest, header: str) -> str:
-    value: Any = request.headers[header]
+def _on(parameters: Mapping[str, Any]) -> str:
+    match parameters:
+        case {"TransactItems": items}:
+            return "; ".join(_on(one) for item in items for one in item.values())
+        case {"RequestItems": tables}:
+            return ", ".join(tables)
+    names = ("TableName", "IndexName", "QueueUrl", "UpdateExpression", "ConditionExpression")
+    # A delivery's state decides what follows.
+    state = parameters.get("ExpressionAttributeValues", {}).get(":state", {}).get("S")
+    return " ".join([parameters[name] for name in names if name in parameters] + ([state] if state else []))
+
+
+def _header(request: AWSPreparedRequest, name: str) -> str:
+    value: Any = request.headers.get(name, "")
     return value.decode() if isinstance(value, bytes) else value

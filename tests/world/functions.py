@@ -1,48 +1,64 @@
-"""The functions of a world, made as their `of` makes them, but for clock, clients and threads."""
+"""The functions of a world: each made by its own `of` from the world's settings, on the world's AWS and clock."""
 
 from __future__ import annotations
 
+import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
+from backup_webhooks.api.services import Services, WebhooksApiSettings
 from backup_webhooks.deliveries.attempt import Deliverer
-from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
-from backup_webhooks.deliveries.grouping import Grouper
-from backup_webhooks.deliveries.groups_store import GroupsStore
-from backup_webhooks.deliveries.health_recorder import HealthRecorder
-from backup_webhooks.deliveries.notifier import Notifier
-from backup_webhooks.deliveries.redeliverer import Redeliverer
-from backup_webhooks.deliveries.reminders import Reminders
-from backup_webhooks.deliveries.reminders_store import RemindersStore
-from backup_webhooks.deliveries.retry_queue import RetryQueue
-from backup_webhooks.deliveries.retry_schedule import RetrySchedule
-from backup_webhooks.deliveries.suppression import Suppression
-from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
-from backup_webhooks.events.queue import BackupEventsQueue
-from backup_webhooks.history.backup_output_store import BackupOutputStore
-from backup_webhooks.history.backups_store import BackupsStore
-from backup_webhooks.monitoring.detector import Detector
-from backup_webhooks.monitoring.recorder import Recorder
-from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.monitoring.streaks_store import StreaksStore
-from backup_webhooks.monitoring.watermark_store import WatermarkStore
+from backup_webhooks.deliveries.notifier import Notifier, NotifierSettings
+from backup_webhooks.deliveries.redeliverer import Redeliverer, RedelivererSettings
+from backup_webhooks.monitoring.detector import Detector, DetectorSettings
 from backup_webhooks.posting.sender import AttemptResult, Sender
-from backup_webhooks.targets.cache import TargetsCache
-from backup_webhooks.targets.store import TargetsStore
+from backup_webhooks.reports.account_reports import AccountReports
+from backup_webhooks.reports.due_reports import DailyReportSettings, DueReports
+from backup_webhooks.reports.email_notices import EmailNotices, EmailNoticesSettings
+from backup_webhooks.sources.aws_backup.job_publisher import AwsJobPublisher
+from backup_webhooks.sources.aws_backup.plan_publisher import AwsPlanPublisher
+from backup_webhooks.sources.aws_backup.settings import AwsBackupSettings
+from backup_webhooks.sources.pings.requests import Pings, PingSettings
+from msgspec.structs import replace
 
-from tests.faults.aws import Aws
-from tests.faults.boundary import Boundary, Fault
-from tests.faults.history import History
-from tests.support.in_this_thread import InThisThread, SoonerOrLater
+from tests.world.aws import Aws
+from tests.world.boundary import Boundary, Fault, Request
+from tests.world.history import History
+from tests.world.threads import InThisThread, SoonerOrLater
 
-# As in the template.
-NOTIFIER_TIMEOUT, TICK_TIMEOUT, GRACE = timedelta(seconds=30), timedelta(seconds=55), timedelta(seconds=420)
-RETENTION = timedelta(days=30)
-# Three steps of the schedule that is deployed.
-DELAYS = (timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30))
+POST = Request("endpoint", "POST")
+# The variables of all functions. Tables and queues have their names in the template.
+ENVIRONMENT: Mapping[str, str] = {
+    "WEBHOOKS_TABLE": "WebhooksTable",
+    "SERVER_POLICIES_TABLE": "ServerPoliciesTable",
+    "DELIVERIES_TABLE": "DeliveriesTable",
+    "BACKUPS_TABLE": "BackupsTable",
+    "PING_KEYS_TABLE": "PingKeysTable",
+    "SOURCES_TABLE": "SourcesTable",
+    "BACKUP_EVENTS_QUEUE_URL": "BackupEventsQueue",
+    "RETRY_QUEUE_URL": "RetryQueue",
+    "RETRY_DEAD_LETTER_QUEUE_URL": "RetryDeadLetterQueue",
+    "REPORTS_QUEUE_URL": "ReportsQueue",
+    # Most worlds send no e-mail: EMAILS adds that.
+    "EMAIL_NOTICES_QUEUE_URL": "",
+    "EMAIL_SENDER": "backups@example.com",
+    "PAGE_URL": "https://page.example/",
+    "DELIVERY_RETENTION_DAYS": "30",
+    "ALLOW_PRIVATE_TARGETS": "true",
+    # Three steps of the schedule that is deployed.
+    "RETRY_DELAYS_SECONDS": "5,300,1800",
+    "HEARTBEAT_GRACE_SECONDS": "420",
+    "JWT_ISSUER": "http://127.0.0.1:9",
+    "JWT_AUDIENCE": "webhooks",
+    "SIGN_IN_CLIENT_ID": "page",
+    "SIGN_IN_TOKEN": "access_token",
+    "ACCOUNT_CLAIM": "account_alias",
+}
+EMAILS = {"EMAIL_NOTICES_QUEUE_URL": "EmailNoticesQueue"}
 
 
 class WatchedSender(Sender):
@@ -53,78 +69,75 @@ class WatchedSender(Sender):
         self._boundary, self._history = boundary, history
 
     def post(self, url: str, body: bytes, headers: Any) -> AttemptResult:
-        fault = self._boundary.cross("endpoint", "POST", f"POST {len(self._history.happenings)}")
+        fault = self._boundary.cross(POST, f"POST {len(self._history.happenings)}")
         self._history.on_post(headers["webhook-id"])
-        attempt = super().post(url, body, headers)
+        result = super().post(url, body, headers)
         if fault is Fault.KILLED_AFTER:
             self._boundary.kill()
-        return attempt
+        return result
 
 
-@dataclass(frozen=True)
+@dataclass
 class Functions:
-    """One execution environment of each."""
+    """One execution environment of each function, made at its first use. Nothing in it is random but by `chance`."""
 
-    notifier: Notifier
-    redeliverer: Redeliverer
-    missed_backups: Detector
+    aws: Aws
+    environment: Mapping[str, str]
+    clock: Callable[[], datetime]
+    wait: Callable[[timedelta], None]
+    sender: Sender
+    chance: random.Random
 
-    @classmethod
-    def of(
-        cls, aws: Aws, boundary: Boundary, history: History, clock: Callable[[], datetime], chance: random.Random
-    ) -> Functions:
-        """New ones, which remember nothing."""
-        webhooks = TargetsStore(aws.dynamodb, "WebhooksTable")
-        deliveries = DeliveriesStore(aws.dynamodb, "DeliveriesTable", RETENTION)
-        policies = ServerPoliciesStore(aws.dynamodb, "ServerPoliciesTable")
-        watermark_store = WatermarkStore(aws.dynamodb, "ServerPoliciesTable")
-        retries = RetryQueue(aws.sqs, "RetryQueue")
-        grouper = Grouper(GroupsStore(deliveries), retries, clock)
-        suppression = Suppression(deliveries, grouper, clock)
-        reminders = Reminders(RemindersStore(aws.dynamodb, deliveries.table), retries, suppression, clock)
+    @cached_property
+    def notifier(self) -> Notifier:
+        notifier = Notifier.of(NotifierSettings.from_env(self.environment), self.aws, self.clock)
+        deliverer = self._watched(notifier.deliverer)
+        return replace(notifier, deliverer=deliverer, _threads=SoonerOrLater(self.chance))
 
-        def deliverer(cache: TargetsCache) -> Deliverer:
-            return Deliverer(
-                deliveries=deliveries,
-                sender=WatchedSender(boundary, history),
-                health=HealthRecorder(webhooks, cache),
-                schedule=RetrySchedule(DELAYS, chance),
-                clock=clock,
-            )
+    @cached_property
+    def redeliverer(self) -> Redeliverer:
+        redeliverer = Redeliverer.of(RedelivererSettings.from_env(self.environment), self.aws, self.clock)
+        return replace(redeliverer, deliverer=self._watched(redeliverer.deliverer))
 
-        caches = [TargetsCache(webhooks.of_account, lambda: clock().timestamp()) for _ in range(2)]
-        return cls(
-            notifier=Notifier(
-                targets=caches[0],
-                deliverer=deliverer(caches[0]),
-                retry_queue=retries,
-                grouper=grouper,
-                suppression=suppression,
-                reminders=reminders,
-                recorder=Recorder(policies, BackupEventsQueue(aws.sqs, "BackupEventsQueue")),
-                backups=BackupsStore(aws.dynamodb, "BackupsTable"),
-                backup_output=BackupOutputStore(aws.dynamodb, "BackupsTable"),
-                watermark_store=watermark_store,
-                email_notices=EmailNoticesQueue(aws.sqs, ""),
-                clock=clock,
-                _threads=SoonerOrLater(chance),
-            ),
-            redeliverer=Redeliverer(
-                targets=caches[1],
-                deliverer=deliverer(caches[1]),
-                retry_queue=retries,
-                dead_letter_queue=RetryQueue(aws.sqs, "RetryDeadLetterQueue"),
-                grouper=grouper,
-                reminders=reminders,
-                streaks=StreaksStore(aws.dynamodb, "ServerPoliciesTable"),
-                clock=clock,
-            ),
-            missed_backups=Detector(
-                policies=policies,
-                watermark_store=watermark_store,
-                events=BackupEventsQueue(aws.sqs, "BackupEventsQueue"),
-                grace=GRACE,
-                clock=clock,
-                _threads=InThisThread(),
-            ),
-        )
+    def _watched(self, deliverer: Deliverer) -> Deliverer:
+        schedule = copy.replace(deliverer.schedule, chance=self.chance)
+        return replace(deliverer, sender=self.sender, schedule=schedule)
+
+    @cached_property
+    def missed_backups(self) -> Detector:
+        detector = Detector.of(DetectorSettings.from_env(self.environment), self.aws, self.clock)
+        return replace(detector, _threads=InThisThread())
+
+    @cached_property
+    def ping(self) -> Pings:
+        return Pings.of(PingSettings.from_env(self.environment), self.aws)
+
+    @cached_property
+    def aws_jobs(self) -> AwsJobPublisher:
+        return AwsJobPublisher.of(AwsBackupSettings.from_env(self.environment), self.aws, self.clock)
+
+    @cached_property
+    def aws_plans(self) -> AwsPlanPublisher:
+        return AwsPlanPublisher.of(AwsBackupSettings.from_env(self.environment), self.aws, self.clock)
+
+    @cached_property
+    def due_reports(self) -> DueReports:
+        return DueReports.of(DailyReportSettings.from_env(self.environment), self.aws, self.clock)
+
+    @cached_property
+    def account_reports(self) -> AccountReports:
+        return self._unhurried(AccountReports.of(DailyReportSettings.from_env(self.environment), self.aws, self.clock))
+
+    @cached_property
+    def email_notices(self) -> EmailNotices:
+        return self._unhurried(EmailNotices.of(EmailNoticesSettings.from_env(self.environment), self.aws, self.clock))
+
+    def _unhurried[F: (AccountReports, EmailNotices)](self, function: F) -> F:
+        """Return the function, whose pauses between calls of SES pass on the world's clock."""
+        mailer = copy.replace(function.mailer, sleep=lambda seconds: self.wait(timedelta(seconds=seconds)))
+        return copy.replace(function, mailer=mailer)
+
+    @cached_property
+    def api(self) -> Services:
+        services = Services.of(WebhooksApiSettings.from_env(self.environment), self.aws)
+        return copy.replace(services, replays=replace(services.replays, clock=self.clock))

@@ -1,47 +1,52 @@
-"""The whole service in one world: its functions across their boundary, its queues, the clock, the customer's endpoint.
+"""The whole service in one world: its functions across their boundary, its queues, its clock, the customer's endpoint.
 
-One thread and one chance, so that a seed decides all. Functions are the real ones from their batches on; between them
-and AWS are botocore, HTTP and whatever faults there are.
+One thread and one seed decide all. Functions are the real ones from their batches on. Between them and AWS are
+botocore, HTTP and whatever faults there are.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backup_webhooks.aws.batch import handle_batch
 from backup_webhooks.aws.items import from_item
+from backup_webhooks.deliveries.notifier import Notifier
 from backup_webhooks.events.messages import Message, encode_message
-from backup_webhooks.events.queue import BackupEventsQueue
+from backup_webhooks.posting.sender import Sender
+from backup_webhooks.sources.aws_backup.plan_publisher import PlansNotRead
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.receiver import Answer, Post, Receiver
 from local.targets import save_target
-from tests.faults.aws import Aws
-from tests.faults.boundary import Boundary
-from tests.faults.functions import NOTIFIER_TIMEOUT, TICK_TIMEOUT, Functions
-from tests.faults.history import History
-from tests.support.aws_services import MemorySqs
-from tests.support.in_this_thread import InThisThread
-from tests.support.memory import Killed, MemoryQueue
 from tests.support.messages import Context, failed_ids, sqs_event
+from tests.world.aws import Aws
+from tests.world.boundary import Boundary, Killed
+from tests.world.functions import ENVIRONMENT, Functions, WatchedSender
+from tests.world.history import History
+from tests.world.queues import MemoryQueue
+from tests.world.threads import InThisThread
 
 BEGIN = datetime(2026, 1, 5, 6, tzinfo=UTC)
+DAY = timedelta(days=1)
 EVENTS, RETRIES, EXHAUSTED = "BackupEventsQueue", "RetryQueue", "RetryDeadLetterQueue"
+REPORTS, NOTICES = "ReportsQueue", "EmailNoticesQueue"
+# The function that reads each queue.
+READERS = {EVENTS: "notifier", RETRIES: "redeliverer", REPORTS: "daily_report", NOTICES: "email_notices"}
 ACCOUNT = "TEST"
-# So often SQS hands a message over again though it was deleted.
+# This share of the messages SQS delivers again though they were deleted.
 REPEATED = 0.05
 
 
 @dataclass(frozen=True)
 class Received:
-    """A post as the customer's endpoint got it, and what it said."""
+    """A post as the customer's endpoint got it."""
 
     path: str
     webhook_id: str
@@ -50,19 +55,32 @@ class Received:
 
 
 class World:
-    """`tick_at`: when missed_backups ticks next, which then says when again; None: never."""
+    """`tick_at`: when missed_backups ticks next; None: never. `pause` returns the time from a tick to the next.
 
-    def __init__(self, aws: Aws, receiver: Receiver, chance: random.Random) -> None:
-        self.aws, self.chance, self.now = aws, chance, BEGIN
-        self.queues = {name: self._queue(name) for name in (EVENTS, RETRIES, EXHAUSTED)}
-        self.sqs = MemorySqs(self.queues)
+    `answer` returns the endpoint's status for a path. `to_say`: the messages that the backup service will send.
+    `environment`: variables of the functions that are to differ. `sender` makes the sender of a new environment.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        receiver: Receiver | None = None,
+        chance: random.Random | None = None,
+        environment: Mapping[str, str] | None = None,
+        sender: Callable[[], Sender] | None = None,
+    ) -> None:
+        self.aws, self.chance, self.now = aws, chance or random.Random(1), BEGIN
+        self.environment = ENVIRONMENT | (environment or {})
+        self.queues = {name: self._queue(name) for name in (*READERS, EXHAUSTED)}
         self.history = History()
         self.boundary = Boundary(lambda: self.now, self._wait, on_effect=self.history.on_effect)
-        aws.enter(self.boundary, self.sqs)
+        self._sender = sender or (lambda: WatchedSender(self.boundary, self.history))
+        self.sqs = aws.enter(self.boundary, self.queues)
         self.received: list[Received] = []
         self.answer: Callable[[str], int] = lambda path: 200
-        self.receiver = receiver
-        receiver.on_post = self._on_post
+        if receiver:
+            self.receiver = receiver
+            receiver.on_post = self._on_post
         self.targets: list[Target] = []
         self.to_say: list[tuple[datetime, Message]] = []
         self.tick_at: datetime | None = None
@@ -71,21 +89,34 @@ class World:
         self.start_functions()
 
     def _queue(self, name: str) -> MemoryQueue:
-        properties = self.aws.template.cloudformation["Resources"][name]["Properties"]
-        return MemoryQueue(
-            self.chance,
-            lambda: self.now,
-            visibility=timedelta(seconds=properties.get("VisibilityTimeout", 30)),
-            max_receives=properties.get("RedrivePolicy", {}).get("maxReceiveCount", 0),
-        )
+        return MemoryQueue.of(self.aws.template, name, self.chance, lambda: self.now)
 
     def _wait(self, time: timedelta) -> None:
         self.now += time
 
     def start_functions(self) -> None:
-        """New execution environments, which remember nothing."""
+        """Begin new execution environments, which remember nothing."""
         self.aws.forget()
-        self.functions = Functions.of(self.aws, self.boundary, self.history, lambda: self.now, self.chance)
+        self.functions = Functions(
+            self.aws, self.environment, lambda: self.now, self._wait, self._sender(), self.chance
+        )
+
+    @property
+    def notifier(self) -> Notifier:
+        return self.functions.notifier
+
+    @property
+    def events(self) -> MemoryQueue:
+        return self.queues[EVENTS]
+
+    @property
+    def retries(self) -> MemoryQueue:
+        return self.queues[RETRIES]
+
+    @property
+    def dead_letters(self) -> MemoryQueue:
+        """Return the queue of deliveries whose last retry failed."""
+        return self.queues[EXHAUSTED]
 
     def _on_post(self, post: Post) -> Answer:
         status = self.answer(post.path)
@@ -95,90 +126,112 @@ class World:
     # --- the customer, the operator and the backup service, whose calls never fail here ---
 
     def set_target(self, target: Target) -> Target:
-        """A target as the customer has set it."""
-        save_target(TargetsStore(self.aws.dynamodb, "WebhooksTable"), target)
+        """Set a target as the customer does."""
+        save_target(TargetsStore(self.aws.dynamodb(), "WebhooksTable"), target)
         self.targets.append(target)
         return target
 
     def say(self, message: Message) -> None:
-        """The backup service sends a message now."""
-        self.sqs("SendMessage", {"QueueUrl": EVENTS, "MessageBody": encode_message(message)}, {})
+        """Let the backup service send a message now."""
+        self.send(encode_message(message))
+
+    def send(self, body: str) -> None:
+        """Put a body on BackupEventsQueue."""
+        self.sqs("SendMessage", {"QueueUrl": EVENTS, "MessageBody": body}, {})
 
     def redrive(self) -> None:
-        """All dead letters are put back."""
-        for body in self.queues[EXHAUSTED].bodies:
-            self.queues[RETRIES].dead_letters.append(body)
+        """Put all dead letters back on their queues."""
+        for body in self.dead_letters.bodies:
+            self.retries.dead_letters.append(body)
         self.queues[EXHAUSTED] = self._queue(EXHAUSTED)
-        self.sqs.queues = self.queues
         for queue in self.queues.values():
             queue.redrive()
 
     def log(self) -> list[dict[str, Any]]:
-        """The log of deliveries, whole."""
-        items = self.aws.dynamodb.scan(TableName="DeliveriesTable")["Items"]
+        """Return the whole delivery log."""
+        items = self.aws.dynamodb().scan(TableName="DeliveriesTable")["Items"]
         return [entry for entry in map(from_item, items) if "webhookId" in entry]
 
     # --- time ---
 
     def run(self, until: datetime) -> None:
         """Let all happen that happens up to then."""
-        while True:
-            comes = [queue.next_visible_at for name, queue in self.queues.items() if name != EXHAUSTED]
-            comes += [self.tick_at, min((timestamp for timestamp, _ in self.to_say), default=None)]
-            timestamp = min((one for one in comes if one), default=until)
-            if max(timestamp, self.now) >= until:
-                self.now = max(self.now, until)
-                return
-            self.now = max(self.now, timestamp)
-            self._go_on()
+        while (timestamp := self._next()) and max(timestamp, self.now) < until:
+            self._go_on(timestamp)
+        self.now = max(self.now, until)
 
-    def _go_on(self) -> None:
+    def settle(self, within: timedelta = 10 * DAY) -> None:
+        """Let all happen until nothing is left to do, which is the time then, or that time is over."""
+        end = self.now + within
+        while timestamp := self._next():
+            if timestamp > end:
+                self.now = end
+                return
+            self._go_on(timestamp)
+
+    def _next(self) -> datetime | None:
+        comes = [self.queues[name].next_visible_at for name in READERS]
+        comes += [self.tick_at, min((timestamp for timestamp, _ in self.to_say), default=None)]
+        return min((one for one in comes if one), default=None)
+
+    def _go_on(self, timestamp: datetime) -> None:
+        self.now = max(self.now, timestamp)
         for message in [message for timestamp, message in self.to_say if timestamp <= self.now]:
             self.say(message)
         self.to_say = [(timestamp, message) for timestamp, message in self.to_say if timestamp > self.now]
         if self.tick_at and self.tick_at <= self.now:
             due, self.tick_at = self.tick_at, self.now + self.pause()
-            self._invoke("missed_backups", lambda: self.functions.missed_backups.tick(due, due + TICK_TIMEOUT))
-        self._poll(EVENTS, "notifier")
-        self._poll(RETRIES, "redeliverer")
+            self.invoke("missed_backups", lambda deadline: self.functions.missed_backups.tick(due, deadline))
+        for queue in READERS:
+            self._poll(queue)
 
-    def _poll(self, queue_name: str, function: str) -> None:
-        """A batch, as Lambda's event source mapping has it: what is killed comes again as a whole."""
-        queue = self.queues[queue_name]
+    def _poll(self, name: str) -> None:
+        """Handle a batch as Lambda's event source mapping does: the messages of a killed function come again."""
+        queue = self.queues[name]
         batch = queue.receive()
         if not batch:
             return
-        event = sqs_event(*(message.body for message in batch))
-        handle = getattr(self.functions, function).handle
-        deadline = self.now + NOTIFIER_TIMEOUT
-        answered = self._invoke(
-            function,
-            lambda: handle_batch(event, Context(), InThisThread(), lambda body, _: handle(body, deadline)),  # type: ignore[arg-type]
-        )
-        if answered is None:
-            return
-        failed = failed_ids(answered.response)
-        for position, message in enumerate(batch):
+        bodies = [message.body for message in batch]
+        failed = self.invoke(READERS[name], lambda deadline: self._handle(READERS[name], bodies, deadline))
+        for position, message in enumerate(batch if failed is not None else ()):
             if f"message-{position}" not in failed:
                 queue.delete(message)
                 if self.chance.random() < self.repeated:
-                    queue.send_message(QueueUrl=queue_name, MessageBody=message.body)
+                    queue.send(message.body)
 
-    def _invoke(self, function: str, call: Callable[[], Any]) -> Any:
-        """What the function answers; None where it was killed, or failed as a whole."""
-        self.boundary.enter(function, self.now + (TICK_TIMEOUT if function == "missed_backups" else NOTIFIER_TIMEOUT))
+    def _handle(self, function: str, bodies: Sequence[str], deadline: datetime) -> Sequence[str]:
+        """Return the ids of the records that the function could not handle."""
+        handle: Callable[[str, datetime], Any]
+        match function:
+            case "email_notices":
+                named = {f"message-{position}": body for position, body in enumerate(bodies)}
+                return list(self.functions.email_notices.send(named, deadline).again)
+            case "daily_report":
+                handle = self.functions.account_reports.send
+            case "notifier":
+                handle = self.functions.notifier.handle
+            case _:
+                handle = self.functions.redeliverer.handle
+        # The batch's deadline is the real clock's.
+        batch = handle_batch(
+            sqs_event(*bodies),
+            Context(),  # type: ignore[arg-type]
+            InThisThread(),
+            lambda body, _: handle(body, deadline),
+        )
+        return failed_ids(dict(batch.response))
+
+    def invoke(self, function: str, call: Callable[[datetime], Any]) -> Any:
+        """Return what the function answers, which gets its deadline. Return None if it was killed, or failed whole."""
+        deadline = self.now + self.aws.timeouts[function]
+        self.boundary.enter(function, deadline)
         try:
-            return call()
+            return call(deadline)
         except Killed:
             self.start_functions()
-        except (BotoCoreError, ClientError):
-            # missed_backups alone: a batch answers for each of its records.
-            assert function == "missed_backups"
+        except (BotoCoreError, ClientError, PlansNotRead):
+            # A batch answers for each of its records.
+            assert function not in READERS.values() or function == "daily_report"
         finally:
             self.boundary.leave()
         return None
-
-
-def events_queue(aws: Aws) -> BackupEventsQueue:
-    """As functions send to it."""
-    return BackupEventsQueue(aws.sqs, EVENTS)

@@ -26,7 +26,7 @@ from backup_webhooks.monitoring.detector import Detector
 from backup_webhooks.monitoring.recorder import Recorder
 from backup_webhooks.schedules.quartz import QuartzCron
 
-from tests.support.in_this_thread import InThisThread
+from tests.world.threads import InThisThread
 from tests.support.memory import Killed, MemoryPolicies, MemoryQueue, MemoryWatermarkStore
 from tests.support.policies import at, changed, every, finished, started
 
