@@ -7,11 +7,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 
 LIMIT_SECONDS = 1.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOOK_SECONDS = 0.1
 _actions: list[Callable[[], str | None]] = []
 
 
@@ -39,9 +40,14 @@ def until_signal(work: Callable[[], int], status: int | None = None) -> int:
             result.set_exception(error)
 
     for number in SIGNALS:
+        if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue  # nohup
         signal.signal(number, lambda number, _: _end(128 + number if status is None else status))
     # In a thread of its own, so that no signal is raised as an exception in the midst of an import or a clean-up.
     threading.Thread(target=run, name="work", daemon=True).start()
+    # The system may give a signal to any thread, and only this one runs its handler: it must not sleep for ever.
+    while not result.done():
+        wait([result], _LOOK_SECONDS)
     return result.result()
 
 

@@ -22,8 +22,8 @@ from moto.dynamodb.models.dynamo_type import Item
 
 from local import messages
 from local.__main__ import main
-from local.clock import LocalClock
 from local.arrivals import Arrivals
+from local.clock import LocalClock
 from local.functions import functions_running
 from local.receiver import Post, Receiver
 from local.servers import DemoServer
