@@ -31,7 +31,6 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import Context, sqs_event
 from tests.support.pings import Script, taken_off
 from tests.support.queue import queued
-from tests.support.retry_world import RetryWorld
 from tests.support.rights import NAME, UnusedRights
 from tests.support.roles import Roles
 
@@ -193,11 +192,6 @@ def notifier(handler_at: Callable[..., Invoke]) -> Invoke:
 @pytest.fixture
 def redeliverer(handler_at: Callable[..., Invoke]) -> Invoke:
     return handler_at("redeliverer")
-
-
-@pytest.fixture
-def world(stack: Stack) -> RetryWorld:
-    return RetryWorld(stack)
 
 
 @pytest.fixture

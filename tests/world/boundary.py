@@ -26,6 +26,7 @@ IMPATIENCE_SECONDS = 0.02
 # No request that is not held takes so long, on the slowest machine.
 PATIENCE_SECONDS = 60
 CONNECT_SECONDS = 10
+CONNECTIONS = 64
 _READS = ("Query", "Scan", "GetItem", "BatchGetItem", "GET ")
 # DynamoDB's is that of `fault_proxy`, and SQS's the same here: botocore knows both.
 _THROTTLES = {
@@ -209,8 +210,10 @@ class FaultySession:
         self._boundary, self._service, self._gives_up_after = boundary, service, gives_up_after
         # As botocore has it: without that the second packet of a request waits until the first is acknowledged.
         at_once = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-        self._patient = URLLib3Session(timeout=(CONNECT_SECONDS, PATIENCE_SECONDS), socket_options=at_once)
-        self._impatient = URLLib3Session(timeout=(CONNECT_SECONDS, IMPATIENCE_SECONDS), socket_options=at_once)
+        self._patient, self._impatient = (
+            URLLib3Session(timeout=(CONNECT_SECONDS, seconds), socket_options=at_once, max_pool_connections=CONNECTIONS)
+            for seconds in (PATIENCE_SECONDS, IMPATIENCE_SECONDS)
+        )
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
         boundary = self._boundary()

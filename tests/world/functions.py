@@ -85,7 +85,7 @@ class Functions:
     environment: Mapping[str, str]
     clock: Callable[[], datetime]
     wait: Callable[[timedelta], None]
-    sender: Sender
+    sender: Callable[[], Sender]
     chance: random.Random
 
     @cached_property
@@ -101,7 +101,7 @@ class Functions:
 
     def _watched(self, deliverer: Deliverer) -> Deliverer:
         schedule = copy.replace(deliverer.schedule, chance=self.chance)
-        return replace(deliverer, sender=self.sender, schedule=schedule)
+        return replace(deliverer, sender=self.sender(), schedule=schedule)
 
     @cached_property
     def missed_backups(self) -> Detector:

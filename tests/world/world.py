@@ -97,9 +97,7 @@ class World:
     def start_functions(self) -> None:
         """Begin new execution environments, which remember nothing."""
         self.aws.forget()
-        self.functions = Functions(
-            self.aws, self.environment, lambda: self.now, self._wait, self._sender(), self.chance
-        )
+        self.functions = Functions(self.aws, self.environment, lambda: self.now, self._wait, self._sender, self.chance)
 
     @property
     def notifier(self) -> Notifier:

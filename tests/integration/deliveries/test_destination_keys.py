@@ -13,9 +13,11 @@ from standardwebhooks import Webhook
 
 from local.receiver import Post, Receiver
 from tests.integration.conftest import Account, Invoke
+from tests.integration.deliveries.conftest import DELAYS
 from tests.support.api import Client, of_account
 from tests.support.messages import finished
-from tests.support.retry_world import RetryWorld, Times
+from tests.world.endpoints import Times
+from tests.world.world import World
 
 FAILURE = EventType.FAILURE
 URL = "https://events.pagerduty.com/v2/enqueue"
@@ -136,34 +138,34 @@ class TestInAnAttempt:
         assert entry["response"] == "no such key: " + "*" * 20
 
     def test_it_is_in_no_queue_while_a_retry_waits_and_the_one_of_then_is_posted(
-        self, account: Account, world: RetryWorld
+        self, account: Account, world: World
     ) -> None:
         endpoint = Times(503, 202)
         endpoint.world = world
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY, **PAGERDUTY)
             world.send(finished(account.alias))
-            world.run(until=world.delays[0] / 5)
-            (waiting,) = world.retries._messages
+            world.settle(within=DELAYS[0] / 5)
+            (waiting,) = world.retries.messages
             account.set_target(
                 FAILURE, receiver.url, delivery=DeliveryMode.RETRY, format="pagerduty", destination_key=OTHER
             )
-            world.run()
+            world.settle()
 
         assert KEY not in waiting.body
         assert keys([post for _, post in endpoint.posts]) == [KEY, OTHER]
 
     def test_a_retry_whose_key_went_with_the_format_is_not_made_and_the_log_says_so(
-        self, account: Account, world: RetryWorld
+        self, account: Account, world: World
     ) -> None:
         endpoint = Times(503)
         endpoint.world = world
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY, **PAGERDUTY)
             world.send(finished(account.alias))
-            world.run(until=world.delays[0] / 5)
+            world.settle(within=DELAYS[0] / 5)
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
-            world.run()
+            world.settle()
 
         (entry,) = account.deliveries()
         assert len(endpoint.posts) == 1

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,22 +16,20 @@ from backup_webhooks.deliveries.grouping import GROUP_WAIT
 from backup_webhooks.events.messages import BackupMissed, EventType, parse_message
 from backup_webhooks.events.timestamps import Timestamp, utc_now
 from backup_webhooks.payloads import render_all
-from backup_webhooks.targets.preferences import Preferences, QuietHours
+from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.target import DeliveryMode, Target
-from botocore.exceptions import EndpointConnectionError
 
 from local.receiver import Receiver
 from local.stack import Stack
-from tests.integration.conftest import Account, Invoke, new_account
+from tests.integration.conftest import Account, Invoke
 from tests.support.api import Client, of_account
-from tests.support.memory import Killed
 from tests.support.messages import failed_ids, finished, missed
 from tests.support.pings import taken_off
-from tests.support.retry_world import Endpoint, Injector, RetryWorld
+from tests.world.endpoints import Endpoint
+from tests.world.world import World
 
 FAILURE, MISSING, SUCCESS = EventType.FAILURE, EventType.MISSING, EventType.SUCCESS
 GATHER = Preferences(group=True)
-DOWN = EndpointConnectionError(endpoint_url="https://aws.example")
 MINUTE = timedelta(minutes=1)
 
 
@@ -47,7 +43,7 @@ def states(account: Account, *days: str) -> Counter[str]:
     return Counter(entry["state"] for day in days for entry in account.deliveries(day))
 
 
-def today(world: RetryWorld) -> str:
+def today(world: World) -> str:
     return f"{world.now:%Y-%m-%d}"
 
 
@@ -58,14 +54,14 @@ def group_due(target: Target, due_at: datetime) -> GroupDue:
 
 
 def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     servers = [f"sp-{number:03}" for number in range(100)]
 
     for server in servers:
         world.send(missed(account.alias, server))
-    world.run()
+    world.settle()
 
     (post,) = receiver.posts
     body = json.loads(post.body)
@@ -81,34 +77,34 @@ def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
 
 
 def test_it_waits_for_a_minute_and_what_comes_later_is_another_message(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     world.send(missed(account.alias, "sp-1"))
-    world.run(until=MINUTE / 2)
+    world.settle(within=MINUTE / 2)
     assert told(receiver) == []
     world.send(missed(account.alias, "sp-2"))
-    world.run()
+    world.settle()
     assert told(receiver) == [["sp-1", "sp-2"]]
 
     world.send(missed(account.alias, "sp-3"))
-    world.run()
+    world.settle()
 
     assert told(receiver) == [["sp-1", "sp-2"], ["sp-3"]]
 
 
-def test_one_by_itself_is_told_as_ever(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+def test_one_by_itself_is_told_as_ever(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(MISSING, receiver.url, preferences=GATHER)
 
     world.send(missed(account.alias))
-    world.run()
+    world.settle()
 
     (post,) = receiver.posts
     assert json.loads(post.body)["text"].startswith("IL1TESTWEB01 missed a backup expected at ")
 
 
 def test_each_event_and_each_target_has_its_own_and_others_are_told_at_once(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     for event, path, preferences in (
         (MISSING, "a", GATHER),
@@ -121,45 +117,43 @@ def test_each_event_and_each_target_has_its_own_and_others_are_told_at_once(
     for number in range(3):
         world.send(missed(account.alias, f"sp-{number}"))
         world.send(finished(account.alias, serverPolicyId=f"sp-{number}"))
-    world.run()
+    world.settle()
 
     posts = [(post.path, len(json.loads(post.body).get("backups", "x"))) for post in receiver.posts]
     assert posts[:3] == [("/c", 1)] * 3
     assert sorted(posts[3:]) == [("/a", 3), ("/a", 3), ("/b", 3)]
 
 
-def test_what_comes_twice_is_listed_once_and_gathered_once(
-    account: Account, world: RetryWorld, receiver: Receiver
-) -> None:
+def test_what_comes_twice_is_listed_once_and_gathered_once(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     for _ in range(2):
         for number in range(3):
             world.send(missed(account.alias, f"sp-{number}"))
-        world.run()
+        world.settle()
 
     assert told(receiver) == [["sp-0", "sp-1", "sp-2"]]
 
 
-def test_what_is_held_back_is_not_gathered(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+def test_what_is_held_back_is_not_gathered(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=Preferences(changes_only=True, group=True))
     for number in range(2):
         for hour in (1, 2):
             ends = f"2018-12-20T0{hour}:39:38Z"
             world.send(finished(account.alias, serverPolicyId=f"{account.alias}-{number}", backupFinishedDate=ends))
-            world.run(until=timedelta(seconds=1))
-    world.run()
+            world.settle(within=timedelta(seconds=1))
+    world.settle()
 
     assert [sorted(servers) for servers in told(receiver)] == [[f"{account.alias}-0", f"{account.alias}-1"]]
     assert states(account, "2018-12-20") == {"gathered": 2, "heldBack": 2}
 
 
-def test_what_fails_is_tried_again_as_one(account: Account, world: RetryWorld) -> None:
+def test_what_fails_is_tried_again_as_one(account: Account, world: World) -> None:
     endpoint = Endpoint(503, 503, 200)
     with Receiver(endpoint) as receiver:
         account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER, delivery=DeliveryMode.RETRY)
         for number in range(3):
             world.send(missed(account.alias, f"sp-{number}"))
-        world.run()
+        world.settle()
 
     assert list(endpoint.posts.values()) == [3]
     assert told(receiver) == [["sp-0", "sp-1", "sp-2"]] * 3
@@ -167,17 +161,17 @@ def test_what_fails_is_tried_again_as_one(account: Account, world: RetryWorld) -
 
 @pytest.mark.parametrize("fate", ["removed", "switched off"])
 def test_a_target_that_is_gone_by_then_is_not_called_and_the_log_says_so(
-    account: Account, world: RetryWorld, receiver: Receiver, fate: str
+    account: Account, world: World, receiver: Receiver, fate: str
 ) -> None:
     target = account.set_target(MISSING, receiver.url, preferences=GATHER)
     for number in range(2):
         world.send(missed(account.alias, f"sp-{number}"))
-    world.run(until=timedelta(seconds=30))
+    world.settle(within=timedelta(seconds=30))
     if fate == "removed":
         account.targets.change(account.alias, MISSING, lambda _: [])
     else:
         account.set_target(MISSING, receiver.url, enabled=False)
-    world.run()
+    world.settle()
 
     assert receiver.posts == []
     (entry,) = account.deliveries(today(world))
@@ -187,14 +181,14 @@ def test_a_target_that_is_gone_by_then_is_not_called_and_the_log_says_so(
 
 
 def test_a_target_that_has_pagerdutys_format_by_then_is_told_of_each_by_itself(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(MISSING, receiver.url, preferences=GATHER)
     for number in range(3):
         world.send(missed(account.alias, f"sp-{number}"))
-    world.run(until=timedelta(seconds=30))
+    world.settle(within=timedelta(seconds=30))
     account.set_target(MISSING, receiver.url, format="pagerduty", destination_key="0123456789abcdef0123456789ABCDEF")
-    world.run()
+    world.settle()
 
     assert len({json.loads(post.body)["dedup_key"] for post in receiver.posts}) == len(receiver.posts) == 3
 
@@ -210,13 +204,13 @@ def test_a_target_that_has_pagerdutys_format_by_then_is_told_of_each_by_itself(
     ],
 )
 def test_what_is_too_much_for_one_message_is_several_and_nothing_is_left_out(
-    account: Account, world: RetryWorld, receiver: Receiver, format_name: str, name: str
+    account: Account, world: World, receiver: Receiver, format_name: str, name: str
 ) -> None:
     account.set_target(MISSING, receiver.url, format=format_name, preferences=GATHER)
     servers = [f"sp-{number:03}" for number in range(130)]
     for server in servers:
         world.send(json.dumps(json.loads(missed(account.alias, server)) | {"accountPolicyName": name}))
-    world.run()
+    world.settle()
 
     assert 2 <= len(receiver.posts) <= 20
     assert all(len(post.body) <= 120_000 for post in receiver.posts)
@@ -228,17 +222,17 @@ def test_what_is_too_much_for_one_message_is_several_and_nothing_is_left_out(
 
 
 def test_what_can_not_be_gathered_up_in_time_is_left_to_another(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     target = account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     world.send(missed(account.alias))
-    world.run(until=MINUTE / 2)
+    world.settle(within=MINUTE / 2)
     world.now += MINUTE
     due_now = group_due(target, world.now)
 
-    assert world.grouper.send_group(due_now, target, world.now + timedelta(seconds=9)) == 0
-    assert encode_retry_message(due_now) in [message.body for message in world.retries._messages]
-    world.run()
+    assert world.notifier.grouper.send_group(due_now, target, world.now + timedelta(seconds=9)) == 0
+    assert encode_retry_message(due_now) in [message.body for message in world.retries.messages]
+    world.settle()
 
     assert told(receiver) == [["sp-1"]]
 
@@ -252,136 +246,40 @@ def test_one_endless_name_leaves_room_for_the_others() -> None:
         assert render_all(format_name, events).decode().count(", Nightly") >= 25, format_name
 
 
-def test_cloudevents_are_a_batch(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+def test_cloudevents_are_a_batch(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(MISSING, receiver.url, format="cloudevents", preferences=GATHER)
     for number in range(2):
         world.send(missed(account.alias, f"sp-{number}"))
-    world.run()
+    world.settle()
 
     (post,) = receiver.posts
     assert post.headers["content-type"] == "application/cloudevents-batch+json"
     assert len({event["id"] for event in json.loads(post.body)}) == 2
 
 
-def test_an_entry_that_was_gathered_can_be_sent_by_itself(
-    account: Account, world: RetryWorld, receiver: Receiver
-) -> None:
+def test_an_entry_that_was_gathered_can_be_sent_by_itself(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
     for number in range(2):
         world.send(missed(account.alias, f"sp-{number}"))
-    world.run()
+    world.settle()
     entry = account.deliveries()[0]
 
-    world.replays.one(account.alias, entry["delivery"])
-    world.run()
+    world.functions.api.replays.one(account.alias, entry["delivery"])
+    world.settle()
 
     assert told(receiver) == [["sp-0", "sp-1"], ["sp-0"]]
     assert states(account, "2018-12-20") == {"delivered": 1, "gathered": 1}
 
 
-def steps_of_a_run(stack: Stack) -> int:
-    account, count = new_account(stack), Injector()
-    with Receiver(Endpoint(200)) as receiver:
-        account.set_target(MISSING, receiver.url, preferences=GATHER)
-        world = RetryWorld(stack)
-        for number in range(2):
-            world.send(missed(account.alias, f"sp-{number}"))
-        world.step = world.kill = count
-        world.run()
-    return count.count
-
-
-@pytest.mark.parametrize("error", [Killed(), DOWN], ids=["killed", "call failed"])
-def test_at_whatever_step_it_happens_nothing_is_lost_and_nothing_is_told_twice(
-    stack: Stack, error: BaseException, subtests: pytest.Subtests
-) -> None:
-    steps = steps_of_a_run(stack)
-    assert steps > 25
-    for at in range(steps):
-        with subtests.test(step=at):
-            account, injector = new_account(stack), Injector(at, error)
-            with Receiver(Endpoint(200)) as receiver:
-                account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
-                world = RetryWorld(stack)
-                for number in range(2):
-                    world.send(missed(account.alias, f"sp-{number}"))
-                world.step = injector
-                # Nobody but a kill comes between the POST and its end.
-                world.kill = injector if isinstance(error, Killed) else lambda: None
-                world.run()
-
-            listed = Counter(server for servers in told(receiver) for server in servers)
-            assert listed.keys() == {"sp-0", "sp-1"}
-            assert max(listed.values()) <= 1 + world.posts_lost_sight_of
-            assert not world.events.dead_letters
-            assert not world.retries.dead_letters
-
-
-@pytest.mark.parametrize("change", [Preferences(), Preferences(quiet_hours=QuietHours(time(0), time(23, 59), "UTC"))])
-def test_a_target_that_wants_nothing_gathered_any_more_when_the_message_comes_again_gets_it_all_the_same(
-    stack: Stack, change: Preferences, subtests: pytest.Subtests
-) -> None:
-    """As of a function that is killed once the notice waits, and before there is anybody who comes for it."""
-    for at in range(14):
-        with subtests.test(step=at):
-            account, injector = new_account(stack), Injector(at, Killed())
-            with Receiver(Endpoint(200)) as receiver:
-                account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
-                world = RetryWorld(stack)
-                world.send(missed(account.alias))
-                world.step = injector
-                world.run(until=timedelta(minutes=2))
-                account.set_target(MISSING, receiver.url, format="detailed", preferences=change)
-                world.start_functions()
-                world.run()
-
-            assert told(receiver) == [["sp-1"]]
-
-
-def test_random_hours_of_kills_faults_and_repeated_messages_lose_nothing(
-    stack: Stack, caplog: pytest.LogCaptureFixture
-) -> None:
-    for seed in range(int(os.environ.get("SEEDS", "5"))):
-        print(f"seed {seed}")
-        caplog.clear()
-        chance = random.Random(seed)
-
-        def step(chance: random.Random = chance) -> None:
-            if chance.random() < 0.015:
-                raise chance.choice([Killed(), DOWN])
-
-        account = new_account(stack)
-        servers = [f"sp-{number}" for number in range(12)]
-        with Receiver(Endpoint(200)) as receiver:
-            account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
-            world = RetryWorld(stack, chance=chance)
-            for server in servers + chance.sample(servers, 4):
-                world.step = lambda: None
-                world.send(missed(account.alias, server))
-                world.step = step
-                world.run(until=timedelta(seconds=chance.choice([0, 1, 20])))
-            world.run()
-
-        dead = [message for queue in (world.events, world.retries) for message in queue.dead_letters]
-        assert not dead, "so unlucky a seed shows nothing: take another"
-        listed = Counter(server for servers in told(receiver) for server in servers)
-        assert listed.keys() == set(servers)
-        # What was posted and could not be written down may be posted again, as any delivery.
-        unwritten = world.posts_lost_sight_of + caplog.messages.count("the outcome could not be recorded")
-        assert max(listed.values()) <= 1 + unwritten
-
-
-def test_two_that_gather_at_the_same_time_take_nothing_twice_and_leave_nothing(
-    account: Account, world: RetryWorld
-) -> None:
+def test_two_that_gather_at_the_same_time_take_nothing_twice_and_leave_nothing(account: Account, world: World) -> None:
     target = account.set_target(MISSING, "https://hooks.example/x", preferences=GATHER)
     for number in range(40):
         event = parse_message(missed(account.alias, f"sp-{number:02}"))
         assert isinstance(event, BackupMissed)
-        world.grouper.join(event, target, Delivery.of(event, target))
+        world.notifier.grouper.join(event, target, Delivery.of(event, target))
     world.now += GROUP_WAIT
     due = group_due(target, world.now)
-    send_group = partial(world.grouper.send_group, due, target, world.now + MINUTE)
+    send_group = partial(world.notifier.grouper.send_group, due, target, world.now + MINUTE)
     threads = [threading.Thread(target=send_group) for _ in range(8)]
 
     for thread in threads:
@@ -389,7 +287,7 @@ def test_two_that_gather_at_the_same_time_take_nothing_twice_and_leave_nothing(
     for thread in threads:
         thread.join()
 
-    sent = [json.loads(message.body) for message in world.retries._messages]
+    sent = [json.loads(message.body) for message in world.retries.messages]
     deliveries = {one["delivery"]["subjectId"]: one["delivery"]["body"] for one in sent if "delivery" in one}
     texts = [line for body in deliveries.values() for line in json.loads(body)["text"].splitlines()[1:]]
     assert len(texts) == len(set(texts)) == 40

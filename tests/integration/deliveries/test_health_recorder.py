@@ -14,7 +14,8 @@ from local.receiver import Receiver
 from tests.integration.conftest import Account, Invoke
 from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import finished
-from tests.support.retry_world import Endpoint, RetryWorld
+from tests.world.endpoints import Endpoint
+from tests.world.world import World
 
 FAILURE = EventType.FAILURE
 
@@ -92,14 +93,14 @@ class TestHealth:
         assert account.target().enabled
         assert account.target().health == Target("", FAILURE, "").health
 
-    def test_five_days_of_nothing_but_failures_switch_the_target_off(self, account: Account, world: RetryWorld) -> None:
+    def test_five_days_of_nothing_but_failures_switch_the_target_off(self, account: Account, world: World) -> None:
         endpoint, started = Endpoint(500), world.now
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url)
             while account.target().enabled and world.now - started < timedelta(days=8):
                 world.now += timedelta(hours=6)
                 world.send(finished(account.alias))
-                world.run()
+                world.settle()
 
         # From the second failure, which shows that the first was no blip.
         assert world.now - started == timedelta(hours=12, days=5)
@@ -107,33 +108,36 @@ class TestHealth:
             "nothing but failures for 5 days; the last: answered 500"
         )
 
-    def test_a_success_in_between_starts_the_five_days_anew(self, account: Account, world: RetryWorld) -> None:
+    def test_a_success_in_between_starts_the_five_days_anew(self, account: Account, world: World) -> None:
         endpoint = Endpoint(*[500] * 8, 200, 500)
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url)
             for _ in range(24):
                 world.now += timedelta(hours=6)
                 world.send(finished(account.alias))
-                world.run()
+                world.settle()
 
         assert account.target().enabled
 
     def test_a_success_that_went_unwritten_does_not_make_a_blip_five_days_long(
-        self, account: Account, world: RetryWorld
+        self, account: Account, world: World
     ) -> None:
         """One function sees a failure; another, which has not heard of it, a success right after. Then silence."""
-        other = RetryWorld(world.stack)
+        one = world.functions
+        world.start_functions()
+        other = world.functions
         endpoint = Endpoint(200, 500, 200, 500)
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url)
-            for one in (other, world, other):
-                one.now = world.now + timedelta(seconds=1)
-                one.send(finished(account.alias))
-                one.run()
+            for world.functions in (other, one, other):
+                world.now += timedelta(seconds=1)
+                world.send(finished(account.alias))
+                world.settle()
             assert account.target().health.consecutive_failures == 1
+            world.functions = one
             world.now += timedelta(days=7)
             world.send(finished(account.alias))
-            world.run()
+            world.settle()
 
         assert account.target().enabled
 
@@ -144,7 +148,7 @@ def writes_webhooks(operation: str, parameters: dict[str, Any]) -> bool:
 
 class TestIsolation:
     def test_after_three_failures_deliveries_are_handed_over_and_attempted_once(
-        self, account: Account, world: RetryWorld
+        self, account: Account, world: World
     ) -> None:
         endpoint = Endpoint(503)
         with Receiver(endpoint) as receiver:
@@ -154,19 +158,19 @@ class TestIsolation:
             assert account.target().health.circuit_open
             outcomes = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
             assert sum(endpoint.posts.values()) == 3
-            world.run()
+            world.settle()
 
         assert outcomes == [DEFERRED]
         assert sum(endpoint.posts.values()) == 4
         assert [one["state"] for one in account.deliveries()] == ["failed"] * 4
         assert [int(one["attempts"]) for one in account.deliveries()] == [1] * 4
 
-    def test_a_success_in_the_lane_brings_the_target_back(self, account: Account, world: RetryWorld) -> None:
+    def test_a_success_in_the_lane_brings_the_target_back(self, account: Account, world: World) -> None:
         with Receiver(Endpoint(503, 503, 503, 200)) as receiver:
             account.set_target(FAILURE, receiver.url)
             for _ in range(4):
                 world.send(finished(account.alias))
-                world.run()
+                world.settle()
             assert not account.target().health.circuit_open
 
             # The notifier learns of it within 30 s, and waits for the target itself again.
@@ -176,7 +180,7 @@ class TestIsolation:
         assert outcome.result is not None
 
     def test_deliveries_of_another_event_of_the_account_are_not_held_up(
-        self, account: Account, world: RetryWorld, receiver: Receiver
+        self, account: Account, world: World, receiver: Receiver
     ) -> None:
         account.set_target(FAILURE, "http://127.0.0.1:9/")
         account.set_target(EventType.SUCCESS, receiver.url)
@@ -190,7 +194,7 @@ class TestIsolation:
         assert outcome.result is not None
         assert len(receiver.posts) == 1
 
-    def test_a_handed_over_message_that_comes_twice_is_one_post(self, account: Account, world: RetryWorld) -> None:
+    def test_a_handed_over_message_that_comes_twice_is_one_post(self, account: Account, world: World) -> None:
         endpoint = Endpoint(503)
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url)
@@ -199,6 +203,6 @@ class TestIsolation:
             body = finished(account.alias)
             for _ in range(2):
                 world.notifier.handle(body, world.now + timedelta(seconds=30))
-            world.run()
+            world.settle()
 
         assert sum(endpoint.posts.values()) == 4

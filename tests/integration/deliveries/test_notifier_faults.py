@@ -1,4 +1,7 @@
-"""DynamoDB that fails, and functions that are killed: nothing is lost, and nothing is posted twice."""
+"""The notifier's handler where DynamoDB fails after the POST, and its process where it is killed.
+
+A fault at each of its calls, and a kill: `tests/faults`.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from backup_webhooks.deliveries.attempt import Deliverer
-from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
-from backup_webhooks.deliveries.health_recorder import HealthRecorder
-from backup_webhooks.deliveries.retry_schedule import RetrySchedule
 from backup_webhooks.events.messages import BackupFinished, EventType, parse_message
 from backup_webhooks.events.timestamps import utc_now
-from backup_webhooks.posting.sender import Sender
-from backup_webhooks.targets.cache import TargetsCache
-from backup_webhooks.targets.store import TargetsStore
 
 from local.receiver import Post, Receiver
 from local.stack import Stack
 from local.template import Template
 from local.worker import FunctionError, Worker
 from tests.integration.conftest import Account, Invoke
-from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error, throttled
+from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
 from tests.support.messages import failed_ids, finished, sqs_event
+from tests.world.world import World
 
 NotifierAt = Callable[[str], Invoke]
 
@@ -36,10 +33,6 @@ def is_claim(call: Call) -> bool:
 
 def is_record(call: Call) -> bool:
     return call.operation == "UpdateItem" and call.parameters.get("ConditionExpression") == "claimToken = :token"
-
-
-def is_query(call: Call) -> bool:
-    return call.operation == "Query"
 
 
 def answer_is_lost(call: Call) -> Answer:
@@ -61,48 +54,6 @@ def fail(
         return call.forward()
 
     proxy.behaviour = behaviour
-
-
-@pytest.mark.parametrize("answer", [internal_server_error, throttled])
-@pytest.mark.parametrize("matches", [is_query, is_claim])
-def test_what_fails_before_the_attempt_is_repeated_by_the_queue(
-    matches: Callable[[Call], bool],
-    answer: Callable[[], Answer],
-    account: Account,
-    notifier_at: NotifierAt,
-    dynamodb_proxy: FaultProxy,
-    receiver: Receiver,
-) -> None:
-    account.set_target(EventType.FAILURE, receiver.url)
-    notifier = notifier_at(dynamodb_proxy.url)
-    body = finished(account.alias)
-    fail(dynamodb_proxy, matches, lambda _: answer())
-
-    assert failed_ids(notifier(body)) == ["message-0"]
-    assert receiver.posts == []
-
-    fail(dynamodb_proxy, matches, lambda _: answer(), times=0)
-    assert failed_ids(notifier(body)) == []
-    assert len(receiver.posts) == 1
-
-
-@pytest.mark.parametrize("answer", [internal_server_error, throttled])
-@pytest.mark.parametrize("matches", [is_query, is_claim, is_record])
-def test_a_fault_that_passes_is_not_noticed(
-    matches: Callable[[Call], bool],
-    answer: Callable[[], Answer],
-    account: Account,
-    notifier_at: NotifierAt,
-    dynamodb_proxy: FaultProxy,
-    receiver: Receiver,
-) -> None:
-    account.set_target(EventType.FAILURE, receiver.url)
-    fail(dynamodb_proxy, matches, lambda _: answer(), times=2)
-
-    assert failed_ids(notifier_at(dynamodb_proxy.url)(finished(account.alias))) == []
-
-    assert len(receiver.posts) == 1
-    assert [entry["state"] for entry in account.deliveries()] == ["delivered"]
 
 
 def test_an_outcome_that_cannot_be_recorded_is_not_posted_again(
@@ -146,6 +97,7 @@ def function_process(stack: Stack, template: Template, log: Path) -> Iterator[Wo
 def test_a_function_killed_between_claim_and_post_costs_nothing(
     account: Account,
     stack: Stack,
+    world: World,
     template: Template,
     notifier: Invoke,
     dynamodb_proxy: FaultProxy,
@@ -153,7 +105,7 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    target = account.set_target(EventType.FAILURE, receiver.url)
+    account.set_target(EventType.FAILURE, receiver.url)
     body = finished(account.alias)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
     with function_process(stack, template, tmp_path / "log") as worker:
@@ -177,11 +129,8 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
     assert receiver.posts == []
 
     # … and when its time is over, the next receive posts.
-    deliverer = deliverer_at(stack, timedelta(seconds=stack.functions()["NotifierFunction"].timeout + 1))
-    event = parse_message(body)
-    assert isinstance(event, BackupFinished)
-    due = AttemptDue.first(Delivery.of(event, target), deliverer.clock())
-    outcome = deliverer.deliver(due, target, deliverer.clock() + timedelta(seconds=60))
+    world.now = utc_now() + timedelta(seconds=stack.functions()["NotifierFunction"].timeout + 1)
+    (outcome,) = world.notifier.handle(body, world.now + timedelta(seconds=60)) or ()
 
     assert outcome.result is not None
     assert outcome.result.delivered
@@ -192,36 +141,24 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
     assert len(receiver.posts) == 1
 
 
-def deliverer_at(stack: Stack, later: timedelta) -> Deliverer:
-    """A deliverer whose clock is that much ahead."""
-    dynamodb = stack.client("dynamodb")
-    webhooks = TargetsStore(dynamodb, stack.outputs["WebhooksTableName"])
-    return Deliverer(
-        deliveries=DeliveriesStore(dynamodb, stack.outputs["DeliveriesTableName"], timedelta(days=30)),
-        sender=Sender(allow_private_targets=True),
-        health=HealthRecorder(webhooks, TargetsCache(webhooks.of_account)),
-        schedule=RetrySchedule([timedelta(seconds=5)]),
-        clock=lambda: utc_now() + later,
-    )
-
-
-def test_who_lost_a_claim_does_not_write_over_the_outcome_of_who_took_it(account: Account, stack: Stack) -> None:
-    """A function that was thought dead comes back after its claim has lapsed and the delivery was made."""
+def test_a_function_that_lost_its_claim_does_not_write_over_the_outcome_of_the_one_that_took_it(
+    account: Account, world: World
+) -> None:
+    """A function that was thought dead goes on after its claim has lapsed and the delivery was made."""
     event = parse_message(finished(account.alias))
     assert isinstance(event, BackupFinished)
 
     def take_over(post: Post) -> None:
         if len(slow.posts) == 1:
-            later = deliverer_at(stack, timedelta(seconds=61))
-            later.deliver(due, target, later.clock() + timedelta(seconds=60))
+            world.now += timedelta(seconds=61)
+            world.notifier.deliverer.deliver(due, target, world.now + timedelta(seconds=60))
             outcomes.extend(account.deliveries())
 
     outcomes: list[dict[str, object]] = []
     with Receiver(on_post=take_over) as slow:
         target = account.set_target(EventType.FAILURE, slow.url)
-        now = deliverer_at(stack, timedelta())
-        due = AttemptDue.first(Delivery.of(event, target), now.clock())
-        now.deliver(due, target, now.clock() + timedelta(seconds=60))
+        due = AttemptDue.first(Delivery.of(event, target), world.now)
+        world.notifier.deliverer.deliver(due, target, world.now + timedelta(seconds=60))
 
     assert account.deliveries() == outcomes
     assert [outcome["state"] for outcome in outcomes] == ["delivered"]

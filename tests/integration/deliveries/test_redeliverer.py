@@ -19,9 +19,11 @@ from local.receiver import Post, Receiver
 from local.stack import Stack
 from local.targets import remove_target
 from tests.integration.conftest import Account, Invoke
+from tests.integration.deliveries.conftest import DELAYS
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import failed_ids, finished
-from tests.support.retry_world import DELAYS, Endpoint, RetryWorld, Times
+from tests.world.endpoints import Endpoint, Times
+from tests.world.world import World
 
 FAILURE = EventType.FAILURE
 
@@ -31,17 +33,17 @@ def entry(account: Account) -> dict[str, Any]:
     return only
 
 
-def run_with(world: RetryWorld, account: Account, endpoint: Times, **settings: Any) -> None:
+def run_with(world: World, account: Account, endpoint: Times, **settings: Any) -> None:
     endpoint.world = world
     with Receiver(endpoint) as receiver:
         account.set_target(FAILURE, receiver.url, **settings)
         world.send(finished(account.alias))
-        world.run()
+        world.settle()
 
 
 class TestTheSchedule:
     def test_an_endpoint_that_fails_twice_gets_its_message_at_the_third_attempt(
-        self, account: Account, world: RetryWorld
+        self, account: Account, world: World
     ) -> None:
         endpoint = Times(503, 500, 200)
 
@@ -52,7 +54,7 @@ class TestTheSchedule:
         assert len({post.body for _, post in endpoint.posts}) == 1
         assert (entry(account)["state"], entry(account)["attempts"]) == ("delivered", 3)
 
-    def test_each_retry_waits_its_step_of_the_schedule(self, account: Account, world: RetryWorld) -> None:
+    def test_each_retry_waits_its_step_of_the_schedule(self, account: Account, world: World) -> None:
         endpoint = Times(503)
 
         run_with(world, account, endpoint, delivery=DeliveryMode.RETRY)
@@ -62,29 +64,27 @@ class TestTheSchedule:
             # SQS counts whole seconds, rounded up.
             assert delay * (1 - JITTER) <= pause <= delay * (1 + JITTER) + timedelta(seconds=1)
 
-    def test_after_the_last_step_the_delivery_stands_in_the_dead_letters(
-        self, account: Account, world: RetryWorld
-    ) -> None:
+    def test_after_the_last_step_the_delivery_stands_in_the_dead_letters(self, account: Account, world: World) -> None:
         run_with(world, account, Times(503), delivery=DeliveryMode.RETRY)
 
         assert (entry(account)["state"], entry(account)["attempts"]) == ("exhausted", 4)
-        (message,) = world.dead_letters._messages
+        (message,) = world.dead_letters.messages
         assert json.loads(message.body)["attempt"] == 5
 
-    def test_a_single_attempt_stays_the_default(self, account: Account, world: RetryWorld) -> None:
+    def test_a_single_attempt_stays_the_default(self, account: Account, world: World) -> None:
         endpoint = Times(503)
 
         run_with(world, account, endpoint)
 
         assert len(endpoint.posts) == 1
         assert (entry(account)["state"], entry(account)["attempts"]) == ("failed", 1)
-        assert not world.dead_letters._messages
+        assert not world.dead_letters.messages
 
-    def test_between_attempts_the_log_says_when_the_next_will_be(self, account: Account, world: RetryWorld) -> None:
+    def test_between_attempts_the_log_says_when_the_next_will_be(self, account: Account, world: World) -> None:
         with Receiver(Endpoint(503)) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
             world.send(finished(account.alias))
-            world.run(until=timedelta(seconds=1))
+            world.settle(within=timedelta(seconds=1))
 
         planned = datetime.fromisoformat(entry(account)["retryAt"]) - datetime.fromisoformat(
             entry(account)["claimedAt"]
@@ -92,53 +92,53 @@ class TestTheSchedule:
         assert entry(account)["state"] == "retrying"
         assert timedelta(seconds=4) <= planned <= timedelta(seconds=6)
 
-    def test_settings_are_those_of_the_time_of_the_attempt(self, account: Account, world: RetryWorld) -> None:
+    def test_settings_are_those_of_the_time_of_the_attempt(self, account: Account, world: World) -> None:
         endpoint = Times(503, 200)
         endpoint.world = world
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY, headers={"x-team": "night"})
             world.send(finished(account.alias))
-            world.run(until=timedelta(seconds=1))
+            world.settle(within=timedelta(seconds=1))
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY, headers={"x-team": "day"})
-            world.run()
+            world.settle()
 
         assert [post.headers["x-team"] for _, post in endpoint.posts] == ["night", "day"]
 
     def test_a_body_keeps_its_content_type_though_the_target_has_another_format_by_then(
-        self, account: Account, world: RetryWorld
+        self, account: Account, world: World
     ) -> None:
         endpoint = Times(503, 200)
         endpoint.world = world
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY, format="cloudevents")
             world.send(finished(account.alias))
-            world.run(until=timedelta(seconds=1))
+            world.settle(within=timedelta(seconds=1))
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY, format="text")
-            world.run()
+            world.settle()
 
         assert [post.headers["content-type"] for _, post in endpoint.posts] == ["application/cloudevents+json"] * 2
         assert len({post.body for _, post in endpoint.posts}) == 1
 
     @pytest.mark.parametrize(("change", "told"), [("removed", "removed"), ("off", "switched off")])
     def test_a_target_that_is_gone_or_switched_off_is_not_called_again(
-        self, account: Account, world: RetryWorld, change: str, told: str
+        self, account: Account, world: World, change: str, told: str
     ) -> None:
         endpoint = Times(503)
         endpoint.world = world
         with Receiver(endpoint) as receiver:
             target = account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
             world.send(finished(account.alias))
-            world.run(until=timedelta(seconds=1))
+            world.settle(within=timedelta(seconds=1))
             if change == "removed":
                 remove_target(account.targets, target)
             else:
                 account.set_target(FAILURE, receiver.url, enabled=False)
-            world.run()
+            world.settle()
 
         assert len(endpoint.posts) == 1
         assert (entry(account)["state"], entry(account)["attempts"]) == ("failed", 1)
         assert entry(account)["error"] == f"not attempted: the target was {told}"
-        assert not world.dead_letters._messages
+        assert not world.dead_letters.messages
 
 
 class TestRetryAfter:
@@ -161,7 +161,7 @@ class TestRetryAfter:
         ids=lambda value: str(value)[:30],
     )
     def test_a_pause_is_as_long_as_asked_for_up_to_ten_hours(
-        self, account: Account, world: RetryWorld, status: int, value: str, least: int, most: int
+        self, account: Account, world: World, status: int, value: str, least: int, most: int
     ) -> None:
         if value == "date":
             value = f"{world.now + timedelta(seconds=120):%a, %d %b %Y %H:%M:%S GMT}"
@@ -174,59 +174,61 @@ class TestRetryAfter:
         with Receiver(on_post) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
             world.send(finished(account.alias))
-            world.run()
+            world.settle()
 
         first, second = posts
         assert timedelta(seconds=least) <= second - first <= timedelta(seconds=most)
 
 
 class TestReplay:
-    def test_one_delivery_is_attempted_anew_under_its_webhook_id(self, account: Account, world: RetryWorld) -> None:
+    def test_one_delivery_is_attempted_anew_under_its_webhook_id(self, account: Account, world: World) -> None:
         endpoint = Times(503, 200)
         endpoint.world = world
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url)
             world.send(finished(account.alias))
-            world.run()
+            world.settle()
             for _ in range(2):  # asked for twice, it is made once
-                world.replays.one(account.alias, entry(account)["delivery"])
-            world.run()
+                world.functions.api.replays.one(account.alias, entry(account)["delivery"])
+            world.settle()
 
         assert len(endpoint.posts) == 2
         assert len({post.headers["webhook-id"] for _, post in endpoint.posts}) == 1
         assert (entry(account)["state"], entry(account)["attempts"]) == ("delivered", 2)
 
-    def test_what_was_delivered_can_be_replayed_too(self, account: Account, world: RetryWorld) -> None:
+    def test_what_was_delivered_can_be_replayed_too(self, account: Account, world: World) -> None:
         endpoint = Times(200)
         endpoint.world = world
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url)
             world.send(finished(account.alias, restorePointId="rp #1#"))
-            world.run()
-            world.replays.one(account.alias, entry(account)["delivery"])
-            world.run()
+            world.settle()
+            world.functions.api.replays.one(account.alias, entry(account)["delivery"])
+            world.settle()
 
         assert len(endpoint.posts) == 2
         assert (entry(account)["state"], entry(account)["attempts"]) == ("delivered", 2)
 
-    def test_a_replay_of_a_target_with_retries_has_all_of_them_again(self, account: Account, world: RetryWorld) -> None:
+    def test_a_replay_of_a_target_with_retries_has_all_of_them_again(self, account: Account, world: World) -> None:
         endpoint = Times(503)
         endpoint.world = world
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
             world.send(finished(account.alias))
-            world.run()
-            world.replays.one(account.alias, entry(account)["delivery"])
-            world.run()
+            world.settle()
+            world.functions.api.replays.one(account.alias, entry(account)["delivery"])
+            world.settle()
 
         assert len(endpoint.posts) == 2 * (1 + len(DELAYS))
         assert (entry(account)["state"], entry(account)["attempts"]) == ("exhausted", 8)
 
-    def test_an_unknown_delivery_is_told(self, account: Account, world: RetryWorld) -> None:
+    def test_an_unknown_delivery_is_told(self, account: Account, world: World) -> None:
         with pytest.raises(LookupError):
-            world.replays.one(account.alias, "2018-12-20T01:39:38.000Z#Backup.Failure#rp#0123456789abcdef")
+            world.functions.api.replays.one(
+                account.alias, "2018-12-20T01:39:38.000Z#Backup.Failure#rp#0123456789abcdef"
+            )
 
-    def test_all_failed_since_a_time_and_no_other(self, account: Account, world: RetryWorld) -> None:
+    def test_all_failed_since_a_time_and_no_other(self, account: Account, world: World) -> None:
         dates = ["2018-12-18T12:00:00Z", "2018-12-19T12:00:00Z", "2018-12-19T12:00:00.001Z", "2018-12-20T23:59:59.999Z"]
         world.now = datetime(2018, 12, 21, tzinfo=UTC)
         endpoint = Endpoint(503)
@@ -236,10 +238,12 @@ class TestReplay:
             for date in dates:
                 world.send(finished(account.alias, backupFinishedDate=date))
                 world.send(finished(account.alias, backupFinishedDate=date, restorePointCreationStatus="SUCCESS"))
-            world.run()
+            world.settle()
             endpoint.statuses = [200]
-            count = world.replays.undelivered_since(account.alias, datetime(2018, 12, 19, 12, tzinfo=UTC)).count
-            world.run()
+            count = world.functions.api.replays.undelivered_since(
+                account.alias, datetime(2018, 12, 19, 12, tzinfo=UTC)
+            ).count
+            world.settle()
 
         assert count == 3
         assert sum(endpoint.posts.values()) == 4 + 3
@@ -248,7 +252,7 @@ class TestReplay:
         assert states.count("failed") == 1
 
     def test_the_dead_letters(
-        self, account: Account, stack: Stack, world: RetryWorld, new_queue: Callable[[], str], redeliverer: Invoke
+        self, account: Account, stack: Stack, world: World, new_queue: Callable[[], str], redeliverer: Invoke
     ) -> None:
         """On real queues: what is there goes round once more, what can't be used stays."""
         sqs = stack.client("sqs")
@@ -257,8 +261,8 @@ class TestReplay:
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
             world.send(finished(account.alias))
-            world.run()
-            (message,) = world.dead_letters._messages
+            world.settle()
+            (message,) = world.dead_letters.messages
             for body in (message.body, "not a redelivery"):
                 sqs.send_message(QueueUrl=dead_letters.url, MessageBody=body)
             endpoint.statuses = [200]
@@ -277,14 +281,14 @@ class TestReplay:
         stack: Stack,
         sqs_proxy: FaultProxy,
         new_queue: Callable[[], str],
-        world: RetryWorld,
+        world: World,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         world.now = datetime(2018, 12, 21, tzinfo=UTC)
         account.set_target(FAILURE, "http://127.0.0.1:9/")
         for _ in range(23):
             world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
-        world.run()
+        world.settle()
         queue = new_queue()
 
         def take_only_five(call: Call) -> Answer:
@@ -299,7 +303,7 @@ class TestReplay:
         sqs_proxy.behaviour = take_only_five
         with monkeypatch.context() as environment:
             environment.setenv("AWS_ENDPOINT_URL_SQS", sqs_proxy.url)
-            replays = replace(world.replays, retry_queue=RetryQueue(stack.client("sqs"), queue))
+            replays = replace(world.functions.api.replays, retry_queue=RetryQueue(stack.client("sqs"), queue))
         assert replays.undelivered_since(account.alias, datetime(2018, 12, 20, tzinfo=UTC)).count == 23
 
         arrived = set()

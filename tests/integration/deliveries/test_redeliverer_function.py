@@ -1,4 +1,4 @@
-"""redeliverer's own handler, on messages as they stand on RetryQueue: what RetryWorld's days come to in the end."""
+"""redeliverer's own handler, on messages as they stand on RetryQueue: what World's days come to in the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from local.stack import Stack
 from tests.integration.conftest import Account, Invoke
 from tests.support.messages import failed_ids, finished
 from tests.support.pings import taken_off
-from tests.support.retry_world import Endpoint
+from tests.world.endpoints import Endpoint
 
 FAILURE = EventType.FAILURE
 

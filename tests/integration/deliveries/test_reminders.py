@@ -10,20 +10,17 @@ import pytest
 from backup_webhooks.events.messages import EventType, encode_message
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.targets.preferences import Preferences, QuietHours
-from botocore.exceptions import EndpointConnectionError
 
 from local.receiver import Receiver
 from local.stack import Stack
-from tests.integration.conftest import Account, new_account
-from tests.support.memory import Killed
+from tests.integration.conftest import Account
 from tests.support.messages import finished
 from tests.support.policies import changed, record
-from tests.support.retry_world import Endpoint, Injector, RetryWorld
+from tests.world.world import World
 
 FAILURE, MISSING, PARTIAL = EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS
 REMIND = Preferences(changes_only=True, remind_hours=24)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-DOWN = EndpointConnectionError(endpoint_url="https://aws.example")
 
 
 def ended(account: Account, at: datetime, status: str = "FAILED", server: str = "server") -> str:
@@ -43,15 +40,11 @@ def told(receiver: Receiver) -> list[str]:
     return [json.loads(post.body)["restorePointId"] for post in receiver.posts]
 
 
-def wait(world: RetryWorld, duration: timedelta) -> None:
-    end = world.now + duration
-    world.run(until=duration)
-    world.now = end
+def wait(world: World, duration: timedelta) -> None:
+    world.run(world.now + duration)
 
 
-def test_it_comes_each_so_many_hours_though_nothing_happens(
-    account: Account, world: RetryWorld, receiver: Receiver
-) -> None:
+def test_it_comes_each_so_many_hours_though_nothing_happens(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     began = world.now
     world.send(ended(account, began))
@@ -66,7 +59,7 @@ def test_it_comes_each_so_many_hours_though_nothing_happens(
     ]
 
 
-def test_it_tells_the_newest_and_ends_with_a_success(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+def test_it_tells_the_newest_and_ends_with_a_success(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     monday = world.now
     for hours in (0, 10, 20):
@@ -80,7 +73,7 @@ def test_it_tells_the_newest_and_ends_with_a_success(account: Account, world: Re
 
 
 def test_what_begins_anew_is_told_at_once_and_its_hours_begin_then(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     world.send(ended(account, world.now))
@@ -96,7 +89,7 @@ def test_what_begins_anew_is_told_at_once_and_its_hours_begin_then(
     assert told(receiver)[1:] == [f"rp-server-{again:%d-%H}"] * 2
 
 
-def test_what_comes_twice_reminds_once(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+def test_what_comes_twice_reminds_once(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     message = ended(account, world.now)
     for _ in range(3):
@@ -107,7 +100,7 @@ def test_what_comes_twice_reminds_once(account: Account, world: RetryWorld, rece
     assert len(receiver.posts) == 2
 
 
-def test_each_server_has_its_own(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+def test_each_server_has_its_own(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     for server in ("a", "b"):
         world.send(ended(account, world.now, server=server))
@@ -119,7 +112,7 @@ def test_each_server_has_its_own(account: Account, world: RetryWorld, receiver: 
 
 
 def test_a_miss_is_reminded_of_too_and_no_more_once_the_policy_is_not_active(
-    account: Account, world: RetryWorld, stack: Stack, receiver: Receiver
+    account: Account, world: World, stack: Stack, receiver: Receiver
 ) -> None:
     account.set_target(MISSING, receiver.url, preferences=REMIND)
     policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
@@ -143,7 +136,7 @@ def test_a_miss_is_reminded_of_too_and_no_more_once_the_policy_is_not_active(
 
 @pytest.mark.parametrize("change", ["no reminders", "switched off", "removed"])
 def test_nobody_is_reminded_who_does_not_want_to_be_any_more(
-    account: Account, world: RetryWorld, receiver: Receiver, change: str
+    account: Account, world: World, receiver: Receiver, change: str
 ) -> None:
     account.set_target(FAILURE, receiver.url, preferences=REMIND)
     world.send(ended(account, world.now))
@@ -159,7 +152,7 @@ def test_nobody_is_reminded_who_does_not_want_to_be_any_more(
 
 
 def test_who_asks_for_reminders_later_has_them_from_the_next_failure_on(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=Preferences(changes_only=True))
     first = world.now
@@ -175,7 +168,7 @@ def test_who_asks_for_reminders_later_has_them_from_the_next_failure_on(
 
 
 def test_a_reminder_in_quiet_hours_is_held_back_as_the_notification_would_be(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     quiet = QuietHours(time(7), time(8), "UTC")
     account.set_target(
@@ -196,7 +189,7 @@ def test_a_reminder_in_quiet_hours_is_held_back_as_the_notification_would_be(
 
 
 def test_quiet_hours_at_the_time_of_the_backup_do_not_silence_it_for_good(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     quiet = QuietHours(time(5), time(8), "UTC")
     account.set_target(
@@ -209,9 +202,7 @@ def test_quiet_hours_at_the_time_of_the_backup_do_not_silence_it_for_good(
     assert len(receiver.posts) >= 3
 
 
-def test_other_hours_count_from_the_next_that_goes_wrong(
-    account: Account, world: RetryWorld, receiver: Receiver
-) -> None:
+def test_other_hours_count_from_the_next_that_goes_wrong(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True, remind_hours=720))
     world.send(ended(account, world.now))
     wait(world, HOUR)
@@ -223,7 +214,7 @@ def test_other_hours_count_from_the_next_that_goes_wrong(
 
 
 def test_what_goes_wrong_now_and_then_leaves_no_messages_behind(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True, remind_hours=720))
     for _ in range(5):
@@ -232,11 +223,11 @@ def test_what_goes_wrong_now_and_then_leaves_no_messages_behind(
             wait(world, HOUR)
 
     assert len(receiver.posts) == 5
-    assert len(world.retries._messages) == 1
+    assert len(world.retries.messages) == 1
 
 
 def test_a_repetition_of_the_first_does_not_put_the_reminder_off(
-    account: Account, world: RetryWorld, receiver: Receiver
+    account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, receiver.url, preferences=REMIND)
     first = ended(account, world.now)
@@ -248,7 +239,7 @@ def test_a_repetition_of_the_first_does_not_put_the_reminder_off(
     assert len(receiver.posts) == 2
 
 
-def test_reminders_of_a_minute_are_gathered(account: Account, world: RetryWorld, receiver: Receiver) -> None:
+def test_reminders_of_a_minute_are_gathered(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(
         FAILURE,
         receiver.url,
@@ -260,29 +251,3 @@ def test_reminders_of_a_minute_are_gathered(account: Account, world: RetryWorld,
     wait(world, 25 * HOUR)
 
     assert [json.loads(post.body)["count"] for post in receiver.posts] == [5, 5]
-
-
-@pytest.mark.parametrize("error", [Killed(), DOWN], ids=["killed", "call failed"])
-def test_at_whatever_step_it_happens_no_reminder_is_lost_and_none_is_given_twice(
-    stack: Stack, error: BaseException, subtests: pytest.Subtests
-) -> None:
-    def run(injector: Injector) -> tuple[list[str], RetryWorld]:
-        account = new_account(stack)
-        with Receiver(Endpoint(200)) as receiver:
-            preferences = Preferences(changes_only=True, remind_hours=1)
-            account.set_target(FAILURE, receiver.url, format="detailed", preferences=preferences)
-            world = RetryWorld(stack)
-            world.send(ended(account, world.now))
-            world.step = injector
-            world.kill = injector if isinstance(error, Killed) else lambda: None
-            # Each fault puts it off by a few minutes.
-            wait(world, timedelta(minutes=90))
-            return told(receiver), world
-
-    run(count := Injector())
-    assert count.count > 40
-    for at in range(count.count):
-        with subtests.test(step=at):
-            posts, world = run(Injector(at, error))
-            assert 2 <= len(posts) <= 2 + world.posts_lost_sight_of
-            assert not world.retries.dead_letters

@@ -21,7 +21,8 @@ from local.targets import save_target
 from tests.integration.conftest import Account, Invoke
 from tests.support.fault_proxy import Answer, Call, FaultProxy, internal_server_error
 from tests.support.messages import finished
-from tests.support.retry_world import RetryWorld, Times
+from tests.world.endpoints import Times
+from tests.world.world import World
 
 FAILURE = EventType.FAILURE
 
@@ -100,13 +101,13 @@ class TestSignatures:
         assert self.verifies(post, old.value) is old_verifies
         assert not self.verifies(post, "whsec_" + "A" * 43 + "=")
 
-    def test_a_retry_is_signed_for_its_own_time(self, account: Account, world: RetryWorld) -> None:
+    def test_a_retry_is_signed_for_its_own_time(self, account: Account, world: World) -> None:
         endpoint = Times(503, 200)
         endpoint.world = world
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url, delivery=DeliveryMode.RETRY)
             world.send(finished(account.alias))
-            world.run()
+            world.settle()
 
         first, second = (post for _, post in endpoint.posts)
         assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
