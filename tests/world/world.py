@@ -52,12 +52,14 @@ class Received:
     webhook_id: str
     body: dict[str, Any]
     status: int
+    at: datetime
 
 
 class World:
     """`tick_at`: when missed_backups ticks next; None: never. `pause` returns the time from a tick to the next.
 
     `answer` returns the endpoint's status for a path. `to_say`: the messages that the backup service will send.
+    `paused`: functions whose queues are not read. `takes`: the time that a batch takes, in which nothing else happens.
     `environment`: variables of the functions that are to differ. `sender` makes the sender of a new environment.
     """
 
@@ -86,6 +88,8 @@ class World:
         self.tick_at: datetime | None = None
         self.pause = lambda: timedelta(minutes=1)
         self.repeated = REPEATED
+        self.paused: set[str] = set()
+        self.takes = timedelta()
         self.start_functions()
 
     def _queue(self, name: str) -> MemoryQueue:
@@ -118,7 +122,7 @@ class World:
 
     def _on_post(self, post: Post) -> Answer:
         status = self.answer(post.path)
-        self.received.append(Received(post.path, post.headers["webhook-id"], json.loads(post.body), status))
+        self.received.append(Received(post.path, post.headers["webhook-id"], json.loads(post.body), status, self.now))
         return status
 
     # --- the customer, the operator and the backup service, whose calls never fail here ---
@@ -168,7 +172,7 @@ class World:
             self._go_on(timestamp)
 
     def _next(self) -> datetime | None:
-        comes = [self.queues[name].next_visible_at for name in READERS]
+        comes = [self.queues[name].next_visible_at for name, reader in READERS.items() if reader not in self.paused]
         comes += [self.tick_at, min((timestamp for timestamp, _ in self.to_say), default=None)]
         return min((one for one in comes if one), default=None)
 
@@ -186,9 +190,10 @@ class World:
     def _poll(self, name: str) -> None:
         """Handle a batch as Lambda's event source mapping does: the messages of a killed function come again."""
         queue = self.queues[name]
-        batch = queue.receive()
+        batch = [] if READERS[name] in self.paused else queue.receive()
         if not batch:
             return
+        self.now += self.takes
         bodies = [message.body for message in batch]
         failed = self.invoke(READERS[name], lambda deadline: self._handle(READERS[name], bodies, deadline))
         for position, message in enumerate(batch if failed is not None else ()):
