@@ -147,7 +147,6 @@ def _line(record: DeliveryRecord, host: str, sent_at: datetime) -> str:
     before = ""
     if record.claimed_at and record.claimed_at < sent_at:
         before = f" before, at {record.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
-    answer = f"{record.status} " if record.status else ""
     match record.recorded.state:
         case DeliveryState.DELIVERED:
             return f"posted to {host}{before}: {record.status}"
@@ -156,14 +155,14 @@ def _line(record: DeliveryRecord, host: str, sent_at: datetime) -> str:
         case DeliveryState.GROUPED:
             return f"grouped for {host}: {record.reason}"
         case DeliveryState.CLAIMED:
-            return f"posted to {host}{before}: no answer yet"
+            return f"not delivered to {host}{before}: an attempt is being made"
         case DeliveryState.RETRYING:
             following = f"to be retried at {record.recorded.retry_at:%H:%M:%S} UTC"
         case DeliveryState.EXHAUSTED:
             following = f"in RetryDeadLetterQueue after {record.recorded.attempts} attempts"
         case _:
             following = "not retried"
-    return f"posted to {host}{before}: {answer}{record.reason}, {following}"
+    return f"not delivered to {host}{before}: {record.reason}, {following}"
 
 
 def _host(url: str) -> str:
