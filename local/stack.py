@@ -22,6 +22,8 @@ from moto.server import ThreadedMotoServer
 
 from local.ending import at_signal
 from local.moto_dynamodb import make_atomic, make_forgetful, make_transactions_quick, make_updates_quick
+from local.moto_items import make_answers_quick, make_items_quick
+from local.moto_queries import make_queries_quick
 from local.sign_in import AUDIENCE, CLIENT_ID
 from local.template import PAGE_URL, PROJECT, Template
 
@@ -143,6 +145,9 @@ def embedded(  # noqa: PLR0913, PLR0917 - the address, and the services beside i
     make_forgetful()
     make_transactions_quick()
     make_updates_quick()
+    make_items_quick()
+    make_queries_quick()
+    make_answers_quick()
     # On a taken port moto's server thread would end, and its starter would wait for ever.
     require_free(host, port)
     server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
