@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from local import aws_events, deliveries, policies, reports, send, tokens, webhooks
+from local import aws_events, deliveries, fill, policies, reports, send, tokens, webhooks
 
 
 def main(arguments: list[str]) -> int:
@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     run.add_argument(
         "settings", nargs="*", metavar="NAME=VALUE", help="ONCE, LISTEN, SPEED, PORT, QUIET: as make run's"
     )
-    for family in (send, webhooks, deliveries, policies, reports, tokens, aws_events):
+    for family in (send, webhooks, deliveries, policies, fill, reports, tokens, aws_events):
         family.add_commands(commands)
     options = parser.parse_args(arguments)
     return int(options.call(options))
