@@ -39,7 +39,7 @@ from local.worker import Worker
 from tests.integration.reports.test_daily_report_size import BACKUPS_A_DAY, DAYS, END, SERVERS, backups, policies, write
 from tests.support.fault_proxy import Answer, Call, FaultProxy
 from tests.support.messages import sqs_event
-from tests.support.reports_world import DAILY, ReportsWorld
+from tests.support.reports_world import DAILY, ReportsAccount
 
 REAL_ENGINE = "AWS_ENDPOINT_URL_DYNAMODB"
 READS = ("Query", "GetItem", "BatchGetItem", "Scan")
@@ -58,7 +58,7 @@ def measure(quick: bool) -> Iterable[Figure]:
         mailbox = running.enter_context(Mailbox())
         stack = running.enter_context(embedded(template))
         proxy = running.enter_context(FaultProxy(stack.client("dynamodb").meta.endpoint_url))
-        world = ReportsWorld(stack, mailbox, END - timedelta(hours=12), "")
+        world = ReportsAccount(stack.client("dynamodb"), mailbox, END - timedelta(hours=12))
         write(world.policies.client, world.policies.table, (to_item(_fields(one)) for one in policies(world.account)))
         write(world.backups.client, world.backups.table, (to_item(_item(one)) for one in backups(world.account)))
         function = stack.functions()["DailyReportFunction"]
@@ -83,7 +83,7 @@ def measure(quick: bool) -> Iterable[Figure]:
         yield Figure(f"report-{name}", figure, "s", floor, goal=GOAL, note=told)
 
 
-def _report(world: ReportsWorld, worker: Worker) -> tuple[float, float]:
+def _report(world: ReportsAccount, worker: Worker) -> tuple[float, float]:
     """Seconds that the report takes, and of the processor."""
     # Nothing was ever sent to the one recipient there is then.
     world.settings.save(world.account, ReportSettings())
@@ -102,7 +102,7 @@ def _measured(worker: Worker, event: dict[str, Any]) -> tuple[float, float]:
     return time.perf_counter() - began, (cpu_milliseconds(worker.process.pid) - cpu) / 1000
 
 
-def _record(world: ReportsWorld, worker: Worker, proxy: FaultProxy) -> list[tuple[str, dict[str, Any]]]:
+def _record(world: ReportsAccount, worker: Worker, proxy: FaultProxy) -> list[tuple[str, dict[str, Any]]]:
     """The reads that a report makes: operations, and their parameters."""
     reads = []
 

@@ -6,6 +6,7 @@ DynamoDB is moto's, or the one that AWS_ENDPOINT_URL_DYNAMODB leads to.
 from __future__ import annotations
 
 import importlib
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from backup_webhooks.targets.target import Target
 
 from local.aws_backup import AwsBackup
 from local.receiver import Receiver
-from local.stack import Stack
+from local.stack import CREDENTIALS, Stack
 from local.targets import save_target
 from local.template import Template
 from tests.support.access import Access
@@ -33,6 +34,7 @@ from tests.support.pings import Script, taken_off
 from tests.support.queue import queued
 from tests.support.rights import NAME, UnusedRights
 from tests.support.roles import Roles
+from tests.world.aws import Aws, moto_dynamodb
 
 
 @pytest.fixture
@@ -192,6 +194,17 @@ def notifier(handler_at: Callable[..., Invoke]) -> Invoke:
 @pytest.fixture
 def redeliverer(handler_at: Callable[..., Invoke]) -> Invoke:
     return handler_at("redeliverer")
+
+
+@pytest.fixture(scope="session")
+def world_aws(template: Template, stack: Stack) -> Iterator[Aws]:
+    """The AWS of worlds on the tables of the stack, where the accounts of the tests and the handlers store too."""
+    region = CREDENTIALS["AWS_DEFAULT_REGION"]
+    elsewhere = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"} & os.environ.keys()
+    url = stack.client("dynamodb").meta.endpoint_url
+    aws = Aws(template, region, url if elsewhere else moto_dynamodb(region))
+    with aws.running():
+        yield aws
 
 
 @pytest.fixture

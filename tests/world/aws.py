@@ -149,6 +149,7 @@ class Aws:
             empty_tables(REGION)
         self.mailbox.mails.clear()
         self.mailbox.refuse = self.mailbox.throttle = lambda mail: False
+        self.mailbox.on_mail = lambda mail: None
         self.backup_service.jobs, self.backup_service.plans = [], {}
         self.backup_service.selections, self.backup_service.resources = {}, []
         self.forget()

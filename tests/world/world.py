@@ -101,7 +101,11 @@ class World:
     def start_functions(self) -> None:
         """Begin new execution environments, which remember nothing."""
         self.aws.forget()
-        self.functions = Functions(self.aws, self.environment, lambda: self.now, self._wait, self._sender, self.chance)
+        self.functions = self.new_functions()
+
+    def new_functions(self) -> Functions:
+        """Return further execution environments beside those that there are."""
+        return Functions(self.aws, self.environment, lambda: self.now, self._wait, self._sender, self.chance)
 
     @property
     def notifier(self) -> Notifier:

@@ -32,7 +32,7 @@ from local.worker import Worker
 from tests.integration.monitoring.test_detector import peak_kib
 from tests.support.messages import sqs_event
 from tests.support.policies import at, changed, finished
-from tests.support.reports_world import DAILY, ReportsWorld
+from tests.support.reports_world import DAILY, ReportsAccount
 
 REAL_ENGINE = "AWS_ENDPOINT_URL_DYNAMODB" in os.environ
 SERVERS, BACKUPS_A_DAY, DAYS = (5_000, 40_000, 7) if REAL_ENGINE else (100, 4_000, 1)
@@ -102,7 +102,7 @@ def test_a_large_account_is_reported_within_the_functions_memory(
     function = stack.functions()["DailyReportFunction"]
     with Mailbox() as mailbox:
         environment = {"AWS_ENDPOINT_URL_SESV2": mailbox.url}
-        world = ReportsWorld(stack, mailbox, END - timedelta(hours=12), "")
+        world = ReportsAccount(stack.client("dynamodb"), mailbox, END - timedelta(hours=12))
         world.set(("one", DAILY), ("two", DAILY))
         write(world.policies.client, world.policies.table, map(to_item, map(_fields, policies(world.account))))
         write(world.backups.client, world.backups.table, map(to_item, map(_item, backups(world.account))))
@@ -115,7 +115,7 @@ def test_a_large_account_is_reported_within_the_functions_memory(
         world.set()
 
     assert response == {"batchItemFailures": []}, (tmp_path / "log").read_text()
-    one, two = world.mailbox.mails
+    one, two = mailbox.mails
     each = BACKUPS_A_DAY // 100
     assert f"{each:,} failed, {each:,} missed, {each:,} partial, {97 * each:,} succeeded" in one.subject
     assert {one.to, two.to} == {world.address("one"), world.address("two")}
