@@ -1,44 +1,56 @@
-"""The customers' and AWS's side of the local stack on a night, and its clock."""
+"""The customers' and AWS's side of a world on a night, and its clock."""
 
 from __future__ import annotations
 
 import os
 import random
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import batched
 from pathlib import Path
 from typing import Any
 
 import urllib3
+from backup_webhooks.sources.aws_backup.jobs import BackupJob
 
-from local.clock import LocalClock
-from local.http_api import HttpApi
-from local.scheduler import RateScheduler
-from local.stack import Stack
-from local.worker import Worker
+from local.http_api import Authorizer, HttpApi
 from tests.support.night import STEP, Backup, Server, Source
 from tests.support.night_sources import job_events, messages, pings, policy
+from tests.support.pings import ROUTE
 from tests.support.scripts import ScriptedServer
+from tests.world.world import READERS, World
 
-PATIENCE_SECONDS = 300
 # At least once is what SQS and EventBridge promise, and a script's `curl --retry` does.
 REPEATED = 0.2
 LATEST_REPETITION = 3 * STEP
 
 
 @dataclass
-class Night:
-    """The customers' and AWS's side of the local stack, and its clock. What is said comes shuffled and repeated."""
+class _PingFunction:
+    """The function behind the gateway."""
 
-    stack: Stack
+    world: World
+
+    def invoke(self, event: Mapping[str, Any]) -> Any:
+        return self.world.invoke("ping", lambda _: self.world.functions.ping.answer(event))
+
+
+@contextmanager
+def gateway(world: World) -> Iterator[HttpApi]:
+    """Serve the world's ping URLs."""
+    workers: Any = {ROUTE.function: [_PingFunction(world)]}
+    with HttpApi([ROUTE], workers, Authorizer("", ""), clock=lambda: world.now) as api:
+        yield api
+
+
+@dataclass
+class Night:
+    """The customers' and AWS's side of a world. Its messages come shuffled and repeated."""
+
+    world: World
     account: str
-    clock: LocalClock
-    missed_backups: RateScheduler
-    aws_backup: Worker
     gateway: HttpApi
     chance: random.Random
     # What is still to be said: when, and a message or an event of AWS Backup's.
@@ -66,49 +78,32 @@ class Night:
 
     def go_on(self, until: datetime, scripts: Sequence[tuple[Server, str]] = ()) -> None:
         """Let all be said that is to be by then, and tick; as of then all of it is read."""
+        world = self.world
         for timestamp, url in sorted(self._due(self.to_ping, until)):
-            self.clock.set(timestamp)
+            world.now = timestamp
             for _ in range(1 + (self.chance.random() < REPEATED)):
                 answer = urllib3.request("POST", url, body=b"it said so", retries=False)
                 assert (answer.status, answer.data) == (200, b"OK\n")
         for server, url in scripts:
             if until - STEP < server.tonight.scheduled_at <= until:
-                self.clock.set(server.tonight.scheduled_at)
+                world.now = server.tonight.scheduled_at
                 back_up(server, url)
         said = self._due(self.to_say, until)
         self.chance.shuffle(said)
-        for event in (one for _, one in said if isinstance(one, dict)):
-            self.aws_backup.invoke(event)
-        self._send([one for _, one in said if isinstance(one, str)])
-        self.clock.set(until)
-        self.missed_backups.tick()
-        self._settle()
+        world.now = until
+        for _, one in said:
+            if isinstance(one, str):
+                world.send(one)
+            elif job := BackupJob.from_event(one):
+                world.invoke("aws_backup", lambda _, job=job: world.functions.aws_jobs.publish(job))
+        world.invoke("missed_backups", lambda deadline: world.functions.missed_backups.tick(until, deadline))
+        world.settle(within=STEP / 2)
+        assert not any(world.queues[name].bodies for name in READERS), "all is read"
 
     def _due[Said](self, planned: list[tuple[datetime, Said]], until: datetime) -> list[tuple[datetime, Said]]:
         due = [one for one in planned if one[0] <= until]
         planned[:] = [one for one in planned if one[0] > until]
         return due
-
-    def _send(self, bodies: Sequence[str]) -> None:
-        for ten in batched(bodies, 10, strict=False):
-            answer = self.stack.client("sqs").send_message_batch(
-                QueueUrl=self.stack.outputs["BackupEventsQueueUrl"],
-                Entries=[{"Id": str(place), "MessageBody": body} for place, body in enumerate(ten)],
-            )
-            assert not answer.get("Failed")
-
-    def _settle(self) -> None:
-        """Wait until nothing is on the queues, or in the functions' hands."""
-        names = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
-        sqs, end = self.stack.client("sqs"), time.monotonic() + PATIENCE_SECONDS
-        for queue in ("BackupEventsQueue", "RetryQueue"):
-            url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-            while any(
-                int(number)
-                for number in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()
-            ):
-                assert time.monotonic() < end, f"{queue} is not read"
-                time.sleep(0.02)
 
 
 def back_up(server: Server, url: str) -> None:

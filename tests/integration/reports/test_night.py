@@ -1,7 +1,7 @@
-"""A night of 500 servers through the whole local stack: functions in their processes, queues, posts over HTTP.
+"""A night of servers of each kind from each source: their events through all functions to the customer's endpoint.
 
-With REAL_BACKUPS=1, which lets restic and Borg make the backups of some of them; else 100, whose scripts only ping.
-NIGHT_SERVERS=… makes it a night of as many, and NIGHT_SEED=… the one that was before.
+NIGHT_SERVERS=500 makes it a night of as many. REAL_BACKUPS=1 is such a night, in which restic and Borg make the backups
+of some; else their scripts only ping. NIGHT_SEED=… is the night that was before.
 """
 
 from __future__ import annotations
@@ -11,36 +11,29 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
-from copy import replace
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import urllib3
 from backup_webhooks.aws.items import from_item
 from backup_webhooks.events.messages import EventType
-from backup_webhooks.events.timestamps import utc_now
+from backup_webhooks.sources.pings.keys import PingSchedule
 from backup_webhooks.targets.preferences import Preferences
 
 from local.aws_backup import AwsBackup
 from local.aws_events import map_account
-from local.clock import LocalClock
-from local.demo import functions_running
-from local.http_api import Authorizer, HttpApi
 from local.receiver import Receiver
-from local.scheduler import RateScheduler
-from local.sign_in import SignIn
-from local.stack import STACK_FILE, Stack
-from local.template import Template
-from local.worker import Worker
+from local.stack import Stack
 from tests.integration.conftest import Account
 from tests.integration.sources.test_scripts import needs
 from tests.support.aws_backup import PLAN
 from tests.support.night import (
     DAY,
+    KINDS,
+    KINDS_OF,
+    NEWCOMERS,
     NIGHT_LASTS,
     STEP,
     Server,
@@ -53,17 +46,21 @@ from tests.support.night import (
     suppressed,
 )
 from tests.support.night_sources import plan, quartz
-from tests.support.night_world import Night
+from tests.support.night_world import Night, gateway
 from tests.support.policies import no_policies
+from tests.world.aws import Aws
+from tests.world.world import World
 
 REAL = "REAL_BACKUPS" in os.environ
-# A night of 500 takes two minutes on moto: too long for each run of all tests.
-NUMBER = int(os.environ.get("NIGHT_SERVERS") or (500 if REAL else 100))
-_OTHERS = {Source.PINGS: NUMBER * 34 // 500, Source.AWS_BACKUP: NUMBER * 40 // 500, Source.RESTIC: 3, Source.BORG: 3}
-NUMBER_OF = {Source.MESSAGES: NUMBER - sum(_OTHERS.values())} | _OTHERS
+NUMBER = int(os.environ.get("NIGHT_SERVERS") or (500 if REAL else 0))
+_OTHERS = {
+    Source.PINGS: max(NUMBER * 34 // 500, len(NEWCOMERS)),
+    Source.AWS_BACKUP: max(NUMBER * 40 // 500, len(KINDS_OF[Source.AWS_BACKUP])),
+    Source.RESTIC: 3,
+    Source.BORG: 3,
+}
+NUMBER_OF = {Source.MESSAGES: max(NUMBER - sum(_OTHERS.values()), len(KINDS))} | _OTHERS
 PINGING = (Source.PINGS, Source.RESTIC, Source.BORG)
-# A batch is handled within that time, so its messages do not come again.
-COMES_AGAIN_SECONDS = 5
 HOUR = timedelta(hours=1)
 
 _TOLD = [
@@ -74,22 +71,6 @@ _TOLD = [
 
 
 @pytest.fixture
-def impatient(stack: Stack) -> Iterator[None]:
-    """Let SQS deliver a message again within seconds, such as one that another function holds."""
-    sqs = stack.client("sqs")
-    url, name = stack.outputs["BackupEventsQueueUrl"], "VisibilityTimeout"
-    usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={name: str(COMES_AGAIN_SECONDS)})
-    yield
-    sqs.set_queue_attributes(QueueUrl=url, Attributes=usual)
-
-
-@pytest.fixture
-def clock() -> LocalClock:
-    return LocalClock()
-
-
-@pytest.fixture
 def chance() -> random.Random:
     seed = int(os.environ.get("NIGHT_SEED") or random.randrange(2**32))
     print(f"NIGHT_SEED={seed}")
@@ -97,64 +78,22 @@ def chance() -> random.Random:
 
 
 @pytest.fixture
-def night(
-    stack: Stack,
-    template: Template,
-    backup: AwsBackup,
-    impatient: None,
-    account: Account,
-    clock: LocalClock,
-    chance: random.Random,
-) -> Iterator[Night]:
+def night(world_aws: Aws, stack: Stack, backup: AwsBackup, account: Account, chance: random.Random) -> Iterator[Night]:
     if REAL:
         needs("restic")
         needs("borg")
     no_policies(stack)
-    functions, ticks = stack.functions(), "MissedBackupsFunction"
-    (route,) = (route for route in template.http_routes if route.function == "PingFunction")
-    (schedule,) = (schedule for schedule in template.schedules if schedule.function == ticks)
-    with ExitStack() as running:
-
-        def worker(name: str) -> Worker:
-            log = STACK_FILE.parent / f"{name}.log"
-            return running.enter_context(closing(Worker(functions[name], template.sources[name], stack, log)))
-
-        gateway = HttpApi([route], {route.function: [worker(route.function)]}, Authorizer("", ""), clock=clock)
-        # The test makes the ticks.
-        running.enter_context(functions_running(replace(template, schedules=()), stack, clock))
-        yield Night(
-            stack,
-            account.alias,
-            clock,
-            RateScheduler(schedule, worker(ticks), clock),
-            worker("AwsBackupFunction"),
-            running.enter_context(gateway),
-            chance,
-        )
+    world = World(world_aws, chance=chance)
+    with gateway(world) as api:
+        yield Night(world, account.alias, api, chance)
     no_policies(stack)
 
 
-type MakeUrl = Callable[[Server], str]
-
-
-@pytest.fixture
-def keys(served: HttpApi, sign_in: SignIn, account: Account, night: Night) -> MakeUrl:
-    """Return a function that makes a server's ping URL with the API."""
-    headers = {"authorization": f"Bearer {sign_in.access_token(account.alias)}"}
-
-    def make(server: Server) -> str:
-        wanted = {
-            "serverId": server.server_id,
-            "accountPolicyName": "Nightly",
-            "backupSchedule": quartz(server.tonight.scheduled_at),
-        }
-        answer = urllib3.request(
-            "POST", f"{served.url}/v2/webhooks/{account.alias}/pingKeys", json=wanted, headers=headers
-        )
-        assert answer.status == 201
-        return night.gateway.url + urlsplit(answer.json()["url"]).path
-
-    return make
+def ping_url(night: Night, server: Server) -> str:
+    """Make a key for the server, and return its URL."""
+    keys, schedule = night.world.functions.api.ping_keys, PingSchedule(quartz(server.tonight.scheduled_at), None, "UTC")
+    _, secret = keys.make(night.account, server.server_id, "Nightly", "scripts", schedule, night.world.now)
+    return f"{night.gateway.url}/p/{secret}"
 
 
 def read(path: str, body: str | bytes, account: Account) -> Told:
@@ -184,7 +123,7 @@ def log_of(stack: Stack, account: Account, dusk: datetime) -> list[dict[str, Any
 
 
 def test_of_a_night_each_is_told_what_a_person_would_expect(
-    night: Night, keys: MakeUrl, account: Account, stack: Stack, backup: AwsBackup, receiver: Receiver
+    night: Night, account: Account, stack: Stack, receiver: Receiver
 ) -> None:
     """Messages come shuffled, repeated, up to an hour late. No event is lost, sent twice, or sent of an open run."""
     targets = {
@@ -193,14 +132,16 @@ def test_of_a_night_each_is_told_what_a_person_would_expect(
         for event in EventType
     }
     # Ping keys and plans count from now on, so the night must begin later.
-    dusk = utc_now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
+    world, dusk = night.world, night.world.now + timedelta(hours=2)
+    backup = world.aws.backup_service
     everybody = servers(NUMBER_OF, dusk, night.chance)
     backup.plans[PLAN] = plan(planned_at(dusk))
     listed = [server.server_id for server in everybody if server.source is Source.AWS_BACKUP]
     backup.selections[PLAN] = [{"SelectionName": "servers", "IamRoleArn": "arn:aws:iam::1:role/r", "Resources": listed}]
     map_account(stack, account.alias)
 
-    night.aws_backup.invoke({"task": "read-plans"})
+    assert world.functions.aws_plans.publish_all(world.now + HOUR) == len(listed)
+    world.settle(within=STEP)
     for server in everybody:
         if server.before:
             night.plan(server, server.before, policy_since=dusk - DAY - HOUR)
@@ -210,8 +151,9 @@ def test_of_a_night_each_is_told_what_a_person_would_expect(
     assert_equal(Counter(read(post.path, post.body, account) for post in receiver.posts), expected_before(everybody))
 
     scripted = []
+    world.now = dusk - 2 * HOUR
     for server in everybody:
-        url = keys(server) if server.source in PINGING else ""
+        url = ping_url(night, server) if server.source in PINGING else ""
         if REAL and server.source in (Source.RESTIC, Source.BORG):
             scripted.append((server, url))
         else:
