@@ -98,8 +98,10 @@ class SignIn:
     def tokens(self, form: dict[str, str]) -> dict[str, Any] | None:
         """Return the answer of the token endpoint, or None for an invalid grant."""
         user = self._user_of_grant(form)
-        if user is None or form.get("client_id") != CLIENT_ID:
-            return None
+        return self.tokens_of(user) if user and form.get("client_id") == CLIENT_ID else None
+
+    def tokens_of(self, user: DemoUser) -> dict[str, Any]:
+        """Return what a sign-in of that user gives the page."""
         refresh_token = secrets.token_urlsafe()
         self._refresh_tokens[refresh_token] = user
         return {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +35,10 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 20_000
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
+DARK = {"color_scheme": "dark"}
+# Both widths and both schemes, each once: nothing of the style sheet depends on the two together.
+LOOKS = pytest.mark.parametrize("look", [{}, PHONE | DARK], ids=["wide-light", "phone-dark"])
 
 
 def launch(playwright: Playwright) -> Browser:
@@ -67,7 +73,7 @@ def whole_stack(template: Template, stack: Stack, served: HttpApi) -> Iterator[H
 
 @dataclass
 class Person:
-    """Somebody in front of a browser of his own. `trouble`: what the browser complains of."""
+    """Somebody in front of a tab of their own. `trouble`: what the browser complains of."""
 
     context: BrowserContext
     page: Page
@@ -101,38 +107,66 @@ class Person:
 type Visit = Callable[..., Person]
 
 
+@pytest.fixture(scope="module")
+def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """A context for each set of options: a new one costs more than all that a test does in it."""
+    made: dict[str, BrowserContext] = {}
+
+    def context(**options: Any) -> BrowserContext:
+        if (name := json.dumps(options, sort_keys=True)) not in made:
+            made[name] = browser.new_context(**({"locale": "en-GB", "timezone_id": "Europe/Berlin"} | options))
+            made[name].set_default_timeout(PATIENCE_MS)
+        return made[name]
+
+    yield context
+    for context_made in made.values():
+        context_made.close()
+
+
 @pytest.fixture
-def visit(browser: Browser, whole_stack: HttpApi, sign_in: SignIn) -> Iterator[Visit]:
+def visit(contexts: Callable[..., BrowserContext], whole_stack: HttpApi, sign_in: SignIn) -> Iterator[Visit]:
     """Makes persons, signed in to that account (None: not signed in), whose browsers' consoles must stay quiet."""
     people: list[Person] = []
 
     def make(account: str | None, *, at: str = "", url: str | None = None, **options: Any) -> Person:
-        context = browser.new_context(**({"locale": "en-GB", "timezone_id": "Europe/Berlin"} | options))
-        context.set_default_timeout(PATIENCE_MS)
+        context = contexts(**options)
         page = context.new_page()
         person = Person(context, page)
         people.append(person)
         page.on("pageerror", lambda error: person.trouble.append(str(error)))
         page.on("console", lambda message: person.trouble.append(message.text) if message.type == "error" else None)
-        page.goto(f"{url or whole_stack.url}/{at}")
+        origin = url or whole_stack.url
         if account is not None:
-            enter(person, sign_in, account)
+            # Any document of the page's origin that loads no page.
+            page.goto(f"{origin}/config.json")
+            page.evaluate("it => sessionStorage.setItem('simple-backup.session', it)", session(sign_in, account))
+        page.goto(f"{origin}/{at}")
+        if account is not None:
+            page.get_by_role("button", name="Sign out").wait_for()
         return person
 
     yield make
     trouble = [text for person in people for text in person.trouble if not _expected(text)]
     for person in people:
-        person.context.close()
+        person.page.close()
     assert trouble == []
 
 
-def enter(person: Person, provider: SignIn, account: str) -> None:
-    """As the only one of that account, through the provider's own page."""
-    email = f"{uuid.uuid4().hex[:8]}@example.com"
-    provider.users.append(DemoUser(email, account, "of a test"))
-    person.page.get_by_role("button", name="Sign in").click()
-    person.page.get_by_role("link", name=email).click()
-    person.page.get_by_role("button", name="Sign out").wait_for()
+def session(provider: SignIn, account: str) -> str:
+    """What a sign-in as the only one of that account leaves in a tab, without its five loads of pages."""
+    user = DemoUser(f"{uuid.uuid4().hex[:8]}@example.com", account, "of a test")
+    provider.users.append(user)
+    tokens = provider.tokens_of(user)
+    return json.dumps(
+        {
+            "token": tokens["access_token"],
+            "refreshToken": tokens["refresh_token"],
+            "idToken": tokens["id_token"],
+            "expiresAt": (time.time() + tokens["expires_in"]) * 1000,
+            "account": account,
+            "who": user.email,
+        }
+    )
 
 
 def _expected(text: str) -> bool:

@@ -6,12 +6,11 @@ import json
 import re
 from typing import Any
 
-import pytest
 from backup_webhooks.events.messages import EventType
 from playwright.sync_api import expect
 
 from local.receiver import Receiver
-from tests.browser.conftest import PATIENCE_MS, Visit
+from tests.browser.conftest import LOOKS, PATIENCE_MS, Visit
 from tests.integration.conftest import Account
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -27,11 +26,10 @@ LABELS = [
     "ntfy",
     "CloudEvents",
 ]
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 ROUTING_KEY = "R0utingKey" + "a" * 22
 
 
-@pytest.mark.parametrize("look", [{}, {"color_scheme": "dark"}, PHONE], ids=["wide", "dark", "phone"])
+@LOOKS
 def test_each_format_is_offered_by_its_name_and_previewed(account: Account, visit: Visit, look: dict[str, Any]) -> None:
     person = visit(account.alias, **look)
     card = person.open_event("Backup Failure")

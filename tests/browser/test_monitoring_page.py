@@ -18,12 +18,10 @@ from local.page import page_running
 from local.sign_in import SignIn
 from local.stack import Stack
 from local.template import Template
-from tests.browser.conftest import PATIENCE_MS, Person, Visit
+from tests.browser.conftest import LOOKS, PATIENCE_MS, Person, Visit
 from tests.integration.conftest import Account
 
 expect.set_options(timeout=PATIENCE_MS)
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
-DARK = {"color_scheme": "dark"}
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 AT = "#/monitoring"
 TWO = (
@@ -292,7 +290,7 @@ class TestUnsaved:
         assert store.load(account.alias).hour == 5
 
 
-@pytest.mark.parametrize("look", [{}, DARK, PHONE, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"])
+@LOOKS
 def test_it_is_accessible_and_fits(
     account: Account, visit: Visit, store: ReportSettingsStore, look: dict[str, Any]
 ) -> None:
@@ -355,7 +353,7 @@ def test_where_e_mail_is_sent_nothing_is_said_of_that(account: Account, visit: V
     expect(person.page.get_by_text("This installation sends no e-mail.")).to_have_count(0)
 
 
-@pytest.mark.parametrize("look", [{}, DARK, PHONE | DARK], ids=["light", "dark", "phone-dark"])
+@LOOKS
 def test_the_link_of_an_e_mail_asks_and_its_button_unsubscribes(
     account: Account, visit: Visit, store: ReportSettingsStore, look: dict[str, Any]
 ) -> None:

@@ -15,15 +15,14 @@ from playwright.sync_api import Route, expect
 
 from local import messages
 from local.receiver import Receiver
+from local.sign_in import DemoUser, SignIn
 from local.stack import Stack
-from tests.browser.conftest import PATIENCE_MS, Person, Visit
+from tests.browser.conftest import DARK, LOOKS, PATIENCE_MS, Person, Visit
 from tests.integration.conftest import Account
 from tests.support.messages import finished
 from tests.support.policies import LONG_AGO, changed, record
 
 expect.set_options(timeout=PATIENCE_MS)
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
-DARK = {"color_scheme": "dark"}
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 NOW = datetime.now(UTC)
 
@@ -80,8 +79,14 @@ class TestSignIn:
         expect(person.page.get_by_role("navigation")).to_be_hidden()
         assert person.axe() == []
 
-    def test_the_sign_in_is_kept_over_a_reload_and_ends_with_signing_out(self, account: Account, visit: Visit) -> None:
-        person = visit(account.alias)
+    def test_it_is_kept_over_a_reload_and_ends_with_signing_out(
+        self, account: Account, visit: Visit, sign_in: SignIn
+    ) -> None:
+        person = visit(None)
+        sign_in.users.append(DemoUser("of-the-test@example.com", account.alias, "of a test"))
+        person.page.get_by_role("button", name="Sign in").click()
+        person.page.get_by_role("link", name="of-the-test@example.com").click()
+        person.page.get_by_role("button", name="Sign out").wait_for()
         person.page.reload()
         expect(person.page.get_by_text(f"Account {account.alias}")).to_be_visible()
 
@@ -221,7 +226,7 @@ def show(person: Person, view: str) -> None:
 
 
 @pytest.mark.parametrize("view", ["Webhooks", "Servers"])
-@pytest.mark.parametrize("look", [{}, DARK, PHONE, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"])
+@LOOKS
 def test_each_view_is_accessible_and_fits(
     account: Account, stack: Stack, visit: Visit, view: str, look: dict[str, Any]
 ) -> None:
@@ -237,11 +242,8 @@ def test_each_view_is_accessible_and_fits(
 
 
 @pytest.mark.parametrize("view", ["Webhooks", "Servers"])
-@pytest.mark.parametrize("look", [{}, DARK], ids=["light", "dark"])
-def test_an_account_without_anything_is_told_what_to_do(
-    account: Account, visit: Visit, view: str, look: dict[str, Any]
-) -> None:
-    person = visit(account.alias, **look)
+def test_an_account_without_anything_is_told_what_to_do(account: Account, visit: Visit, view: str) -> None:
+    person = visit(account.alias)
     if view == "Servers":
         person.page.get_by_role("link", name="Servers").click()
         expect(person.page.get_by_text("No servers with a backup policy yet.")).to_be_visible()
@@ -252,7 +254,7 @@ def test_an_account_without_anything_is_told_what_to_do(
     assert person.axe() == []
 
 
-@pytest.mark.parametrize("look", [{}, DARK], ids=["light", "dark"])
+@LOOKS
 def test_errors_are_accessible_too(account: Account, visit: Visit, look: dict[str, Any]) -> None:
     person = visit(account.alias, **look)
     card = person.open_event("Backup Failure")

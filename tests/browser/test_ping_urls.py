@@ -13,12 +13,10 @@ from backup_webhooks.sources.pings.rules import PingKey, hash_of
 from playwright.sync_api import Locator, expect
 
 from local.stack import Stack
-from tests.browser.conftest import PATIENCE_MS, Person, Visit
+from tests.browser.conftest import LOOKS, PATIENCE_MS, Person, Visit
 from tests.integration.conftest import Account
 
 expect.set_options(timeout=PATIENCE_MS)
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
-DARK = {"color_scheme": "dark"}
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 AT = "#/servers"
 PLAIN = urllib3.PoolManager(retries=False)
@@ -204,7 +202,7 @@ def test_what_was_typed_is_carried_over_a_sign_in(account: Account, visit: Visit
     expect(panel(person).get_by_label("New ping URL", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("look", [{}, DARK, PHONE, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"])
+@LOOKS
 def test_it_is_accessible_and_fits(account: Account, visit: Visit, look: dict[str, Any]) -> None:
     person = visit(account.alias, at=AT, **look)
     make(person, HOSTILE + "x" * 100)

@@ -64,8 +64,7 @@ def show(browser: Browser) -> Iterator[Show]:
     assert asked == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [600, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(600, "light"), (360, "dark")])
 @pytest.mark.parametrize("email", EMAILS)
 def test_it_is_accessible_and_fits(show: Show, email: str, width: int, scheme: str) -> None:
     page = show(EMAILS[email](), viewport={"width": width, "height": 740}, color_scheme=scheme)
