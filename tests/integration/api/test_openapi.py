@@ -33,7 +33,7 @@ from local.stack import Stack
 from tests.integration.conftest import Account
 from tests.support.policies import at, changed
 
-EXAMPLES = 12
+EXAMPLES = 6
 URL = "http://127.0.0.1:9/"
 LEAST_OPERATIONS = 24
 PING_KEY = PingKey(
@@ -110,8 +110,11 @@ def test_each_operation_answers_as_its_document_says(
         # What there is, where the request is to be a good one.
         known = ids if mode is GenerationMode.POSITIVE else {"account": ids["account"]}
         case.path_parameters |= {name: known[name] for name in case.path_parameters if name in known}
-        Account(ids["account"], stack).set_target(EventType.FAILURE, URL)
-        keep(PING_KEY, stack)
+        # What the call before may have removed.
+        if "pingKeys" in case.path:
+            keep(PING_KEY, stack)
+        elif "webhooks" in case.path:
+            Account(ids["account"], stack).set_target(EventType.FAILURE, URL)
         if mode is GenerationMode.POSITIVE and "pingKeys" in case.path and isinstance(case.body, dict):
             # Few texts are a schedule, and few schedules have a time to come.
             case.body = {name: one for name, one in case.body.items() if name != "backupSchedule"} | {
