@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from backup_webhooks.events.example_events import example_event
 from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import FORMATS, render
 from backup_webhooks.targets.target import Target
 from moto.dynamodb.models.dynamo_type import Item
@@ -194,7 +195,9 @@ def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
         return captured.err if status else captured.out
 
     url, event = "http://127.0.0.1:9/dead", "Backup.Failure"
-    key = f"2018-12-20T01:39:38.000Z#{event}#rp-1#{Target(account.alias, EventType(event), url).target_id}"
+    # The log is looked through day by day, up to now.
+    end = iso_milliseconds(datetime.now(UTC) - timedelta(minutes=1))
+    key = f"{end}#{event}#rp-1#{Target(account.alias, EventType(event), url).target_id}"
     with published(stack):
         shown = said("webhook", "set", account.alias, event, url, "--header", "X-Team: s3cret").split()[-1]
         again = said("webhook", "set", account.alias, event, url, "--delivery", "retry", "--off")
@@ -203,14 +206,14 @@ def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
         assert rotated.startswith("whsec_")
         assert "whsec_" not in again
         said("webhook", "set", account.alias, event, url)
-        notifier(finished(account.alias, restorePointId="rp-1"))
+        notifier(finished(account.alias, restorePointId="rp-1", backupFinishedDate=end))
 
         listed = said("webhook", "list", account.alias)
         assert "1 failures since" in listed
         assert "connection refused" in listed
         assert "whsec_" not in listed
         assert "s3cret" not in listed
-        since = ("--since", "2018-12-20T00:00:00Z")
+        since = ("--since", end)
         assert re.search(rf"failed +1 +- +\d+ +connection refused +{key}", said("deliveries", account.alias, *since))
         assert said("replay", "delivery", account.alias, key) == "1 to be attempted anew\n"
         assert said("replay", "failed", account.alias, *since) == "1 to be attempted anew\n"
