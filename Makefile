@@ -26,8 +26,9 @@ help: ## The targets
 run: $(VENV) ## The service on this machine (ONCE=1: the samples, then exit; PORT=9000; QUIET=1; SPEED=3600: a fast clock)
 	@exec $(PYTHON) -m local run $(foreach name,ONCE LISTEN SPEED PORT QUIET,'$(name)=$(subst ','\'',$($(name)))')
 
+# A process for each core, of which each has a stack of its own.
 test: $(VENV) artefact browser ## All tests
-	@$(PYTHON) -m pytest $(TESTS)
+	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 sam-local: $(VENV) artefact ## Each file of events/ and the page through `sam local`; needs Docker
 	@docker info >/dev/null || (echo "A Docker engine is needed, and there is none here"; exit 1)

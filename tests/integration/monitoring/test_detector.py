@@ -256,7 +256,7 @@ def test_a_tick_with_nothing_due_reads_as_much_of_a_large_table_as_of_a_small_on
     policies: ServerPoliciesStore, proxies: tuple[FaultProxy, FaultProxy], tick: Tick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dynamodb, _ = proxies
-    small, large = (1_000, 100_000) if REAL_ENGINE else (100, 2_000)
+    small, large = (1_000, 20_000) if REAL_ENGINE else (100, 2_000)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url)
     clients.dynamodb.cache_clear()
     reads: list[tuple[str, int, float]] = []
