@@ -58,7 +58,9 @@ def test_settings_are_read() -> None:
 def test_make_passes_each_setting_on() -> None:
     given = ["ONCE=0", "QUIET=1", "LISTEN=it's one", "SPEED=60", "PORT=9000"]
 
-    recipe = subprocess.run(["make", "--no-print-directory", "-n", "run", *given], cwd=PROJECT, capture_output=True, text=True, check=True)
+    recipe = subprocess.run(
+        ["make", "--no-print-directory", "-n", "run", *given], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
 
     words = shlex.split(recipe.stdout.splitlines()[-1])
     assert sorted(words[words.index("run") + 1 :]) == sorted(given)

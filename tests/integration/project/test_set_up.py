@@ -32,7 +32,12 @@ def test_make_says_what_it_installs_step_by_step(tmp_path: Path) -> None:
 
     def said() -> list[str]:
         made = subprocess.run(
-            ["make", "--no-print-directory", *environments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+            ["make", "--no-print-directory", *environments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return made.stdout.splitlines()
 
