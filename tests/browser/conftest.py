@@ -75,7 +75,6 @@ def whole_stack(template: Template, stack: Stack, served: HttpApi) -> Iterator[H
 class Person:
     """Somebody in front of a tab of their own. `trouble`: what the browser complains of."""
 
-    context: BrowserContext
     page: Page
     trouble: list[str] = field(default_factory=list)
 
@@ -129,9 +128,8 @@ def visit(contexts: Callable[..., BrowserContext], whole_stack: HttpApi, sign_in
     people: list[Person] = []
 
     def make(account: str | None, *, at: str = "", url: str | None = None, **options: Any) -> Person:
-        context = contexts(**options)
-        page = context.new_page()
-        person = Person(context, page)
+        page = contexts(**options).new_page()
+        person = Person(page)
         people.append(person)
         page.on("pageerror", lambda error: person.trouble.append(str(error)))
         page.on("console", lambda message: person.trouble.append(message.text) if message.type == "error" else None)
