@@ -1,4 +1,4 @@
-"""Account A can't read or write anything of account B: by any route, parameter, cursor or id."""
+"""No route, parameter, cursor or id gives account A any access to account B."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.support.policies import changed, record
 
 FAILURE = EventType.FAILURE
 URL = "http://127.0.0.1:9/b"
-# That of `finished`.
+# The day of `finished`.
 POLICY_ID = "b2b8ad1a-5d02-4f5b-9c3c-3d5f8d1f6a01"
 
 
 @dataclass(frozen=True)
 class Other:
-    """An account with something of everything."""
+    """An account with one item of each kind."""
 
     account: Account
     target_id: str
@@ -40,10 +40,10 @@ class Other:
     delivery_cursor: str
     policies_cursor: str
     secrets: tuple[str, ...]
-    """What nobody else may ever see."""
+    """The texts that no other account may see."""
 
     def everything(self) -> list[Any]:
-        """All that is stored of it."""
+        """Return all that is stored of the account."""
         stack, alias = self.account.stack, self.account.alias
         dynamodb = stack.client("dynamodb")
         names = ("Webhooks", "Deliveries", "ServerPolicies", "PingKeys")
@@ -91,7 +91,7 @@ def other(stack: Stack, notifier: Invoke, client_of: Callable[..., Client]) -> O
 
 
 def routes(client: Client) -> list[tuple[str, str]]:
-    """Each method and path of the served OpenAPI document."""
+    """Return each method and path of the served OpenAPI document."""
     paths = client.get("/openapi.json").json["paths"]
     return [(method.upper(), path) for path, methods in paths.items() for method in methods]
 
@@ -115,7 +115,7 @@ QUERIES: dict[tuple[str, str], dict[str, str]] = {
 
 
 def call(client: Client, method: str, path: str, account: str, other: Other) -> Any:
-    """The request for `account` with all ids of the other's, such that the other itself could make it."""
+    """Send the request for `account` with the other account's ids. The other account itself could make this request."""
     filled = (
         path.replace("{account}", account)
         .replace("{event}", FAILURE)
@@ -144,7 +144,7 @@ def test_no_route_serves_another_account(account: Account, client_of: Callable[.
     assert other.everything() == before
 
 
-def test_no_route_serves_anybody_without_a_token(client_of: Callable[..., Client], other: Other) -> None:
+def test_no_route_serves_a_client_without_a_token(client_of: Callable[..., Client], other: Other) -> None:
     client = client_of(None)
     before = other.everything()
 
@@ -183,8 +183,8 @@ def test_cursors_of_another_account_show_nothing_of_it(
         assert not any(secret in answer.text for secret in other.secrets)
 
 
-def test_its_own_people_see_and_change_all_of_it(client_of: Callable[..., Client], other: Other) -> None:
-    """The same requests, by those who may: what the tests above refuse does exist."""
+def test_an_accounts_own_clients_see_and_change_all_of_it(client_of: Callable[..., Client], other: Other) -> None:
+    """The same requests succeed for those who may make them: what the tests above refuse exists."""
     client = client_of(other.account.alias)
     listed = [client.get(of_account(other.account.alias, *steps)).text for steps in ((), ("deliveries",))]
     assert all(URL in text for text in listed)
@@ -242,8 +242,8 @@ def test_a_token_that_names_no_account_covers_none(
     assert client.get(of_account(other.account.alias)).status == 403
 
 
-def test_what_a_client_says_of_itself_is_no_claim(client_of: Callable[..., Client], other: Other) -> None:
-    """Claims are the gateway's: neither headers nor a body nor a query can bring them."""
+def test_a_client_cannot_set_its_own_claims(client_of: Callable[..., Client], other: Other) -> None:
+    """Claims come from the gateway. Headers, body and query cannot set them."""
     client = client_of(None)
     forged = json.dumps({"jwt": {"claims": {"account_alias": other.account.alias}}})
 

@@ -1,4 +1,4 @@
-"""The delivery log in the API: filters, pages, and deliveries anew."""
+"""The delivery log in the API: filters, pages and replays."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ago(**age: float) -> str:
 
 @pytest.fixture
 def add(account: Account, stack: Stack) -> Callable[..., None]:
-    """Puts an attempt at a delivery, of a backup that ended then, into the log."""
+    """Returns a function that records an attempt for a backup that ended at a given time."""
     store = DeliveriesStore(
         stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], retention=timedelta(days=30)
     )
@@ -61,7 +61,7 @@ def add(account: Account, stack: Stack) -> Callable[..., None]:
 
 @pytest.fixture
 def log(add: Callable[..., None], client: Client) -> Client:
-    """Ten deliveries of five days: failures that were not delivered, successes that were."""
+    """Ten deliveries over five days: failed ones of failures, delivered ones of successes."""
     for day in range(5):
         for event, status in STATUS_OF.items():
             add(event, ago(days=day, minutes=5), f"{status}-{day}")
@@ -237,17 +237,17 @@ def test_a_delivery_about_an_id_in_any_script_is_found(
 
 
 @pytest.mark.parametrize("delivery_id", ["x", "WyJub3QgYSBrZXkiXQ", "WyIyMDE4LTEyLTIwVDAxOjM5OjM4LjAwMFojIl0", "e30"])
-def test_a_delivery_that_there_is_not_is_not_found(account: Account, client: Client, delivery_id: str) -> None:
+def test_an_unknown_delivery_is_not_found(account: Account, client: Client, delivery_id: str) -> None:
     path = of_account(account.alias, "deliveries", delivery_id)
 
     assert client.get(path).status == 404
     assert client.post(f"{path}/redelivery").status == 404
 
 
-def test_what_an_endpoint_answered_is_told_as_text(
+def test_an_endpoints_answer_is_shown_as_text(
     account: Account, notifier: Invoke, client_of: Callable[..., Client]
 ) -> None:
-    """Markup stays what it is; what can't be shown is replaced."""
+    """Markup stays as it is. Characters that cannot be shown are replaced."""
     account.set_target(EventType.FAILURE, "http://127.0.0.1:9/<script>alert(1)</script>".replace("<", "%3C"))
     notifier(finished(account.alias, serverId="<img src=x onerror=alert(1)>", backupFinishedDate=ago(minutes=1)))
 
@@ -258,7 +258,7 @@ def test_what_an_endpoint_answered_is_told_as_text(
     assert "<img src=x onerror=alert(1)>" in answer.json["items"][0]["body"]
 
 
-def test_all_failed_of_one_moment_are_replayed_though_they_are_more_than_a_page(
+def test_all_failed_at_one_time_are_replayed_even_if_they_are_more_than_a_page(
     account: Account,
     stack: Stack,
     add: Callable[..., None],
@@ -266,7 +266,7 @@ def test_all_failed_of_one_moment_are_replayed_though_they_are_more_than_a_page(
     client_of: Callable[..., Client],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A schedule's misses all have its time."""
+    """All misses of a schedule have the same time."""
     monkeypatch.setattr("backup_webhooks.deliveries.replays._PAGE", 4)
     for number in range(10):
         add(EventType.FAILURE, ago(hours=1), f"p{number}")
@@ -289,7 +289,7 @@ def test_all_failed_of_one_moment_are_replayed_though_they_are_more_than_a_page(
     assert len(subjects) == 10
 
 
-def test_what_is_asked_for_of_the_future_is_what_there_is(account: Account, log: Client) -> None:
+def test_a_time_in_the_future_finds_what_there_is(account: Account, log: Client) -> None:
     page = log.get(of_account(account.alias, "deliveries"), until="2500-01-01T00:00:00Z").json
     forged = to_cursor("2500-01-01T00:00:00.000Z")
 
@@ -300,7 +300,7 @@ def test_what_is_asked_for_of_the_future_is_what_there_is(account: Account, log:
 
 
 @pytest.mark.parametrize("since", ["1970-01-01T00:00:00Z", "2999-12-31T00:00:00Z"])
-def test_it_is_looked_for_only_as_far_back_as_the_log_is_kept(
+def test_no_day_before_the_retention_of_the_log_is_read(
     account: Account, client_of: Callable[..., Client], dynamodb_proxy: FaultProxy, since: str
 ) -> None:
     client = client_of(account.alias, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)

@@ -1,4 +1,4 @@
-"""Formats in the API: what can be chosen, and what would be posted."""
+"""Formats in the API: the choices, and previews of the body."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS = {
 
 
 def without_ids(value: object) -> object:
-    """The body without what differs from one sample to the next."""
+    """Return the body without what differs between two test events."""
     if isinstance(value, dict):
         return {name: without_ids(part) for name, part in value.items()}
     if isinstance(value, list):
@@ -30,7 +30,7 @@ def without_ids(value: object) -> object:
 
 @pytest.mark.parametrize("event", list(EventType))
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_a_preview_is_what_a_test_message_posts(
+def test_a_preview_is_what_a_test_event_posts(
     account: Account, client: Client, receiver: Receiver, format_name: str, event: EventType
 ) -> None:
     shown = client.get(of_account(account.alias, event, "preview"), format=format_name)
@@ -59,7 +59,7 @@ def test_a_preview_posts_nothing_and_is_of_the_account(account: Account, client:
 
 
 @pytest.mark.parametrize("query", [{"format": "xml"}, {"format": ""}, {"format": "../text"}, {}])
-def test_what_is_no_format_is_refused_with_those_that_are(
+def test_an_unknown_format_is_refused_with_the_known_ones(
     account: Account, client: Client, query: dict[str, str]
 ) -> None:
     answer = client.get(of_account(account.alias, FAILURE, "preview"), **query)
@@ -74,7 +74,7 @@ def test_a_preview_of_another_account_or_of_no_event_is_not_given(account: Accou
     assert client.get(of_account(account.alias, "Backup.Nothing", "preview"), format="text").status == 404
 
 
-def test_the_formats_are_told_and_stand_in_the_openapi_document(account: Account, client: Client) -> None:
+def test_the_formats_are_listed_and_are_in_the_openapi_document(account: Account, client: Client) -> None:
     document = client.get("/openapi.json").json
     (setting, _) = document["components"]["schemas"]["TargetSettings"]["properties"]["format"]["anyOf"]
     (parameter,) = [

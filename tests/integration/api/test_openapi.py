@@ -1,4 +1,4 @@
-"""The API keeps to the OpenAPI document that it serves, whatever is sent to it (Schemathesis, with a fixed seed)."""
+"""The API conforms to the OpenAPI document that it serves, for any request (Schemathesis, with a fixed seed)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ CHECKS = [
 
 @pytest.fixture
 def ids(stack: Stack) -> dict[str, str]:
-    """An account with something of everything; called before each operation, as some of them remove it."""
+    """Make an account with one item of each kind. It is made before each operation, as some operations remove items."""
     dynamodb, outputs = stack.client("dynamodb"), stack.outputs
     account, now = Account("FUZZ", stack), datetime.now(UTC)
     target = account.set_target(EventType.FAILURE, URL)
@@ -107,16 +107,16 @@ def test_each_operation_answers_as_its_document_says(
     assert len(operations) >= LEAST_OPERATIONS
 
     def call(case: schemathesis.Case) -> int:
-        # What there is, where the request is to be a good one.
+        # A valid request uses ids that exist.
         known = ids if mode is GenerationMode.POSITIVE else {"account": ids["account"]}
         case.path_parameters |= {name: known[name] for name in case.path_parameters if name in known}
-        # What the call before may have removed.
+        # The call before may have removed this.
         if "pingKeys" in case.path:
             keep(PING_KEY, stack)
         elif "webhooks" in case.path:
             Account(ids["account"], stack).set_target(EventType.FAILURE, URL)
         if mode is GenerationMode.POSITIVE and "pingKeys" in case.path and isinstance(case.body, dict):
-            # Few texts are a schedule, and few schedules have a time to come.
+            # Few texts are a schedule, and few schedules ever fire.
             case.body = {name: one for name, one in case.body.items() if name != "backupSchedule"} | {
                 "backupIntervalHours": 24
             }
@@ -129,11 +129,11 @@ def test_each_operation_answers_as_its_document_says(
         with subtests.test(operation.label):
             statuses = exercised(operation.as_strategy(generation_mode=mode), call)
             if mode is GenerationMode.POSITIVE:
-                assert statuses & {200, 201, 202, 204}, "no request was a good one"
+                assert statuses & {200, 201, 202, 204}, "no request was valid"
 
 
 def keep(key: PingKey, stack: Stack) -> None:
-    """Let there be this ping key of its account, whatever was revoked before, and no other."""
+    """Store this ping key as its account's only one, whatever was revoked before."""
     store = PingKeysStore(stack.client("dynamodb"), stack.outputs["PingKeysTableName"])
     for one in store.of_account(key.account):
         store.remove(one)
@@ -141,7 +141,7 @@ def keep(key: PingKey, stack: Stack) -> None:
 
 
 def exercised(cases: SearchStrategy[schemathesis.Case], call: Callable[[schemathesis.Case], int]) -> set[int]:
-    """The statuses of what was answered to these cases."""
+    """Return the statuses of the answers to these cases."""
     statuses: set[int] = set()
 
     @given(case=cases)

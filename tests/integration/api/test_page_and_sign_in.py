@@ -1,4 +1,4 @@
-"""What is there for everybody: the page's files, how to sign in, and the headers that keep strangers' code out."""
+"""The page's files, how to sign in, and the headers that block foreign code. All need no sign-in."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class TestPage:
 
 
 class TestSignInOnAws:
-    """What the function tells the page of a provider."""
+    """The function's answer about the provider, for the page."""
 
     def test_how_to_sign_in_is_asked_of_the_provider(self, client_of: Callable[..., Client], sign_in: SignIn) -> None:
         answer = client_of(None, JWT_ISSUER=sign_in.url).get("/config.json")
@@ -145,9 +145,11 @@ class TestSignInOnAws:
         shown = client.get("/config.json").json["signIn"]
 
         assert (shown["token"], shown["accountClaim"], shown["audience"]) == ("id_token", "custom:account_alias", None)
-        assert client.get(of_account(account.alias)).status == 403, "another claim of that name is none"
+        assert client.get(of_account(account.alias)).status == 403, "a claim of another name does not count"
 
-    def test_a_provider_that_does_not_answer_is_told_and_asked_again(self, client_of: Callable[..., Client]) -> None:
+    def test_a_provider_that_does_not_answer_gives_503_and_is_asked_again(
+        self, client_of: Callable[..., Client]
+    ) -> None:
         client = client_of(None, JWT_ISSUER="http://127.0.0.1:9")
 
         assert client.get("/config.json").status == 503
@@ -155,7 +157,7 @@ class TestSignInOnAws:
 
 
 class TestGateway:
-    """The local HTTP API takes the tokens that API Gateway's authorizer would."""
+    """The local HTTP API accepts the tokens that API Gateway's authorizer would."""
 
     def status(self, served: HttpApi, token: str | None, path: str = "/v2/webhooks/TEST") -> int:
         return get(served.url + path, **({"authorization": f"Bearer {token}"} if token else {})).status
@@ -217,13 +219,13 @@ class TestDemoSignIn:
         } | changes
         return PLAIN.request("POST", f"{sign_in.url}/token", fields=form, encode_multipart=False)
 
-    def test_a_code_is_good_for_who_has_asked_for_it_alone(self, sign_in: SignIn) -> None:
+    def test_a_code_is_valid_only_for_the_client_that_asked_for_it(self, sign_in: SignIn) -> None:
         assert "access_token" in self.tokens(sign_in, "v" * 43).json()
         assert self.tokens(sign_in, "w" * 43).status == 400
         assert self.tokens(sign_in, "v" * 43, redirect_uri="http://127.0.0.1:8000/other").status == 400
         assert self.tokens(sign_in, "v" * 43, client_id="others").status == 400
 
-    def test_it_sends_nobody_away_from_this_machine(self, sign_in: SignIn) -> None:
+    def test_it_redirects_only_to_this_machine(self, sign_in: SignIn) -> None:
         answer = PLAIN.request(
             "GET", f"{sign_in.url}/logout", fields={"logout_uri": "https://evil.example/"}, redirect=False
         )

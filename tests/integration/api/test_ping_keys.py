@@ -1,4 +1,4 @@
-"""Ping keys in the API: made, listed, changed, revoked, and told to the rest of the service each time."""
+"""Ping keys in the API: made, listed, changed and revoked. Each time, a message reports it to the notifier."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def queue(new_queue: Callable[[], str]) -> str:
 
 @pytest.fixture
 def client(account: Account, client_of: Callable[..., Client], queue: str) -> Client:
-    """One of the account's own people, before a queue of the test's own."""
+    """A client of the account, whose functions send to a queue of the test's own."""
     return client_of(account.alias, BACKUP_EVENTS_QUEUE_URL=queue)
 
 
 @pytest.fixture
-def told(stack: Stack, queue: str) -> Callable[[], list[dict[str, Any]]]:
-    """What was put on the queue since, in the order of its dates."""
+def sent(stack: Stack, queue: str) -> Callable[[], list[dict[str, Any]]]:
+    """Return the messages sent to the queue since the last call, in the order of their dates."""
     return lambda: sorted(taken_off(stack, queue), key=lambda message: str(message["changedDate"]))
 
 
@@ -42,7 +42,9 @@ def keys(account: Account, *steps: str) -> str:
 
 
 class TestMaking:
-    def test_a_key_is_told_once_and_stored_as_its_hash(self, account: Account, client: Client, stack: Stack) -> None:
+    def test_a_key_is_returned_once_and_stored_as_its_hash(
+        self, account: Account, client: Client, stack: Stack
+    ) -> None:
         key = made(client, account.alias)
 
         scheme, host, path, query, _ = urlsplit(key["url"])
@@ -59,17 +61,17 @@ class TestMaking:
         assert (key["backupSchedule"], key["backupIntervalHours"], key["timezone"]) == ("0 0 1 * * ?", None, "UTC")
         assert (key["lastPingAt"], key["lastSignal"]) == (None, None)
 
-    def test_its_server_policy_is_told_of_so_that_missed_backups_are_found(
+    def test_its_server_policy_is_sent_so_that_missed_backups_are_found(
         self,
         account: Account,
         client: Client,
-        told: Callable[[], list[dict[str, Any]]],
+        sent: Callable[[], list[dict[str, Any]]],
         stack: Stack,
         handler_at: Callable[..., Invoke],
     ) -> None:
         key = made(client, account.alias, timezone="Europe/Berlin")
 
-        (message,) = told()
+        (message,) = sent()
         assert message["type"] == "ServerPolicyChanged"
         assert message["serverPolicyStatus"] == message["accountPolicyStatus"] == "ACTIVE"
         assert handler_at("notifier")(json.dumps(message)) == {"batchItemFailures": []}
@@ -84,11 +86,11 @@ class TestMaking:
         )
 
     def test_a_plan_may_be_hours_after_the_backup_before(
-        self, account: Account, client: Client, told: Callable[[], list[dict[str, Any]]]
+        self, account: Account, client: Client, sent: Callable[[], list[dict[str, Any]]]
     ) -> None:
         key = made(client, account.alias, backupSchedule=None, backupIntervalHours=24, storageRegion="Borgbase EU")
 
-        (message,) = told()
+        (message,) = sent()
         assert (message["backupIntervalHours"], message["backupSchedule"]) == (24, None)
         assert (key["backupIntervalHours"], key["storageRegion"]) == (24, "Borgbase EU")
 
@@ -121,7 +123,7 @@ class TestMaking:
         self,
         account: Account,
         client: Client,
-        told: Callable[[], list[dict[str, Any]]],
+        sent: Callable[[], list[dict[str, Any]]],
         changes: dict[str, Any],
         field: str,
         allowed: str,
@@ -134,7 +136,7 @@ class TestMaking:
         assert list(answer.errors) == [field]
         assert allowed.lower() in answer.errors[field].lower()
         assert client.get(keys(account)).json["items"] == []
-        assert told() == []
+        assert sent() == []
 
     def test_there_is_a_bound_and_room_again_after_one_is_revoked(
         self, account: Account, client: Client, stack: Stack
@@ -157,13 +159,13 @@ class TestMaking:
         client.delete(keys(account, first["pingKeyId"]))
         made(client, account.alias)
 
-    def test_one_that_may_have_been_told_of_is_taken_back(
+    def test_a_key_whose_policy_may_have_been_sent_is_revoked(
         self,
         account: Account,
         client_of: Callable[..., Client],
         queue: str,
         sqs_proxy: FaultProxy,
-        told: Callable[[], list[dict[str, Any]]],
+        sent: Callable[[], list[dict[str, Any]]],
     ) -> None:
         tries: list[Call] = []
 
@@ -177,15 +179,15 @@ class TestMaking:
 
         assert client.post(keys(account), NIGHTLY).status == 503
         assert client.get(keys(account)).json["items"] == []
-        assert told()[-1]["serverPolicyStatus"] == "INACTIVE"
+        assert sent()[-1]["serverPolicyStatus"] == "INACTIVE"
 
-    def test_where_even_that_fails_it_is_there_to_be_revoked(
+    def test_if_even_that_fails_the_key_can_be_revoked(
         self,
         account: Account,
         client_of: Callable[..., Client],
         queue: str,
         sqs_proxy: FaultProxy,
-        told: Callable[[], list[dict[str, Any]]],
+        sent: Callable[[], list[dict[str, Any]]],
     ) -> None:
         sqs_proxy.behaviour = lambda _: internal_server_error()
         client = client_of(account.alias, BACKUP_EVENTS_QUEUE_URL=queue, AWS_ENDPOINT_URL_SQS=sqs_proxy.url)
@@ -194,12 +196,12 @@ class TestMaking:
         (left,) = client.get(keys(account)).json["items"]
         sqs_proxy.behaviour = lambda call: call.forward()
         assert client.delete(keys(account, left["pingKeyId"])).status == 204
-        assert [one["serverPolicyStatus"] for one in told()] == ["INACTIVE"]
+        assert [one["serverPolicyStatus"] for one in sent()] == ["INACTIVE"]
 
 
 class TestChanging:
-    def test_another_schedule_is_told_and_the_url_stays(
-        self, account: Account, client: Client, told: Callable[[], list[dict[str, Any]]]
+    def test_another_schedule_is_sent_and_the_url_stays(
+        self, account: Account, client: Client, sent: Callable[[], list[dict[str, Any]]]
     ) -> None:
         key = made(client, account.alias, timezone="Europe/Berlin")
 
@@ -211,7 +213,7 @@ class TestChanging:
             "backupIntervalHours": 6,
         }
         assert client.get(keys(account)).json["items"] == [answer.json]
-        first, second = told()
+        first, second = sent()
         assert (second["backupIntervalHours"], second["timezone"]) == (6, "Europe/Berlin")
         assert second["changedDate"] > first["changedDate"]
         assert second["serverPolicyId"] == first["serverPolicyId"] == key["serverPolicyId"]
@@ -230,14 +232,14 @@ class TestChanging:
         ]
         assert client.get(keys(account)).json["items"] == [schedule]
 
-    def test_a_change_that_could_not_be_told_is_told_when_it_is_made_again(
+    def test_a_change_that_could_not_be_sent_is_sent_when_it_is_made_again(
         self,
         account: Account,
         client: Client,
         client_of: Callable[..., Client],
         queue: str,
         sqs_proxy: FaultProxy,
-        told: Callable[[], list[dict[str, Any]]],
+        sent: Callable[[], list[dict[str, Any]]],
     ) -> None:
         path = keys(account, made(client, account.alias)["pingKeyId"])
         sqs_proxy.behaviour = lambda _: internal_server_error()
@@ -247,7 +249,7 @@ class TestChanging:
         sqs_proxy.behaviour = lambda call: call.forward()
         assert broken.patch(path, {"backupIntervalHours": 6}).status == 200
 
-        assert [one["backupIntervalHours"] for one in told()] == [None, 6]
+        assert [one["backupIntervalHours"] for one in sent()] == [None, 6]
 
 
 class TestRevoking:
@@ -255,7 +257,7 @@ class TestRevoking:
         self,
         account: Account,
         client: Client,
-        told: Callable[[], list[dict[str, Any]]],
+        sent: Callable[[], list[dict[str, Any]]],
         handler_at: Callable[..., Invoke],
         client_of: Callable[..., Client],
     ) -> None:
@@ -265,23 +267,23 @@ class TestRevoking:
 
         assert (answer.status, answer.text) == (204, "")
         assert client.get(keys(account)).json["items"] == []
-        first, last = told()
+        first, last = sent()
         assert (last["serverPolicyStatus"], last["serverPolicyId"]) == ("INACTIVE", key["serverPolicyId"])
         assert last["changedDate"] > first["changedDate"]
         handler_at("notifier")(json.dumps(first), json.dumps(last))
         (server,) = client_of(account.alias).get(of_account(account.alias, "serverPolicies")).json["items"]
         assert (server["serverPolicyId"], server["state"]) == (key["serverPolicyId"], "inactive")
-        # There is room for another.
+        # Another key can be made.
         assert client_of(account.alias).delete(keys(account, key["pingKeyId"])).status == 404
 
-    def test_one_that_could_not_be_told_is_there_to_be_revoked_again(
+    def test_a_revocation_that_could_not_be_sent_can_be_repeated(
         self,
         account: Account,
         client: Client,
         client_of: Callable[..., Client],
         queue: str,
         sqs_proxy: FaultProxy,
-        told: Callable[[], list[dict[str, Any]]],
+        sent: Callable[[], list[dict[str, Any]]],
     ) -> None:
         path = keys(account, made(client, account.alias)["pingKeyId"])
         sqs_proxy.behaviour = lambda _: internal_server_error()
@@ -292,7 +294,7 @@ class TestRevoking:
         sqs_proxy.behaviour = lambda call: call.forward()
         assert broken.delete(path).status == 204
 
-        assert [one["serverPolicyStatus"] for one in told()] == ["ACTIVE", "INACTIVE"]
+        assert [one["serverPolicyStatus"] for one in sent()] == ["ACTIVE", "INACTIVE"]
 
     def test_a_removal_whose_answer_was_lost_is_done_all_the_same(
         self, account: Account, client_of: Callable[..., Client], queue: str, dynamodb_proxy: FaultProxy
@@ -316,7 +318,7 @@ class TestRevoking:
 
 
 class TestOthers:
-    def test_an_accounts_keys_are_none_of_anothers(
+    def test_one_account_has_no_access_to_anothers_keys(
         self, account: Account, client: Client, client_of: Callable[..., Client]
     ) -> None:
         key_id = made(client, account.alias)["pingKeyId"]

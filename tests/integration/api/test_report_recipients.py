@@ -1,4 +1,4 @@
-"""Who gets e-mail about an account's backups: what is set, kept, refused, and told."""
+"""Recipients of e-mail about an account's backups: how they are set, stored, refused and returned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.api import Answer, Client, of_account
 from tests.support.fault_proxy import Answer as AwsAnswer
 from tests.support.fault_proxy import Call, FaultProxy, internal_server_error
 
-NOBODY_YET = {
+NO_SETTINGS = {
     "recipients": [],
     "hour": 7,
     "timezone": "UTC",
@@ -30,7 +30,7 @@ NOBODY_YET = {
 
 
 def recipient(address: str, **settings: Any) -> dict[str, Any]:
-    """One as the API tells of him."""
+    """Return a recipient as the API does."""
     return {"address": address, "report": "daily", "onFailure": False, "onMissing": False} | settings
 
 
@@ -45,13 +45,13 @@ def store(stack: Stack) -> ReportSettingsStore:
 
 
 class TestSettings:
-    def test_where_nothing_was_set_nobody_gets_anything(self, client: Client, path: str) -> None:
+    def test_without_settings_no_email_is_sent(self, client: Client, path: str) -> None:
         answer = client.get(path)
 
         assert (answer.status, answer.headers["etag"]) == (200, '"0"')
-        assert answer.json == NOBODY_YET
+        assert answer.json == NO_SETTINGS
 
-    def test_all_that_is_set_is_told(self, client: Client, path: str) -> None:
+    def test_all_that_is_set_is_returned(self, client: Client, path: str) -> None:
         recipients = [
             recipient("a@b.example", report="weekly", onFailure=True),
             recipient("c@d.example", report="none", onMissing=True),
@@ -61,9 +61,9 @@ class TestSettings:
         answer = client.put(path, wanted)
 
         assert (answer.status, answer.text, answer.headers["etag"]) == (204, "", '"1"')
-        told = client.get(path)
-        assert told.headers["etag"] == told.json["etag"] == '"1"'
-        assert {name: told.json[name] for name in wanted} == wanted
+        shown = client.get(path)
+        assert shown.headers["etag"] == shown.json["etag"] == '"1"'
+        assert {name: shown.json[name] for name in wanted} == wanted
 
     def test_a_new_recipient_gets_the_daily_report_if_nothing_else_is_said(self, client: Client, path: str) -> None:
         client.put(path, {"recipients": [{"address": "a@b.example"}]})
@@ -76,16 +76,16 @@ class TestSettings:
 
         client.put(path, {"recipients": [{"address": "new@b.example"}, {"address": "a@b.example", "onMissing": False}]})
 
-        told = client.get(path).json
-        assert told["recipients"] == [recipient("new@b.example"), kept | {"onMissing": False}]
-        assert (told["hour"], told["timezone"]) == (23, "Asia/Kathmandu")
+        shown = client.get(path).json
+        assert shown["recipients"] == [recipient("new@b.example"), kept | {"onMissing": False}]
+        assert (shown["hour"], shown["timezone"]) == (23, "Asia/Kathmandu")
 
-    def test_what_was_told_may_be_sent_back(self, client: Client, path: str) -> None:
+    def test_what_was_read_may_be_put_back(self, client: Client, path: str) -> None:
         client.put(path, {"recipients": [{"address": "a@b.example"}]})
-        told = client.get(path).json
+        shown = client.get(path).json
 
-        assert client.put(path, told).status == 204
-        assert client.get(path).json == told | {"etag": '"2"'}
+        assert client.put(path, shown).status == 204
+        assert client.get(path).json == shown | {"etag": '"2"'}
 
     def test_a_change_is_answered_with_what_is_stored_then_if_asked_for(self, client: Client, path: str) -> None:
         answer = client.put(path, {"recipients": [{"address": "a@b.example"}]}, prefer="return=representation")
@@ -101,7 +101,7 @@ class TestSettings:
         assert operator.get(path).json["recipients"] == []
         assert operator.get(of_account("NOSUCH", "reportRecipients")).status == 404
 
-    def test_recipients_are_no_target(self, account: Account, client: Client, path: str) -> None:
+    def test_recipients_are_not_targets(self, account: Account, client: Client, path: str) -> None:
         client.put(path, {"recipients": [{"address": "a@b.example"}]})
 
         assert account.targets.of_account(account.alias) == []
@@ -122,7 +122,7 @@ class TestVersions:
         assert client.put(path, {"recipients": []}, if_match=first.headers["etag"]).status == 204
         assert client.get(path).json["recipients"] == []
 
-    def test_who_has_unsubscribed_is_not_brought_back_in_passing(
+    def test_another_change_does_not_bring_an_unsubscribed_recipient_back(
         self, account: Account, client: Client, path: str, store: ReportSettingsStore
     ) -> None:
         client.put(path, {"recipients": [{"address": "a@b.example"}]})
@@ -161,7 +161,7 @@ class TestVersions:
         others: int,
         status: int,
     ) -> None:
-        """And keeps what the others have set meanwhile and he has left out."""
+        """The last one keeps what others have set meanwhile and it leaves out."""
         saved = []
 
         def save_in_between(call: Call) -> AwsAnswer:
@@ -183,14 +183,14 @@ class TestRefusals:
     def refused(self, client: Client, path: str, wanted: dict[str, Any]) -> Answer:
         answer = client.put(path, {"recipients": []} | wanted)
         assert answer.status == 422
-        assert client.get(path).json == NOBODY_YET
+        assert client.get(path).json == NO_SETTINGS
         return answer
 
     @pytest.mark.parametrize(
         "address",
         [
             "",
-            "nobody",
+            "no-domain",
             "a@b@c",
             "a b@c.example",
             "a@b.example\n",
@@ -210,7 +210,7 @@ class TestRefusals:
             7,
         ],
     )
-    def test_what_is_no_address_is_told_by_its_position(self, client: Client, path: str, address: Any) -> None:
+    def test_an_invalid_address_is_named_by_its_position(self, client: Client, path: str, address: Any) -> None:
         answer = self.refused(client, path, {"recipients": [{"address": "ok@b.example"}, {"address": address}]})
 
         assert list(answer.errors) == ["recipients[1].address"]
@@ -301,9 +301,9 @@ class TestRefusals:
 
 
 class TestLinks:
-    """Tokens are for the links in the e-mail, and nowhere else to be seen."""
+    """Tokens are for the links in the e-mail, and are shown nowhere else."""
 
-    def test_who_stays_keeps_the_token_of_his_links(
+    def test_a_recipient_who_stays_keeps_their_token(
         self, account: Account, client: Client, path: str, store: ReportSettingsStore
     ) -> None:
         client.put(path, {"recipients": [{"address": "a@b.example"}, {"address": "c@d.example"}]})
@@ -315,7 +315,9 @@ class TestLinks:
         assert (kept.address, kept.unsubscribe_token) == ("C@D.example", second.unsubscribe_token)
         assert len({first.unsubscribe_token, kept.unsubscribe_token, new.unsubscribe_token}) == 3
 
-    def test_they_are_never_told(self, account: Account, client: Client, path: str, store: ReportSettingsStore) -> None:
+    def test_they_are_never_returned(
+        self, account: Account, client: Client, path: str, store: ReportSettingsStore
+    ) -> None:
         answers = [
             client.put(path, {"recipients": [{"address": "a@b.example"}]}, prefer="return=representation"),
             client.get(path),
@@ -328,26 +330,26 @@ class TestLinks:
 
 
 class TestNextReport:
-    def told(self, client: Client, path: str) -> datetime | None:
+    def next_report_at(self, client: Client, path: str) -> datetime | None:
         text = client.get(path).json["nextReportAt"]
         return Timestamp.parse(text) if text else None
 
     def test_it_is_at_the_hour_of_the_accounts_zone(self, client: Client, path: str) -> None:
         client.put(path, {"recipients": [{"address": "a@b.example"}], "hour": 7, "timezone": "America/St_Johns"})
 
-        due = self.told(client, path)
+        due = self.next_report_at(client, path)
 
         assert due
         assert timedelta(0) < due - datetime.now(UTC) <= timedelta(hours=25)
         assert due.astimezone(ZoneInfo("America/St_Johns")).strftime("%H:%M:%S.%f") == "07:00:00.000000"
 
-    def test_who_gets_it_weekly_gets_it_on_monday(
+    def test_a_weekly_report_is_sent_on_monday(
         self, account: Account, stack: Stack, store: ReportSettingsStore, client: Client, path: str
     ) -> None:
         store.save(account.alias, ReportSettings([Recipient("a@b.example", ReportFrequency.WEEKLY)], 7, "Asia/Tokyo"))
 
         for due_at, monday in (
-            # Sunday 07:00, Monday 07:00 and Tuesday 07:00 there.
+            # Sunday 07:00, Monday 07:00 and Tuesday 07:00 in the account's zone.
             ("2026-11-28T22:00:00.000Z", "2026-11-29T22:00:00.000Z"),
             ("2026-11-29T22:00:00.000Z", "2026-11-29T22:00:00.000Z"),
             ("2026-11-30T22:00:00.000Z", "2026-12-06T22:00:00.000Z"),
@@ -358,14 +360,14 @@ class TestNextReport:
                 UpdateExpression="SET dueAt = :due",
                 ExpressionAttributeValues={":due": {"S": due_at}},
             )
-            due = self.told(client, path)
+            due = self.next_report_at(client, path)
             assert due
             assert iso_milliseconds(due) == monday
 
-    def test_where_nobody_gets_one_there_is_none(self, client: Client, path: str) -> None:
+    def test_without_a_recipient_of_reports_there_is_none(self, client: Client, path: str) -> None:
         client.put(path, {"recipients": [{"address": "a@b.example", "report": "none", "onFailure": True}]})
 
-        assert self.told(client, path) is None
+        assert self.next_report_at(client, path) is None
 
     @pytest.mark.parametrize("sender", ["", "backups@example.com"])
     def test_where_the_installation_has_no_sender_none_is_sent(
@@ -375,7 +377,7 @@ class TestNextReport:
 
         assert client.put(path, {"recipients": [{"address": "a@b.example"}]}).status == 204
 
-        told = client.get(path).json
-        assert told["recipients"] == [recipient("a@b.example")]
-        assert told["sendsEmail"] is bool(sender)
-        assert (told["nextReportAt"] is not None) is bool(sender)
+        shown = client.get(path).json
+        assert shown["recipients"] == [recipient("a@b.example")]
+        assert shown["sendsEmail"] is bool(sender)
+        assert (shown["nextReportAt"] is not None) is bool(sender)

@@ -1,4 +1,4 @@
-"""Servers in the API: how each stands, its next backup, its last 30 days."""
+"""Servers in the API: their state, their next backup, their last 30 days."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ago(**age: float) -> Timestamp:
 
 @pytest.fixture
 def add(account: Account, stack: Stack) -> Callable[..., str]:
-    """Stores what is known of a server policy after the messages; its id."""
+    """Returns a function that stores what the messages say of a server policy, and returns its id."""
 
     def store(make: Callable[[dict[str, Any]], list[PolicyMessage]], *, missed: bool = False) -> str:
         policy_id = str(uuid.uuid4())
@@ -52,7 +52,7 @@ def add(account: Account, stack: Stack) -> Callable[..., str]:
 
 
 def policy(facts: dict[str, Any], at: Timestamp, **changes: Any) -> ServerPolicyChanged:
-    """An interval policy of 24 hours since then."""
+    """Return an interval policy of 24 hours that is active since `at`."""
     fields: dict[str, Any] = {
         "changed_date": at,
         "server_policy_id": facts["server_policy_id"],
@@ -102,7 +102,7 @@ def test_a_server_stands_as_its_last_backup_ended(
 @pytest.mark.parametrize(
     ("started_hours_ago", "missed", "state"), [(24.5, False, "late"), (26, False, "late"), (26, True, "missed")]
 )
-def test_a_server_that_does_not_start_is_late_until_its_miss_is_told(
+def test_a_server_that_does_not_start_is_late_until_its_miss_is_reported(
     account: Account, add: Callable[..., str], client: Client, started_hours_ago: float, missed: bool, state: str
 ) -> None:
     add(
@@ -152,7 +152,7 @@ def test_an_inactive_policy_expects_nothing(account: Account, add: Callable[...,
 def test_a_policy_without_backups_is_unknown_and_shows_its_schedule(
     account: Account, add: Callable[..., str], client: Client
 ) -> None:
-    # Half a day from now: at its scheduled start it would be late. Tokyo is nine hours ahead of UTC all year round.
+    # The next start is half a day away, as the server would be late at its scheduled start. Tokyo is always UTC+9.
     start = NOW + timedelta(hours=12)
     schedule = f"0 0 {(start.hour + 9) % 24} * * ?"
     add(
@@ -172,7 +172,7 @@ def test_a_policy_without_backups_is_unknown_and_shows_its_schedule(
     assert datetime.fromisoformat(item["nextExpectedAt"]).hour == start.hour
 
 
-def test_a_server_whose_policy_was_never_told_is_shown_by_its_backups(
+def test_a_server_without_a_policy_message_is_shown_by_its_backups(
     account: Account, add: Callable[..., str], client: Client
 ) -> None:
     add(lambda facts: [ended(facts, ago(minutes=1), "FAILED")])

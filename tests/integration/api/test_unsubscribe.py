@@ -1,4 +1,4 @@
-"""Who holds the link of an e-mail can end it, and no more: no sign-in, no script, nothing for scanners to set off."""
+"""The link of an e-mail ends that e-mail and nothing else, without sign-in or script. Scanners cannot set it off."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def store(stack: Stack) -> ReportSettingsStore:
 
 @pytest.fixture
 def token(account: Account, store: ReportSettingsStore) -> str:
-    """Of the recipient who is about to go; another stays."""
+    """The token of the recipient who unsubscribes; another recipient stays."""
     store.save(account.alias, ReportSettings([STAYS, Recipient(ADDRESS)], hour=3, timezone="Asia/Tokyo"))
     return store.load(account.alias).recipients[1].unsubscribe_token
 
@@ -45,7 +45,7 @@ def stranger(client_of: Callable[..., Client]) -> Client:
 
 
 def text(answer: Answer) -> str:
-    """What a reader sees, once it is an HTML page with the headers that it must have."""
+    """Return the text of the page, after checks of its headers."""
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-robots-tag"] == "noindex"
@@ -97,7 +97,7 @@ class TestLink:
         assert PLAIN.request("POST", url).status == 200
         assert len(store.load(account.alias).recipients) == 1
 
-    def test_a_used_link_tells_nothing_and_does_not_fail(
+    def test_a_used_link_reveals_nothing_and_does_not_fail(
         self, account: Account, stranger: Client, store: ReportSettingsStore, token: str
     ) -> None:
         stranger.request("POST", "/unsubscribe", account=account.alias, token=token)
@@ -124,7 +124,7 @@ class TestLink:
 
 
 class TestOneClick:
-    """RFC 8058: a POST of the mail program's, without cookies, origin or anything of ours."""
+    """RFC 8058: a POST from the mail program, without cookies, origin or sign-in."""
 
     @pytest.mark.parametrize(
         ("content_type", "body"),
@@ -161,7 +161,7 @@ class TestOneClick:
         assert "set-cookie" not in answer.headers
         assert settings(store, account)[0] == [STAYS.address]
 
-    def test_the_body_says_not_whose_e_mail_is_ended(
+    def test_the_body_does_not_say_whose_e_mail_is_ended(
         self, account: Account, stranger: Client, store: ReportSettingsStore, token: str
     ) -> None:
         body = urlencode({"account": account.alias, "token": token}).encode()
@@ -197,15 +197,15 @@ class TestStrangers:
             "account={account}&token=%ff%fe%fd",
         ],
     )
-    def test_a_link_that_is_none_of_ours_tells_and_does_nothing(
+    def test_an_unknown_link_reveals_and_changes_nothing(
         self, account: Account, stranger: Client, store: ReportSettingsStore, token: str, method: str, query: str
     ) -> None:
         query = query.replace("{account}", account.alias).replace("{token}", token).replace("{shorter}", token[:-1])
-        nobody = stranger.get("/unsubscribe", account="NOSUCH", token="a" * 22)
+        unknown = stranger.get("/unsubscribe", account="NOSUCH", token="a" * 22)
 
         answer = stranger.request(method, f"/unsubscribe?{query}")
 
-        assert (answer.status, answer.text) == (200, nobody.text)
+        assert (answer.status, answer.text) == (200, unknown.text)
         assert "leads to nobody any more" in text(answer)
         assert len(store.load(account.alias).recipients) == 2
 
@@ -240,7 +240,7 @@ class TestStrangers:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_fails_on_our_side_is_told_as_such_and_can_be_tried_again(
+def test_a_fault_of_the_service_is_reported_as_such_and_can_be_retried(
     account: Account,
     client_of: Callable[..., Client],
     dynamodb_proxy: FaultProxy,

@@ -29,12 +29,12 @@ def url(number: int = 1) -> str:
     return f"https://hooks.example/services/T000/B000/{number}"
 
 
-def configuration(account: Account, *steps: str, event: str = FAILURE) -> str:
+def event_path(account: Account, *steps: str, event: str = FAILURE) -> str:
     return of_account(account.alias, event, "configuration", *steps)
 
 
 def targets(answer: Answer) -> dict[str, Any]:
-    """The targets in an event's representation, by URL."""
+    """Return the targets in an event's representation, by URL."""
     assert answer.status == 200, answer.text
     return {one["targetUri"]: one for one in answer.json["configuration"]["targetUris"]}
 
@@ -57,16 +57,16 @@ class TestEvents:
         assert answer.json["links"][0] == {"rel": "self", "href": of_account(account.alias)}
 
     def test_a_client_of_the_platform_puts_adds_and_removes_targets(self, account: Account, client: Client) -> None:
-        put = client.put(configuration(account), {"recursive": False, "targetUris": [{"targetUri": url(1)}]})
-        added = client.post(configuration(account, "targetUris"), {"targetUri": url(2)})
+        put = client.put(event_path(account), {"recursive": False, "targetUris": [{"targetUri": url(1)}]})
+        added = client.post(event_path(account, "targetUris"), {"targetUri": url(2)})
 
         assert (put.status, put.text, added.status) == (204, "", 204)
         assert set(targets(client.get(of_account(account.alias, FAILURE)))) == {url(1), url(2)}
 
-        assert client.delete(configuration(account, "targetUris"), targetUri=url(1)).status == 204
-        assert [one["targetUri"] for one in client.get(configuration(account)).json["targetUris"]] == [url(2)]
-        assert client.delete(configuration(account)).status == 204
-        assert client.get(configuration(account)).json["targetUris"] == []
+        assert client.delete(event_path(account, "targetUris"), targetUri=url(1)).status == 204
+        assert [one["targetUri"] for one in client.get(event_path(account)).json["targetUris"]] == [url(2)]
+        assert client.delete(event_path(account)).status == 204
+        assert client.get(event_path(account)).json["targetUris"] == []
 
     def test_what_is_set_is_what_is_called(self, account: Account, client: Client) -> None:
         wanted = {
@@ -76,7 +76,7 @@ class TestEvents:
             "enabled": False,
             "headers": {"X-Team": "night"},
         }
-        client.put(configuration(account), {"targetUris": [wanted]})
+        client.put(event_path(account), {"targetUris": [wanted]})
 
         target = account.target()
         assert (target.url, target.format, str(target.delivery), target.enabled, target.headers) == (
@@ -90,30 +90,30 @@ class TestEvents:
     def test_settings_that_a_put_leaves_out_stay_as_they_are(self, account: Account, client: Client) -> None:
         account.set_target(FAILURE, url(), format="detailed", enabled=False, headers={"x-a": "b"})
 
-        client.put(configuration(account), {"targetUris": [{"targetUri": url()}, {"targetUri": url(2)}]})
+        client.put(event_path(account), {"targetUris": [{"targetUri": url()}, {"targetUri": url(2)}]})
 
         kept = next(target for target in account.targets.of_account(account.alias) if target.url == url())
         assert (kept.format, kept.enabled, kept.headers) == ("detailed", False, {"x-a": "b"})
 
     def test_what_was_read_can_be_put_back(self, account: Account, client: Client) -> None:
         account.set_target(FAILURE, url(), headers={"x-a": "s3cret"})
-        read = client.get(configuration(account)).json
+        read = client.get(event_path(account)).json
 
-        assert client.put(configuration(account), read).status == 204
+        assert client.put(event_path(account), read).status == 204
         assert account.target().headers == {"x-a": "s3cret"}
 
     def test_a_patch_changes_what_it_names_alone(self, account: Account, client: Client) -> None:
         target = account.set_target(FAILURE, url(), format="detailed", headers={"x-a": "b"})
 
-        answer = client.patch(configuration(account, "targetUris", target.target_id), {"enabled": False})
+        answer = client.patch(event_path(account, "targetUris", target.target_id), {"enabled": False})
 
         assert answer.status == 204
         stored = account.target()
         assert (stored.enabled, stored.format, stored.headers) == (False, "detailed", {"x-a": "b"})
 
 
-class TestNoise:
-    NOISE: ClassVar[dict[str, Any]] = {
+class TestPreferences:
+    PREFERENCES: ClassVar[dict[str, Any]] = {
         "changesOnly": True,
         "remindHours": 24,
         "quietHours": {"from": "22:00", "until": "07:00", "timezone": "Europe/Berlin"},
@@ -122,19 +122,19 @@ class TestNoise:
     NONE: ClassVar[dict[str, Any]] = {"gather": False, "changesOnly": False, "remindHours": None, "quietHours": None}
 
     def test_by_default_all_is_sent(self, account: Account, client: Client) -> None:
-        put = client.put(configuration(account), {"targetUris": [{"targetUri": url()}]}, **REPRESENTATION)
+        put = client.put(event_path(account), {"targetUris": [{"targetUri": url()}]}, **REPRESENTATION)
 
         assert targets(put)[url()]["noise"] == self.NONE
 
     def test_what_is_set_is_what_the_notifier_reads_and_other_changes_leave_it(
         self, account: Account, client: Client
     ) -> None:
-        client.put(configuration(account), {"targetUris": [{"targetUri": url(), "noise": self.NOISE}]})
+        client.put(event_path(account), {"targetUris": [{"targetUri": url(), "noise": self.PREFERENCES}]})
         patched = client.patch(
-            configuration(account, "targetUris", account.target().target_id), {"format": "detailed"}, **REPRESENTATION
+            event_path(account, "targetUris", account.target().target_id), {"format": "detailed"}, **REPRESENTATION
         )
 
-        assert targets(patched)[url()]["noise"] == self.NOISE
+        assert targets(patched)[url()]["noise"] == self.PREFERENCES
         assert account.target().preferences == Preferences(
             changes_only=True,
             remind_hours=24,
@@ -145,7 +145,7 @@ class TestNoise:
     def test_it_is_replaced_as_a_whole(self, account: Account, client: Client) -> None:
         account.set_target(FAILURE, url(), preferences=Preferences(changes_only=True, remind_hours=24))
 
-        client.patch(configuration(account, "targetUris", account.target().target_id), {"noise": {}})
+        client.patch(event_path(account, "targetUris", account.target().target_id), {"noise": {}})
 
         assert account.target().preferences == Preferences()
 
@@ -166,10 +166,10 @@ class TestNoise:
             ({"quietHour": {}}, "noise.quietHour", ""),
         ],
     )
-    def test_what_can_not_be_meant_names_its_field(
+    def test_an_invalid_preference_names_its_field(
         self, account: Account, client: Client, preferences: dict[str, Any], field: str, allowed: str
     ) -> None:
-        answer = client.put(configuration(account), {"targetUris": [{"targetUri": url(), "noise": preferences}]})
+        answer = client.put(event_path(account), {"targetUris": [{"targetUri": url(), "noise": preferences}]})
 
         assert answer.status == 422
         assert list(answer.errors) == [f"targetUris[0].{field}"]
@@ -177,22 +177,22 @@ class TestNoise:
 
 
 class TestSecrets:
-    def test_a_new_targets_secret_is_told_in_the_answer_that_adds_it_and_never_again(
+    def test_a_new_targets_secret_is_returned_only_in_the_answer_that_adds_it(
         self, account: Account, client: Client
     ) -> None:
         body = {"targetUris": [{"targetUri": url()}]}
 
-        told = targets(client.put(configuration(account), body, **REPRESENTATION))[url()]["secret"]
-        again = targets(client.put(configuration(account), body, **REPRESENTATION))[url()]["secret"]
+        first = targets(client.put(event_path(account), body, **REPRESENTATION))[url()]["secret"]
+        again = targets(client.put(event_path(account), body, **REPRESENTATION))[url()]["secret"]
 
-        assert told == account.target().secrets[0].value
+        assert first == account.target().secrets[0].value
         assert again is None
-        for path in (of_account(account.alias), of_account(account.alias, FAILURE), configuration(account)):
+        for path in (of_account(account.alias), of_account(account.alias, FAILURE), event_path(account)):
             assert "whsec_" not in client.get(path).text
 
-    def test_values_of_headers_are_not_told_and_null_keeps_them(self, account: Account, client: Client) -> None:
+    def test_values_of_headers_are_not_returned_and_null_keeps_them(self, account: Account, client: Client) -> None:
         target = account.set_target(FAILURE, url(), headers={"authorization": "Bearer s3cret", "x-old": "gone"})
-        path = configuration(account, "targetUris", target.target_id)
+        path = event_path(account, "targetUris", target.target_id)
 
         assert "s3cret" not in client.get(of_account(account.alias)).text
         client.patch(path, {"headers": {"Authorization": None, "x-new": "1"}})
@@ -204,7 +204,7 @@ class TestSecrets:
 
     def test_after_a_rotation_the_new_and_the_old_secret_are_current(self, account: Account, client: Client) -> None:
         target = account.set_target(FAILURE, url())
-        path = configuration(account, "targetUris", target.target_id, "secret")
+        path = event_path(account, "targetUris", target.target_id, "secret")
 
         answer = client.post(path, {"overlapHours": 2})
 
@@ -217,7 +217,7 @@ class TestSecrets:
 
     def test_so_many_rotations_that_one_must_wait_are_a_conflict(self, account: Account, client: Client) -> None:
         target = account.set_target(FAILURE, url())
-        path = configuration(account, "targetUris", target.target_id, "secret")
+        path = event_path(account, "targetUris", target.target_id, "secret")
 
         statuses = [client.post(path, {}).status for _ in range(10)]
 
@@ -229,27 +229,23 @@ class TestSecrets:
     ) -> None:
         target = account.set_target(FAILURE, url())
 
-        answer = client.post(
-            configuration(account, "targetUris", target.target_id, "secret"), {"overlapHours": overlap}
-        )
+        answer = client.post(event_path(account, "targetUris", target.target_id, "secret"), {"overlapHours": overlap})
 
         assert list(answer.errors) == ["overlapHours"]
         assert len(account.target().secrets) == 1
 
 
 class TestTwoPeople:
-    def test_who_has_not_seen_the_others_change_is_refused_and_may_then_read_and_change(
+    def test_a_change_to_an_older_version_is_refused_until_the_new_one_is_read(
         self, account: Account, client: Client
     ) -> None:
-        seen = client.get(configuration(account)).headers["etag"]
-        first = client.put(configuration(account), {"targetUris": [{"targetUri": url(1)}]}, if_match=seen)
-        second = client.put(configuration(account), {"targetUris": [{"targetUri": url(2)}]}, if_match=seen)
+        seen = client.get(event_path(account)).headers["etag"]
+        first = client.put(event_path(account), {"targetUris": [{"targetUri": url(1)}]}, if_match=seen)
+        second = client.put(event_path(account), {"targetUris": [{"targetUri": url(2)}]}, if_match=seen)
 
         assert (first.status, second.status) == (204, 412)
         assert account.target().url == url(1)
-        third = client.put(
-            configuration(account), {"targetUris": [{"targetUri": url(2)}]}, if_match=first.headers["etag"]
-        )
+        third = client.put(event_path(account), {"targetUris": [{"targetUri": url(2)}]}, if_match=first.headers["etag"])
         assert third.status == 204
         assert account.target().url == url(2)
 
@@ -258,12 +254,12 @@ class TestTwoPeople:
         target = account.set_target(FAILURE, url())
         before = account.targets.load(account.alias, FAILURE)
         stale = {"if-match": '"0.0"'}
-        one = configuration(account, "targetUris")
+        one = event_path(account, "targetUris")
         answer = {
             "POST": lambda: client.request("POST", one, {"targetUri": url(2)}, stale),
             "PATCH": lambda: client.request("PATCH", f"{one}/{target.target_id}", {"enabled": False}, stale),
             "DELETE one": lambda: client.request("DELETE", one, None, stale, targetUri=url()),
-            "DELETE all": lambda: client.request("DELETE", configuration(account), None, stale),
+            "DELETE all": lambda: client.request("DELETE", event_path(account), None, stale),
         }[method]()
 
         assert answer.status == 412
@@ -293,7 +289,7 @@ class TestRefusals:
     def test_a_target_that_can_not_be_names_its_field_and_what_is_allowed(
         self, account: Account, client: Client, target: dict[str, Any], field: str, reason: str
     ) -> None:
-        answer = client.put(configuration(account), {"targetUris": [{"targetUri": url(9)}, target]})
+        answer = client.put(event_path(account), {"targetUris": [{"targetUri": url(9)}, target]})
 
         assert answer.status == 422
         assert list(answer.errors) == [f"targetUris[1].{field}"]
@@ -303,13 +299,13 @@ class TestRefusals:
     def test_a_sixth_target_is_refused(self, account: Account, client: Client) -> None:
         six = [{"targetUri": url(number)} for number in range(6)]
 
-        assert "at most 5" in client.put(configuration(account), {"targetUris": six}).errors["targetUris"]
-        assert client.put(configuration(account), {"targetUris": six[:5]}).status == 204
-        assert "targetUris" in client.post(configuration(account, "targetUris"), six[5]).errors
+        assert "at most 5" in client.put(event_path(account), {"targetUris": six}).errors["targetUris"]
+        assert client.put(event_path(account), {"targetUris": six[:5]}).status == 204
+        assert "targetUris" in client.post(event_path(account, "targetUris"), six[5]).errors
 
     @pytest.mark.parametrize("body", [b"", b"{", b'{"targetUris":[NaN]}', b"\xff\xfe", b"[" * 60_000, b"null", b"[]"])
-    def test_a_body_that_is_no_such_json_is_refused(self, account: Account, client: Client, body: bytes) -> None:
-        answer = client.request("PUT", configuration(account), body)
+    def test_a_body_of_other_json_is_refused(self, account: Account, client: Client, body: bytes) -> None:
+        answer = client.request("PUT", event_path(account), body)
 
         assert answer.status == 422
         assert answer.errors
@@ -318,18 +314,18 @@ class TestRefusals:
         "body", [{"targetUris": [{}] * 20_000}, {"targetUris": [{"targetUri": url(), "headers": {"x": "y" * 70_000}}]}]
     )
     def test_a_body_that_is_too_large_is_refused(self, account: Account, client: Client, body: Any) -> None:
-        answer = client.put(configuration(account), body)
+        answer = client.put(event_path(account), body)
 
         assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
 
-    def test_there_are_no_sub_accounts_to_be_told_of(self, account: Account, client: Client) -> None:
-        answer = client.put(configuration(account), {"recursive": True, "targetUris": [{"targetUri": url()}]})
+    def test_there_are_no_sub_accounts(self, account: Account, client: Client) -> None:
+        answer = client.put(event_path(account), {"recursive": True, "targetUris": [{"targetUri": url()}]})
 
         assert list(answer.errors) == ["recursive"]
         assert account.targets.of_account(account.alias) == []
 
     def test_of_many_errors_the_first_are_named(self, account: Account, client: Client) -> None:
-        answer = client.put(configuration(account), {"targetUris": [], **{f"x{number}": 1 for number in range(500)}})
+        answer = client.put(event_path(account), {"targetUris": [], **{f"x{number}": 1 for number in range(500)}})
 
         assert len(answer.errors) == 20
 
@@ -351,11 +347,11 @@ class TestRefusals:
         new = [f"https://new{number}.example/" for number in range(4)]
         body = {"targetUris": [{"targetUri": uri} for uri in ("https://stored.example/", *new)]}
 
-        assert client.put(configuration(account), body).status == 204
+        assert client.put(event_path(account), body).status == 204
         assert sorted(asked) == [f"new{number}.example" for number in range(4)]
 
     def test_a_body_of_another_type_is_refused(self, account: Account, client: Client) -> None:
-        assert client.request("PUT", configuration(account), b"<x/>", {"content-type": "text/xml"}).status == 415
+        assert client.request("PUT", event_path(account), b"<x/>", {"content-type": "text/xml"}).status == 415
 
     @pytest.mark.parametrize(
         "address", ["169.254.169.254", "10.0.0.1", "localhost", "[::1]", "0x7f.1", "2130706433", "[::ffff:10.0.0.1]"]
@@ -365,7 +361,7 @@ class TestRefusals:
     ) -> None:
         client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")
 
-        answer = client.post(configuration(account, "targetUris"), {"targetUri": f"http://{address}/latest"})
+        answer = client.post(event_path(account, "targetUris"), {"targetUri": f"http://{address}/latest"})
 
         assert answer.errors == {
             "targetUri": "the host leads to an address that is not on the public internet, where it must be"
@@ -377,22 +373,22 @@ class TestRefusals:
     ) -> None:
         client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")
 
-        assert client.post(configuration(account, "targetUris"), {"targetUri": "https://1.1.1.1/"}).status == 204
+        assert client.post(event_path(account, "targetUris"), {"targetUri": "https://1.1.1.1/"}).status == 204
 
     @pytest.mark.parametrize("steps", [("Backup.Unknown",), ("Backup.Unknown", "configuration"), ("x", "y", "z")])
-    def test_what_there_is_not_is_not_found(self, account: Account, client: Client, steps: tuple[str, ...]) -> None:
+    def test_an_unknown_path_is_not_found(self, account: Account, client: Client, steps: tuple[str, ...]) -> None:
         answer = client.get(of_account(account.alias, *steps))
 
         assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
 
     @pytest.mark.parametrize("action", ["test", "secret", "patch", "delete"])
-    def test_a_target_that_there_is_not_is_not_found(self, account: Account, client: Client, action: str) -> None:
-        one = configuration(account, "targetUris", "0" * 16)
+    def test_an_unknown_target_is_not_found(self, account: Account, client: Client, action: str) -> None:
+        one = event_path(account, "targetUris", "0" * 16)
         answer = {
             "test": lambda: client.post(f"{one}/test"),
             "secret": lambda: client.post(f"{one}/secret", {}),
             "patch": lambda: client.patch(one, {"enabled": False}),
-            "delete": lambda: client.delete(configuration(account, "targetUris"), targetUri=url()),
+            "delete": lambda: client.delete(event_path(account, "targetUris"), targetUri=url()),
         }[action]()
 
         assert answer.status == 404
@@ -400,17 +396,17 @@ class TestRefusals:
 
 class TestTestSends:
     @pytest.mark.parametrize("event", list(EventType))
-    def test_the_target_gets_a_signed_sample_and_the_answer_comes_back(
+    def test_the_target_gets_a_signed_test_event_and_its_answer_is_returned(
         self, account: Account, client: Client, event: EventType
     ) -> None:
         with Receiver() as receiver:
             added = client.put(
-                configuration(account, event=event),
+                event_path(account, event=event),
                 {"targetUris": [{"targetUri": receiver.url, "headers": {"x-team": "night"}}]},
                 **REPRESENTATION,
             )
             target = targets(added)[receiver.url]
-            answer = client.post(configuration(account, "targetUris", target["targetId"], "test", event=event))
+            answer = client.post(event_path(account, "targetUris", target["targetId"], "test", event=event))
 
         assert answer.status == 200
         outcome = answer.json
@@ -434,9 +430,9 @@ class TestTestSends:
 
         with Receiver(refuse) as receiver:
             target = account.set_target(FAILURE, receiver.url)
-            answer = client.post(configuration(account, "targetUris", target.target_id, "test"))
-        nobody = account.set_target(FAILURE, "http://127.0.0.1:9/")
-        dead = client.post(configuration(account, "targetUris", nobody.target_id, "test"))
+            answer = client.post(event_path(account, "targetUris", target.target_id, "test"))
+        refusing = account.set_target(FAILURE, "http://127.0.0.1:9/")
+        dead = client.post(event_path(account, "targetUris", refusing.target_id, "test"))
 
         assert (answer.json["delivered"], answer.json["status"], answer.json["reason"]) == (False, 503, "answered 503")
         assert (dead.json["status"], dead.json["reason"]) == (None, "connection refused")
@@ -448,7 +444,7 @@ class TestTestSends:
         with Receiver() as receiver:
             target = account.set_target(FAILURE, receiver.url)
             client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")
-            answer = client.post(configuration(account, "targetUris", target.target_id, "test"))
+            answer = client.post(event_path(account, "targetUris", target.target_id, "test"))
 
         assert "not on the public internet" in answer.json["reason"]
         assert receiver.posts == []
