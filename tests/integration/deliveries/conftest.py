@@ -9,7 +9,7 @@ import pytest
 from tests.world.aws import Aws
 from tests.world.world import World
 
-# Three steps of the schedule that is deployed.
+# Three steps of the deployed schedule.
 DELAYS = (timedelta(seconds=5), timedelta(minutes=5), timedelta(hours=24))
 DELAYS_SECONDS = ",".join(f"{delay.total_seconds():.0f}" for delay in DELAYS)
 

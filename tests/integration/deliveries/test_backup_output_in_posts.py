@@ -1,4 +1,4 @@
-"""A backup's log goes to the targets that ask for it, in the format that has a place for it, and nowhere else."""
+"""Backup output is posted only to targets that ask for it, in the formats that have a field for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAILURE = EventType.FAILURE
         ({"format": "text", "include_output": True}, None),
     ],
 )
-def test_who_asks_for_it_gets_it(
+def test_a_target_that_asks_for_it_gets_it(
     account: Account, receiver: Receiver, notifier: Invoke, settings: dict[str, object], posted: str | None
 ) -> None:
     account.set_target(FAILURE, receiver.url, **settings)
@@ -36,8 +36,8 @@ def test_who_asks_for_it_gets_it(
     notifier(finished(account.alias, log="s3cret disk"))
 
     (post,) = receiver.posts
-    told = json.loads(post.body)
-    assert told.get("data", told).get("log") == posted
+    body = json.loads(post.body)
+    assert body.get("data", body).get("log") == posted
     assert (b"s3cret" in post.body) == (posted is not None)
 
 

@@ -21,7 +21,9 @@ def states(account: Account) -> list[tuple[str, int]]:
     return [(entry["state"], int(entry["attempts"])) for entry in account.deliveries(EXPECTED_ON)]
 
 
-def test_what_is_in_the_dead_letters_twice_is_attempted_once_more(account: Account, world: World) -> None:
+def test_a_delivery_that_is_twice_in_the_dead_letter_queue_is_attempted_once_more(
+    account: Account, world: World
+) -> None:
     endpoint = Endpoint(503)
     with Receiver(endpoint) as receiver:
         account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY)
@@ -37,7 +39,9 @@ def test_what_is_in_the_dead_letters_twice_is_attempted_once_more(account: Accou
     assert sum(endpoint.posts.values()) == 5
 
 
-def test_a_dead_letter_whose_target_is_off_goes_back_to_the_dead_letters(account: Account, world: World) -> None:
+def test_a_redriven_delivery_whose_target_is_off_returns_to_the_dead_letter_queue(
+    account: Account, world: World
+) -> None:
     with Receiver(Endpoint(503)) as receiver:
         account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY)
         world.send(missed(account.alias))

@@ -1,4 +1,4 @@
-"""The key that a destination wants in the body: kept with its target, put in at an attempt, and told nobody."""
+"""The key that a destination wants in the body: stored with its target, filled in at an attempt, and never shown."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ KEY, OTHER = "R0utingKey" + "a" * 22, "An0therKey" + "b" * 22
 PAGERDUTY = {"format": "pagerduty", "destination_key": KEY}
 
 
-def configuration(account: Account, *steps: str) -> str:
+def event_path(account: Account, *steps: str) -> str:
     return of_account(account.alias, FAILURE, "configuration", *steps)
 
 
 def put(account: Account, client: Client, **settings: Any) -> Any:
-    return client.put(configuration(account), {"targetUris": [{"targetUri": URL, **settings}]})
+    return client.put(event_path(account), {"targetUris": [{"targetUri": URL, **settings}]})
 
 
 def keys(posts: list[Post]) -> list[str]:
@@ -38,14 +38,14 @@ def keys(posts: list[Post]) -> list[str]:
 
 
 def echo(post: Post) -> tuple[int, dict[str, str], bytes]:
-    """An endpoint that says what it was sent."""
+    """An endpoint that echoes the request."""
     return 400, {}, post.body
 
 
 class TestAsASetting:
-    def test_it_is_stored_and_told_nobody_but_that_there_is_one(self, account: Account, client: Client) -> None:
+    def test_it_is_stored_and_only_its_presence_is_shown(self, account: Account, client: Client) -> None:
         answer = client.put(
-            configuration(account),
+            event_path(account),
             {"targetUris": [{"targetUri": URL, "format": "pagerduty", "destinationKey": KEY}]},
             prefer="return=representation",
         )
@@ -53,7 +53,7 @@ class TestAsASetting:
         assert account.target().destination_key == KEY
         (target,) = answer.json["configuration"]["targetUris"]
         assert target["hasDestinationKey"] is True
-        for text in (answer.text, client.get(of_account(account.alias)).text, client.get(configuration(account)).text):
+        for text in (answer.text, client.get(of_account(account.alias)).text, client.get(event_path(account)).text):
             assert KEY not in text
         assert KEY not in repr(account.target())
 
@@ -70,7 +70,7 @@ class TestAsASetting:
             ({"format": "ntfy", "targetUri": "https://ntfy.sh/", "destinationKey": "a/b"}, "the topic is 1 to 64"),
         ],
     )
-    def test_what_it_can_not_be_is_said_at_its_field_and_not_repeated(
+    def test_an_invalid_key_is_named_by_its_field_and_not_repeated(
         self, account: Account, client: Client, settings: dict[str, str], reason: str
     ) -> None:
         answer = put(account, client, **settings)
@@ -82,11 +82,11 @@ class TestAsASetting:
 
     def test_it_stays_where_a_request_leaves_it_out(self, account: Account, client: Client) -> None:
         put(account, client, format="pagerduty", destinationKey=KEY)
-        read = client.get(configuration(account)).json
+        read = client.get(event_path(account)).json
 
-        assert client.put(configuration(account), read).status == 204
+        assert client.put(event_path(account), read).status == 204
         assert put(account, client, format="pagerduty", delivery="retry", destinationKey=None).status == 204
-        path = configuration(account, "targetUris", account.target().target_id)
+        path = event_path(account, "targetUris", account.target().target_id)
         assert client.patch(path, {"enabled": False}).status == 204
 
         assert account.target().destination_key == KEY
@@ -94,13 +94,13 @@ class TestAsASetting:
     def test_it_is_replaced_by_another(self, account: Account, client: Client) -> None:
         target = account.set_target(FAILURE, URL, **PAGERDUTY)
 
-        client.patch(configuration(account, "targetUris", target.target_id), {"destinationKey": OTHER})
+        client.patch(event_path(account, "targetUris", target.target_id), {"destinationKey": OTHER})
 
         assert account.target().destination_key == OTHER
 
-    def test_it_goes_with_its_format(self, account: Account, client: Client) -> None:
+    def test_it_is_removed_with_its_format(self, account: Account, client: Client) -> None:
         target = account.set_target(FAILURE, URL, **PAGERDUTY)
-        path = configuration(account, "targetUris", target.target_id)
+        path = event_path(account, "targetUris", target.target_id)
 
         assert client.patch(path, {"format": "text"}).status == 204
 
@@ -121,13 +121,13 @@ class TestInAnAttempt:
         Webhook(account.target().secrets[0].value).verify(post.body.decode(), dict(post.headers))
         (entry,) = account.deliveries()
         assert json.loads(entry["body"]) == json.loads(post.body) | {"routing_key": "***"}
-        # Neither where the endpoint has repeated it.
+        # The key is masked even if the endpoint echoes it.
         assert json.loads(entry["response"])["routing_key"] == "*" * 32
         assert KEY not in client.get(of_account(account.alias, "deliveries")).text
         captured = capfd.readouterr()
         assert KEY not in captured.out + captured.err + str(entry)
 
-    def test_an_answer_that_breaks_off_in_the_midst_of_it_is_kept_without_the_part(
+    def test_an_answer_that_breaks_off_within_it_is_stored_without_the_part(
         self, account: Account, notifier: Invoke
     ) -> None:
         with Receiver(lambda post: (400, {}, f"no such key: {KEY[:20]}".encode())) as receiver:
@@ -137,7 +137,7 @@ class TestInAnAttempt:
         (entry,) = account.deliveries()
         assert entry["response"] == "no such key: " + "*" * 20
 
-    def test_it_is_in_no_queue_while_a_retry_waits_and_the_one_of_then_is_posted(
+    def test_it_is_in_no_queue_while_a_retry_waits_and_the_current_one_is_posted(
         self, account: Account, world: World
     ) -> None:
         endpoint = Times(503, 202)
@@ -171,7 +171,7 @@ class TestInAnAttempt:
         assert len(endpoint.posts) == 1
         assert entry["error"] == ("not attempted: the target was given another format, and has no routing key any more")
 
-    def test_to_replay_such_a_delivery_is_a_conflict(
+    def test_a_replay_of_such_a_delivery_is_a_conflict(
         self, account: Account, client: Client, notifier: Invoke, receiver: Receiver
     ) -> None:
         account.set_target(FAILURE, receiver.url, **PAGERDUTY)
@@ -196,13 +196,13 @@ class TestATopicOfNtfy:
 
         (post,) = receiver.posts
         assert (post.path, post.headers["content-type"]) == ("/", "application/json")
-        told = json.loads(post.body)
-        assert (told["topic"], told["title"]) == ("backups-x7", "Backup failed: IL1TESTWEB01")
+        body = json.loads(post.body)
+        assert (body["topic"], body["title"]) == ("backups-x7", "Backup failed: IL1TESTWEB01")
 
-    def test_a_topics_own_url_is_refused_with_what_to_give_in_its_place(self, account: Account, client: Client) -> None:
+    def test_a_topics_own_url_is_refused_with_what_to_give_instead(self, account: Account, client: Client) -> None:
         wanted = {"targetUri": "https://ntfy.sh/backups", "format": "ntfy", "destinationKey": "backups"}
 
-        answer = client.put(configuration(account), {"targetUris": [wanted]})
+        answer = client.put(event_path(account), {"targetUris": [wanted]})
 
         assert list(answer.errors) == ["targetUris[0].targetUri"]
         assert "such as https://ntfy.sh/" in answer.errors["targetUris[0].targetUri"]
@@ -212,7 +212,7 @@ class TestInATest:
     def test_it_is_posted_and_not_shown(self, account: Account, client: Client) -> None:
         with Receiver(echo) as receiver:
             target = account.set_target(FAILURE, receiver.url, **PAGERDUTY)
-            answer = client.post(configuration(account, "targetUris", target.target_id, "test"))
+            answer = client.post(event_path(account, "targetUris", target.target_id, "test"))
 
         assert keys(receiver.posts) == [KEY]
         assert KEY not in answer.text
@@ -225,6 +225,6 @@ class TestInATest:
             target = account.set_target(event, receiver.url, **PAGERDUTY)
             client.post(of_account(account.alias, event, "configuration", "targetUris", target.target_id, "test"))
 
-        told = [json.loads(post.body) for post in receiver.posts]
-        assert [one["event_action"] for one in told] == ["trigger", "trigger", "resolve"]
-        assert len({one["dedup_key"] for one in told}) == 1
+        bodies = [json.loads(post.body) for post in receiver.posts]
+        assert [one["event_action"] for one in bodies] == ["trigger", "trigger", "resolve"]
+        assert len({one["dedup_key"] for one in bodies}) == 1

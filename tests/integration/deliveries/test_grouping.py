@@ -1,4 +1,4 @@
-"""Gathering: what comes for a target within a minute is one message, whatever happens on the way."""
+"""Grouping: the events for a target within a minute are one message, whatever fails on the way."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.world.endpoints import Endpoint
 from tests.world.world import World
 
 FAILURE, MISSING, SUCCESS = EventType.FAILURE, EventType.MISSING, EventType.SUCCESS
-GATHER = Preferences(group=True)
+GROUPING = Preferences(group=True)
 MINUTE = timedelta(minutes=1)
 
 
-def told(receiver: Receiver) -> list[list[str]]:
-    """The server policies of each post, in the format `detailed`."""
+def posted(receiver: Receiver) -> list[list[str]]:
+    """Return the server policies of each post, in the format `detailed`."""
     bodies = [json.loads(post.body) for post in receiver.posts]
     return [[backup["serverPolicyId"] for backup in body.get("backups", [body])] for body in bodies]
 
@@ -56,7 +56,7 @@ def group_due(target: Target, due_at: datetime) -> GroupDue:
 def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
     account: Account, world: World, receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
+    account.set_target(MISSING, receiver.url, format="detailed", preferences=GROUPING)
     servers = [f"sp-{number:03}" for number in range(100)]
 
     for server in servers:
@@ -68,7 +68,7 @@ def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
     assert body["text"].splitlines()[0] == f"100 backups missed: account {account.alias}"
     assert (body["account"], body["count"]) == (account.alias, 100)
     assert [backup["serverPolicyId"] for backup in body["backups"]] == servers
-    # Each is what it would be by itself.
+    # Each has the same content as when it is posted alone.
     assert body["backups"][7]["text"] == body["text"].splitlines()[8]
     assert body["backups"][7]["text"].startswith("IL1TESTWEB01 missed a backup expected at 2018-12-20T05:00:00.000Z")
     assert states(account, "2018-12-20") == {"gathered": 100}
@@ -79,22 +79,22 @@ def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
 def test_it_waits_for_a_minute_and_what_comes_later_is_another_message(
     account: Account, world: World, receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
+    account.set_target(MISSING, receiver.url, format="detailed", preferences=GROUPING)
     world.send(missed(account.alias, "sp-1"))
     world.settle(within=MINUTE / 2)
-    assert told(receiver) == []
+    assert posted(receiver) == []
     world.send(missed(account.alias, "sp-2"))
     world.settle()
-    assert told(receiver) == [["sp-1", "sp-2"]]
+    assert posted(receiver) == [["sp-1", "sp-2"]]
 
     world.send(missed(account.alias, "sp-3"))
     world.settle()
 
-    assert told(receiver) == [["sp-1", "sp-2"], ["sp-3"]]
+    assert posted(receiver) == [["sp-1", "sp-2"], ["sp-3"]]
 
 
-def test_one_by_itself_is_told_as_ever(account: Account, world: World, receiver: Receiver) -> None:
-    account.set_target(MISSING, receiver.url, preferences=GATHER)
+def test_a_single_event_is_posted_as_without_grouping(account: Account, world: World, receiver: Receiver) -> None:
+    account.set_target(MISSING, receiver.url, preferences=GROUPING)
 
     world.send(missed(account.alias))
     world.settle()
@@ -103,14 +103,14 @@ def test_one_by_itself_is_told_as_ever(account: Account, world: World, receiver:
     assert json.loads(post.body)["text"].startswith("IL1TESTWEB01 missed a backup expected at ")
 
 
-def test_each_event_and_each_target_has_its_own_and_others_are_told_at_once(
+def test_each_event_and_target_has_its_own_group_and_others_are_posted_at_once(
     account: Account, world: World, receiver: Receiver
 ) -> None:
     for event, path, preferences in (
-        (MISSING, "a", GATHER),
-        (MISSING, "b", GATHER),
+        (MISSING, "a", GROUPING),
+        (MISSING, "b", GROUPING),
         (MISSING, "c", Preferences()),
-        (FAILURE, "a", GATHER),
+        (FAILURE, "a", GROUPING),
     ):
         account.set_target(event, f"{receiver.url}/{path}", format="detailed", preferences=preferences)
 
@@ -124,17 +124,17 @@ def test_each_event_and_each_target_has_its_own_and_others_are_told_at_once(
     assert sorted(posts[3:]) == [("/a", 3), ("/a", 3), ("/b", 3)]
 
 
-def test_what_comes_twice_is_listed_once_and_gathered_once(account: Account, world: World, receiver: Receiver) -> None:
-    account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
+def test_an_event_that_comes_twice_is_grouped_once(account: Account, world: World, receiver: Receiver) -> None:
+    account.set_target(MISSING, receiver.url, format="detailed", preferences=GROUPING)
     for _ in range(2):
         for number in range(3):
             world.send(missed(account.alias, f"sp-{number}"))
         world.settle()
 
-    assert told(receiver) == [["sp-0", "sp-1", "sp-2"]]
+    assert posted(receiver) == [["sp-0", "sp-1", "sp-2"]]
 
 
-def test_what_is_held_back_is_not_gathered(account: Account, world: World, receiver: Receiver) -> None:
+def test_a_suppressed_event_is_not_grouped(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=Preferences(changes_only=True, group=True))
     for number in range(2):
         for hour in (1, 2):
@@ -143,27 +143,27 @@ def test_what_is_held_back_is_not_gathered(account: Account, world: World, recei
             world.settle(within=timedelta(seconds=1))
     world.settle()
 
-    assert [sorted(servers) for servers in told(receiver)] == [[f"{account.alias}-0", f"{account.alias}-1"]]
+    assert [sorted(servers) for servers in posted(receiver)] == [[f"{account.alias}-0", f"{account.alias}-1"]]
     assert states(account, "2018-12-20") == {"gathered": 2, "heldBack": 2}
 
 
-def test_what_fails_is_tried_again_as_one(account: Account, world: World) -> None:
+def test_a_group_that_fails_is_retried_as_one(account: Account, world: World) -> None:
     endpoint = Endpoint(503, 503, 200)
     with Receiver(endpoint) as receiver:
-        account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER, delivery=DeliveryMode.RETRY)
+        account.set_target(MISSING, receiver.url, format="detailed", preferences=GROUPING, delivery=DeliveryMode.RETRY)
         for number in range(3):
             world.send(missed(account.alias, f"sp-{number}"))
         world.settle()
 
     assert list(endpoint.posts.values()) == [3]
-    assert told(receiver) == [["sp-0", "sp-1", "sp-2"]] * 3
+    assert posted(receiver) == [["sp-0", "sp-1", "sp-2"]] * 3
 
 
 @pytest.mark.parametrize("fate", ["removed", "switched off"])
-def test_a_target_that_is_gone_by_then_is_not_called_and_the_log_says_so(
+def test_a_target_that_is_removed_or_off_by_then_is_not_called_and_the_log_says_so(
     account: Account, world: World, receiver: Receiver, fate: str
 ) -> None:
-    target = account.set_target(MISSING, receiver.url, preferences=GATHER)
+    target = account.set_target(MISSING, receiver.url, preferences=GROUPING)
     for number in range(2):
         world.send(missed(account.alias, f"sp-{number}"))
     world.settle(within=timedelta(seconds=30))
@@ -180,10 +180,10 @@ def test_a_target_that_is_gone_by_then_is_not_called_and_the_log_says_so(
     assert "2 backups missed: account " in entry["body"]
 
 
-def test_a_target_that_has_pagerdutys_format_by_then_is_told_of_each_by_itself(
+def test_a_target_that_has_pagerdutys_format_by_then_gets_each_event_alone(
     account: Account, world: World, receiver: Receiver
 ) -> None:
-    account.set_target(MISSING, receiver.url, preferences=GATHER)
+    account.set_target(MISSING, receiver.url, preferences=GROUPING)
     for number in range(3):
         world.send(missed(account.alias, f"sp-{number}"))
     world.settle(within=timedelta(seconds=30))
@@ -203,10 +203,10 @@ def test_a_target_that_has_pagerdutys_format_by_then_is_told_of_each_by_itself(
         ("slack", "<&>" * 166),
     ],
 )
-def test_what_is_too_much_for_one_message_is_several_and_nothing_is_left_out(
+def test_a_group_too_large_for_one_message_is_several_and_complete(
     account: Account, world: World, receiver: Receiver, format_name: str, name: str
 ) -> None:
-    account.set_target(MISSING, receiver.url, format=format_name, preferences=GATHER)
+    account.set_target(MISSING, receiver.url, format=format_name, preferences=GROUPING)
     servers = [f"sp-{number:03}" for number in range(130)]
     for server in servers:
         world.send(json.dumps(json.loads(missed(account.alias, server)) | {"accountPolicyName": name}))
@@ -221,10 +221,8 @@ def test_what_is_too_much_for_one_message_is_several_and_nothing_is_left_out(
     assert states(account, today(world)) == {"delivered": len(receiver.posts)}
 
 
-def test_what_can_not_be_gathered_up_in_time_is_left_to_another(
-    account: Account, world: World, receiver: Receiver
-) -> None:
-    target = account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
+def test_a_group_without_time_left_is_sent_later(account: Account, world: World, receiver: Receiver) -> None:
+    target = account.set_target(MISSING, receiver.url, format="detailed", preferences=GROUPING)
     world.send(missed(account.alias))
     world.settle(within=MINUTE / 2)
     world.now += MINUTE
@@ -234,7 +232,7 @@ def test_what_can_not_be_gathered_up_in_time_is_left_to_another(
     assert encode_retry_message(due_now) in [message.body for message in world.retries.messages]
     world.settle()
 
-    assert told(receiver) == [["sp-1"]]
+    assert posted(receiver) == [["sp-1"]]
 
 
 def test_one_endless_name_leaves_room_for_the_others() -> None:
@@ -247,7 +245,7 @@ def test_one_endless_name_leaves_room_for_the_others() -> None:
 
 
 def test_cloudevents_are_a_batch(account: Account, world: World, receiver: Receiver) -> None:
-    account.set_target(MISSING, receiver.url, format="cloudevents", preferences=GATHER)
+    account.set_target(MISSING, receiver.url, format="cloudevents", preferences=GROUPING)
     for number in range(2):
         world.send(missed(account.alias, f"sp-{number}"))
     world.settle()
@@ -257,8 +255,8 @@ def test_cloudevents_are_a_batch(account: Account, world: World, receiver: Recei
     assert len({event["id"] for event in json.loads(post.body)}) == 2
 
 
-def test_an_entry_that_was_gathered_can_be_sent_by_itself(account: Account, world: World, receiver: Receiver) -> None:
-    account.set_target(MISSING, receiver.url, format="detailed", preferences=GATHER)
+def test_a_grouped_delivery_can_be_replayed_alone(account: Account, world: World, receiver: Receiver) -> None:
+    account.set_target(MISSING, receiver.url, format="detailed", preferences=GROUPING)
     for number in range(2):
         world.send(missed(account.alias, f"sp-{number}"))
     world.settle()
@@ -267,12 +265,12 @@ def test_an_entry_that_was_gathered_can_be_sent_by_itself(account: Account, worl
     world.functions.api.replays.one(account.alias, entry["delivery"])
     world.settle()
 
-    assert told(receiver) == [["sp-0", "sp-1"], ["sp-0"]]
+    assert posted(receiver) == [["sp-0", "sp-1"], ["sp-0"]]
     assert states(account, "2018-12-20") == {"delivered": 1, "gathered": 1}
 
 
-def test_two_that_gather_at_the_same_time_take_nothing_twice_and_leave_nothing(account: Account, world: World) -> None:
-    target = account.set_target(MISSING, "https://hooks.example/x", preferences=GATHER)
+def test_functions_that_send_a_group_at_the_same_time_send_each_event_once(account: Account, world: World) -> None:
+    target = account.set_target(MISSING, "https://hooks.example/x", preferences=GROUPING)
     for number in range(40):
         event = parse_message(missed(account.alias, f"sp-{number:02}"))
         assert isinstance(event, BackupMissed)
@@ -293,7 +291,7 @@ def test_two_that_gather_at_the_same_time_take_nothing_twice_and_leave_nothing(a
     assert len(texts) == len(set(texts)) == 40
 
 
-def test_a_batch_sends_one_message_for_its_gathering(
+def test_a_batch_sends_one_message_for_its_group(
     account: Account,
     stack: Stack,
     new_queue: Callable[[], str],
@@ -301,13 +299,13 @@ def test_a_batch_sends_one_message_for_its_gathering(
     monkeypatch: pytest.MonkeyPatch,
     receiver: Receiver,
 ) -> None:
-    """And the real functions take it from there, by the real clock: a message that comes early goes round again."""
-    account.set_target(MISSING, receiver.url, preferences=GATHER)
+    """The real functions handle the message by the real clock: one that comes early is sent again with a delay."""
+    account.set_target(MISSING, receiver.url, preferences=GROUPING)
     queue = new_queue()
     notifier = handler_at("notifier")
     monkeypatch.setenv("RETRY_QUEUE_URL", queue)
     assert failed_ids(notifier(*(missed(account.alias, f"sp-{number}") for number in range(10)))) == []
-    # It is there, and not to be had for a minute.
+    # The message is on the queue, and invisible for a minute.
     attributes = stack.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
     assert [attributes[f"ApproximateNumberOfMessages{which}"] for which in ("", "Delayed")] == ["0", "1"]
     assert receiver.posts == []
@@ -315,8 +313,8 @@ def test_a_batch_sends_one_message_for_its_gathering(
     redeliverer = handler_at("redeliverer")
     monkeypatch.setenv("RETRY_QUEUE_URL", queue)
     redeliverer(encode_retry_message(group_due(account.target(), utc_now())))
-    (order,) = taken_off(stack, queue)
-    redeliverer(json.dumps(order))
+    (message,) = taken_off(stack, queue)
+    redeliverer(json.dumps(message))
 
     (post,) = receiver.posts
     assert len(json.loads(post.body)["text"].splitlines()) == 11
@@ -327,7 +325,7 @@ def test_it_can_be_set_but_not_for_pagerduty(account: Account, client: Client) -
     wanted: dict[str, Any] = {"targetUri": "https://hooks.example/x", "noise": {"gather": True}}
 
     assert client.put(path, {"targetUris": [wanted]}).status == 204
-    assert account.target().preferences == GATHER
+    assert account.target().preferences == GROUPING
     assert client.get(path).json["targetUris"][0]["noise"]["gather"] is True
 
     pagerduty = wanted | {"format": "pagerduty", "destinationKey": "0123456789abcdef0123456789ABCDEF"}

@@ -1,4 +1,4 @@
-"""What is said of a target that fails, who waits for it, and when it is switched off."""
+"""The health of a target that fails, the deferral of its deliveries, and when it is switched off."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def entry(account: Account) -> dict[str, Any]:
 
 
 class TestHealth:
-    def test_failures_are_counted_and_the_last_is_told(self, account: Account, notifier: Invoke) -> None:
+    def test_failures_are_counted_and_the_last_is_shown(self, account: Account, notifier: Invoke) -> None:
         account.set_target(FAILURE, "http://127.0.0.1:9/")
         before = datetime.now(UTC)
 
@@ -84,7 +84,7 @@ class TestHealth:
         assert target.health.switched_off_at
         assert (entry(account)["state"], entry(account)["error"]) == ("failed", "answered 410")
 
-    def test_switched_on_again_it_begins_anew(self, account: Account, notifier: Invoke) -> None:
+    def test_switched_on_again_it_starts_without_failures(self, account: Account, notifier: Invoke) -> None:
         with Receiver(Endpoint(410)) as receiver:
             account.set_target(FAILURE, receiver.url)
             notifier(finished(account.alias))
@@ -102,7 +102,7 @@ class TestHealth:
                 world.send(finished(account.alias))
                 world.settle()
 
-        # From the second failure, which shows that the first was no blip.
+        # The days count from the second failure, which shows that the first was no blip.
         assert world.now - started == timedelta(hours=12, days=5)
         assert account.target().health.switched_off_reason == (
             "nothing but failures for 5 days; the last: answered 500"
@@ -122,7 +122,7 @@ class TestHealth:
     def test_a_success_that_went_unwritten_does_not_make_a_blip_five_days_long(
         self, account: Account, world: World
     ) -> None:
-        """One function sees a failure; another, which has not heard of it, a success right after. Then silence."""
+        """One function sees a failure. Another, which does not know of it, sees a success right after."""
         one = world.functions
         world.start_functions()
         other = world.functions
@@ -146,8 +146,8 @@ def writes_webhooks(operation: str, parameters: dict[str, Any]) -> bool:
     return operation != "Query" and parameters["TableName"] == "WebhooksTable"
 
 
-class TestIsolation:
-    def test_after_three_failures_deliveries_are_handed_over_and_attempted_once(
+class TestDeferral:
+    def test_after_three_failures_deliveries_are_deferred_and_attempted_once(
         self, account: Account, world: World
     ) -> None:
         endpoint = Endpoint(503)
@@ -165,7 +165,7 @@ class TestIsolation:
         assert [one["state"] for one in account.deliveries()] == ["failed"] * 4
         assert [int(one["attempts"]) for one in account.deliveries()] == [1] * 4
 
-    def test_a_success_in_the_lane_brings_the_target_back(self, account: Account, world: World) -> None:
+    def test_a_success_of_a_deferred_delivery_closes_the_circuit(self, account: Account, world: World) -> None:
         with Receiver(Endpoint(503, 503, 503, 200)) as receiver:
             account.set_target(FAILURE, receiver.url)
             for _ in range(4):
@@ -173,13 +173,13 @@ class TestIsolation:
                 world.settle()
             assert not account.target().health.circuit_open
 
-            # The notifier learns of it within 30 s, and waits for the target itself again.
+            # The notifier reads the success within 30 s, and posts to the target itself again.
             world.now += timedelta(seconds=30)
             (outcome,) = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
 
         assert outcome.result is not None
 
-    def test_deliveries_of_another_event_of_the_account_are_not_held_up(
+    def test_deliveries_of_another_event_of_the_account_are_not_deferred(
         self, account: Account, world: World, receiver: Receiver
     ) -> None:
         account.set_target(FAILURE, "http://127.0.0.1:9/")
@@ -194,7 +194,7 @@ class TestIsolation:
         assert outcome.result is not None
         assert len(receiver.posts) == 1
 
-    def test_a_handed_over_message_that_comes_twice_is_one_post(self, account: Account, world: World) -> None:
+    def test_a_deferred_message_that_comes_twice_is_one_post(self, account: Account, world: World) -> None:
         endpoint = Endpoint(503)
         with Receiver(endpoint) as receiver:
             account.set_target(FAILURE, receiver.url)

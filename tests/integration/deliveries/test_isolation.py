@@ -1,7 +1,7 @@
-"""One customer's endpoint hangs on hundreds of events: what another customer's notifications wait for, in virtual time.
+"""One customer's endpoint hangs on hundreds of events: the latency of another customer's posts, in virtual time.
 
-Environments of both functions take batches as Lambda does, each busy until the slowest message of its batch is done.
-All of the code is real but for two things: a POST takes virtual time, and the queues are in memory.
+Environments of both functions take batches as Lambda does. Each is busy until the slowest message of its batch is done.
+All of the code is real, except that a POST takes virtual time and the queues are in memory.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from tests.world.queues import MemoryQueue
 from tests.world.world import World
 
 MISSING = EventType.MISSING
-# Lambda begins with five batches of a queue at once.
+# Lambda starts with five batches of a queue at once.
 NOTIFIERS, REDELIVERERS = 5, 5
 BATCH = 10
 TIMEOUT = timedelta(seconds=30)
 HANGING, GOOD = 400, 150
 GOOD_URL, HANGING_URL = "https://good.example/", "https://hangs.example/"
 SECONDS_BETWEEN = 0.2
-# What a batch takes before its POSTs: receiving it, reading targets, claiming.
+# A batch takes this long before its POSTs, to be received, read targets and claim.
 OVERHEAD = timedelta(milliseconds=40)
 QUICK = AttemptResult(200, None, b"", 50)
 HUNG = AttemptResult(None, "no complete answer in time", b"", 10_000)
@@ -43,7 +43,7 @@ HUNG = AttemptResult(None, "no complete answer in time", b"", 10_000)
 
 @dataclass
 class Simulation:
-    """Advances the world's clock from event to event, and only while every thread of it waits for time to pass."""
+    """Advances the world's clock from event to event, but only while all of its threads sleep."""
 
     world: World
     posted_at: dict[str, list[datetime]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Simulation:
         heapq.heappush(self._agenda, (timestamp, self._entries, what))
 
     def start(self, work: Callable[[], None]) -> Future[None]:
-        """Run it in a thread; time stands still until it ends or waits in `sleep`."""
+        """Run the work in a thread. Time stands still until it ends or calls `sleep`."""
         with self._changed:
             self._running += 1
 
@@ -103,7 +103,7 @@ class Simulation:
             what()
 
     def _end(self) -> None:
-        """Kill whoever is still waiting for time to pass: nobody may outlive the test."""
+        """End the threads that still sleep, so that none outlives the test."""
         self._over = True
         for sleeper in self._sleepers:
             sleeper.set()
@@ -127,7 +127,7 @@ class VirtualSender(Sender):
 
 @dataclass
 class Environment:
-    """One execution environment, with caches of its own: takes a batch, and the next when all of it is done."""
+    """One execution environment with its own caches. It takes the next batch when all of one is done."""
 
     simulation: Simulation
     queue: MemoryQueue
@@ -156,7 +156,7 @@ class Environment:
 
 
 def latencies(aws: Aws, good: Account, hanging: Account, hanging_events: int) -> list[timedelta]:
-    """From queue to POST, of each of the good account's notifications."""
+    """Return the time from queue to POST of each of the good account's events."""
     good.set_target(MISSING, GOOD_URL)
     hanging.set_target(MISSING, HANGING_URL)
     world = World(aws, sender=lambda: VirtualSender(simulation))
@@ -189,5 +189,5 @@ def test_the_median_from_queue_to_post_is_at_most_twice_what_it_is_alone(stack: 
 
     print(f"alone {statistics.median(alone)}, beside {statistics.median(beside)}, at most {max(beside)}")
     assert statistics.median(beside) <= 2 * statistics.median(alone)
-    # It is the first round alone that anybody waits for: after one hang of each environment, nobody does.
+    # Only the first round waits for the endpoint: after one hang of each environment, no delivery does.
     assert sum(latency > 2 * statistics.median(alone) for latency in beside) * SECONDS_BETWEEN < 20

@@ -1,4 +1,4 @@
-"""The notifier's handler: what comes off the queue, what is posted, what is written down."""
+"""The notifier's handler: its messages, posts and delivery records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backup_webhooks.events.messages import EventType
 from cloudevents.core.bindings.http import HTTPMessage, from_http
 from cloudevents.core.formats.json import JSONFormat
 
-from local import messages as samples
+from local import messages as examples
 from local.receiver import Post, Receiver
 from tests.integration.conftest import Account, Invoke
 from tests.support.fault_proxy import FaultProxy
@@ -26,7 +26,7 @@ FAILURE = EventType.FAILURE
 
 @pytest.fixture
 def refusing_url() -> str:
-    """A URL at which nobody listens."""
+    """A URL that refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"http://127.0.0.1:{server.getsockname()[1]}/refuses"
 
@@ -35,13 +35,13 @@ def texts(receiver: Receiver) -> list[str]:
     return [json.loads(post.body)["text"] for post in receiver.posts]
 
 
-@pytest.mark.parametrize("name", samples.SAMPLES)
-def test_each_sample_is_posted_to_the_target_of_its_event(
+@pytest.mark.parametrize("name", examples.SAMPLES)
+def test_each_example_is_posted_to_the_target_of_its_event(
     name: str, account: Account, notifier: Invoke, receiver: Receiver
 ) -> None:
     for event in EventType:
         account.set_target(event, f"{receiver.url}/{event}")
-    (body,) = samples.read(str(samples.EVENTS / f"{name}.json"))
+    (body,) = examples.read(str(examples.EVENTS / f"{name}.json"))
     message = json.loads(body) | {"accountAlias": account.alias}
 
     assert failed_ids(notifier(json.dumps(message))) == []
@@ -182,7 +182,7 @@ def test_a_bad_message_a_refusing_and_a_hanging_endpoint_harm_none_of_the_other_
     hung = failures["Backup.Success"]
     assert hung["error"] == "no complete answer in time (5 s to connect, 10 s in all)"
     assert len(failures) == 2
-    # Nobody waited for the one that hung: all were posted before it was given up.
+    # No delivery waited for the one that hung: all were posted before it was given up.
     given_up = datetime.fromisoformat(hung["claimedAt"]).timestamp() + float(hung["milliseconds"]) / 1000
     assert max(post.received_at for post in receiver.posts) < given_up
 
@@ -192,7 +192,7 @@ def test_the_same_message_five_times_two_at_once_is_one_post(account: Account, n
         second = []
 
         def deliver_again(_: Post) -> None:
-            # While the first POST is under way: the claim stands, so the message must come again.
+            # While the first POST is in flight, its claim is held, so the message must come again.
             second.append(threads.submit(notifier, body).result())
 
         with Receiver(on_post=deliver_again) as receiver:

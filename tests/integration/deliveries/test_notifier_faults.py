@@ -1,6 +1,6 @@
-"""The notifier's handler where DynamoDB fails after the POST, and its process where it is killed.
+"""The notifier when DynamoDB fails after the POST, and when its process is killed.
 
-A fault at each of its calls, and a kill: `tests/faults`.
+`tests/faults` covers a fault and a kill at each of its calls.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def is_record(call: Call) -> bool:
 
 
 def answer_is_lost(call: Call) -> Answer:
-    """The call takes effect, and the caller hears of an error."""
+    """The call takes effect, but the caller gets an error."""
     call.forward()
     return internal_server_error()
 
@@ -68,7 +68,7 @@ def test_an_outcome_that_cannot_be_recorded_is_not_posted_again(
 
 
 @pytest.mark.parametrize("matches", [is_claim, is_record])
-def test_a_write_whose_answer_is_lost_is_known_again(
+def test_a_write_whose_answer_is_lost_is_recognised(
     matches: Callable[[Call], bool],
     account: Account,
     notifier_at: NotifierAt,
@@ -94,7 +94,7 @@ def function_process(stack: Stack, template: Template, log: Path) -> Iterator[Wo
         worker.close()
 
 
-def test_a_function_killed_between_claim_and_post_costs_nothing(
+def test_a_function_killed_between_claim_and_post_loses_nothing(
     account: Account,
     stack: Stack,
     world: World,
@@ -124,11 +124,11 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
     assert receiver.posts == []
     assert [entry["state"] for entry in account.deliveries()] == ["claimed"]
 
-    # While the dead function could still be alive, nobody takes its place …
+    # While the killed function could still run, no other takes its claim.
     assert failed_ids(notifier(body)) == ["message-0"]
     assert receiver.posts == []
 
-    # … and when its time is over, the next receive posts.
+    # After the function's timeout, the next receive posts.
     world.now = utc_now() + timedelta(seconds=stack.functions()["NotifierFunction"].timeout + 1)
     (outcome,) = world.notifier.handle(body, world.now + timedelta(seconds=60)) or ()
 
@@ -141,10 +141,8 @@ def test_a_function_killed_between_claim_and_post_costs_nothing(
     assert len(receiver.posts) == 1
 
 
-def test_a_function_that_lost_its_claim_does_not_write_over_the_outcome_of_the_one_that_took_it(
-    account: Account, world: World
-) -> None:
-    """A function that was thought dead goes on after its claim has lapsed and the delivery was made."""
+def test_a_function_that_lost_its_claim_does_not_overwrite_the_next_ones_result(account: Account, world: World) -> None:
+    """A function that was taken for dead continues after its claim has lapsed and the delivery was made."""
     event = parse_message(finished(account.alias))
     assert isinstance(event, BackupFinished)
 

@@ -1,4 +1,4 @@
-"""From the queue on, as Lambda runs it: the poller, the function in its own process, the dead letters."""
+"""The notifier as Lambda runs it: the poller, the function in its own process, the dead-letter queue."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def metrics(log: Path) -> list[dict[str, Any]]:
     return [line for line in lines(log) if "_aws" in line]
 
 
-def test_a_bad_message_ends_whole_in_the_dead_letters_and_the_good_one_is_posted(
+def test_a_bad_message_ends_whole_in_the_dead_letter_queue_and_the_good_one_is_posted(
     account: Account, stack: Stack, worker: Worker, receiver: Receiver
 ) -> None:
     account.set_target(EventType.FAILURE, receiver.url)
     sqs = stack.client("sqs")
     queue = stack.outputs["BackupEventsQueueUrl"]
     bad = '{"type": "BackupFinished", "accountAlias": "é'
-    # What fails is seen again at once: the template's six minutes are not waited for.
+    # A message that fails is visible again at once, without the template's six minutes.
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "0"})
     messages.send(stack, bad)
     messages.send(stack, finished(account.alias))
@@ -119,7 +119,7 @@ def test_the_metrics_count_what_happened(account: Account, worker: Worker, log: 
 
 
 def test_no_log_line_carries_a_targets_url(account: Account, worker: Worker, log: Path, receiver: Receiver) -> None:
-    """For Slack and its like the URL is the secret."""
+    """For Slack and similar destinations the URL is the secret."""
     account.set_target(EventType.FAILURE, f"{receiver.url}/services/T0/B0/s3cret")
     account.set_target(EventType.SUCCESS, "http://127.0.0.1:1/services/s3cret")
 

@@ -1,4 +1,4 @@
-"""The programs of docs/webhooks.md on posts of the real sender: genuine, altered, old, signed by several secrets."""
+"""The programs of docs/webhooks.md with posts of the real sender: genuine, altered, old, with several signatures."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def secret() -> SigningSecret:
 
 
 def posted(url: str, *secrets: SigningSecret, made: timedelta = timedelta(0), **changes: str) -> AttemptResult:
-    """A post of a failure as the functions make it, signed at that time from now."""
+    """Post a failure as the functions do, signed at that time from now."""
     target = Target("TEST", FAILURE, url, secrets=secrets)
     delivery = Delivery.of(example("backup-failed.json", **changes), target)
     return post(Sender(allow_private_targets=True), delivery, target, datetime.now(UTC) + made)
 
 
 def received(secrets: Sequence[SigningSecret], made: timedelta = timedelta(0)) -> Post:
-    """What arrives of such a post, with text beyond ASCII in it."""
+    """Return such a post as it arrives, with text beyond ASCII in it."""
     with Receiver() as receiver:
         posted(receiver.url, *secrets, made=made, accountPolicyName="Jede Nacht für שרת")
     return receiver.posts[0]
@@ -125,14 +125,14 @@ class TestCheck:
     @pytest.mark.parametrize(
         "timestamp", ["", "now", "-1", "1e9", "0x10", "08", " 1", "1 ", "1.5", "²", "9" * 5000, "*", "$(exit 0)"]
     )
-    def test_a_timestamp_that_is_none_is_no_trouble(
+    def test_an_invalid_timestamp_is_not_genuine(
         self, programs: Programs, language: str, secret: SigningSecret, timestamp: str
     ) -> None:
         arrived = with_headers(received([secret]), timestamp=timestamp)
 
         assert not programs.is_genuine(language, secret.value, arrived)
 
-    def test_signatures_of_other_kinds_stand_in_nobodys_way(
+    def test_signatures_of_other_kinds_are_ignored(
         self, programs: Programs, language: str, secret: SigningSecret
     ) -> None:
         arrived = received([secret])
@@ -145,7 +145,7 @@ class TestCheck:
 
 @in_each("python", "node")
 class TestEndpoint:
-    def test_it_takes_what_is_ours_once_and_nothing_else(
+    def test_it_takes_a_genuine_post_once_and_nothing_else(
         self, programs: Programs, language: str, secret: SigningSecret
     ) -> None:
         with programs.endpoint(language, secret.value) as endpoint:
@@ -163,7 +163,7 @@ class TestEndpoint:
             "Restore Point Id: another",
         ]
 
-    def test_who_goes_away_midway_is_in_nobodys_way(
+    def test_a_client_that_disconnects_midway_stops_no_other(
         self, programs: Programs, language: str, secret: SigningSecret
     ) -> None:
         with programs.endpoint(language, secret.value) as endpoint:
@@ -188,7 +188,7 @@ class TestEndpoint:
 
 
 @pytest.mark.skipif(not (is_there("sh") and shutil.which("curl")), reason="no openssl or curl here")
-def test_what_the_script_posts_looks_like_ours(programs: Programs, secret: SigningSecret) -> None:
+def test_the_script_posts_what_the_sender_would(programs: Programs, secret: SigningSecret) -> None:
     with Receiver() as receiver:
         programs.try_endpoint(secret.value, receiver.url)
     (tried,), ours = receiver.posts, received([secret])

@@ -1,4 +1,4 @@
-"""Targets with retries: when they are called again, what is written down, and how a delivery is replayed."""
+"""Targets with retries: the times of their attempts, the delivery records, and replays."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ class TestTheSchedule:
             # SQS counts whole seconds, rounded up.
             assert delay * (1 - JITTER) <= pause <= delay * (1 + JITTER) + timedelta(seconds=1)
 
-    def test_after_the_last_step_the_delivery_stands_in_the_dead_letters(self, account: Account, world: World) -> None:
+    def test_after_the_last_step_the_delivery_is_in_the_dead_letter_queue(self, account: Account, world: World) -> None:
         run_with(world, account, Times(503), delivery=DeliveryMode.RETRY)
 
         assert (entry(account)["state"], entry(account)["attempts"]) == ("exhausted", 4)
         (message,) = world.dead_letters.messages
         assert json.loads(message.body)["attempt"] == 5
 
-    def test_a_single_attempt_stays_the_default(self, account: Account, world: World) -> None:
+    def test_a_single_attempt_is_the_default(self, account: Account, world: World) -> None:
         endpoint = Times(503)
 
         run_with(world, account, endpoint)
@@ -119,9 +119,9 @@ class TestTheSchedule:
         assert [post.headers["content-type"] for _, post in endpoint.posts] == ["application/cloudevents+json"] * 2
         assert len({post.body for _, post in endpoint.posts}) == 1
 
-    @pytest.mark.parametrize(("change", "told"), [("removed", "removed"), ("off", "switched off")])
-    def test_a_target_that_is_gone_or_switched_off_is_not_called_again(
-        self, account: Account, world: World, change: str, told: str
+    @pytest.mark.parametrize(("change", "reason"), [("removed", "removed"), ("off", "switched off")])
+    def test_a_target_that_is_removed_or_switched_off_is_not_called_again(
+        self, account: Account, world: World, change: str, reason: str
     ) -> None:
         endpoint = Times(503)
         endpoint.world = world
@@ -137,7 +137,7 @@ class TestTheSchedule:
 
         assert len(endpoint.posts) == 1
         assert (entry(account)["state"], entry(account)["attempts"]) == ("failed", 1)
-        assert entry(account)["error"] == f"not attempted: the target was {told}"
+        assert entry(account)["error"] == f"not attempted: the target was {reason}"
         assert not world.dead_letters.messages
 
 
@@ -188,7 +188,7 @@ class TestReplay:
             account.set_target(FAILURE, receiver.url)
             world.send(finished(account.alias))
             world.settle()
-            for _ in range(2):  # asked for twice, it is made once
+            for _ in range(2):  # two requests make one replay
                 world.functions.api.replays.one(account.alias, entry(account)["delivery"])
             world.settle()
 
@@ -222,7 +222,7 @@ class TestReplay:
         assert len(endpoint.posts) == 2 * (1 + len(DELAYS))
         assert (entry(account)["state"], entry(account)["attempts"]) == ("exhausted", 8)
 
-    def test_an_unknown_delivery_is_told(self, account: Account, world: World) -> None:
+    def test_an_unknown_delivery_is_refused(self, account: Account, world: World) -> None:
         with pytest.raises(LookupError):
             world.functions.api.replays.one(
                 account.alias, "2018-12-20T01:39:38.000Z#Backup.Failure#rp#0123456789abcdef"
@@ -251,10 +251,10 @@ class TestReplay:
         states = [one["state"] for day in ("2018-12-18", "2018-12-19", "2018-12-20") for one in account.deliveries(day)]
         assert states.count("failed") == 1
 
-    def test_the_dead_letters(
+    def test_dead_letters_are_redriven(
         self, account: Account, stack: Stack, world: World, new_queue: Callable[[], str], redeliverer: Invoke
     ) -> None:
-        """On real queues: what is there goes round once more, what can't be used stays."""
+        """On real queues, usable messages are redriven once, and unusable ones stay."""
         sqs = stack.client("sqs")
         retry_queue, dead_letters = RetryQueue(sqs, new_queue()), RetryQueue(sqs, new_queue())
         endpoint = Endpoint(503)
@@ -263,7 +263,7 @@ class TestReplay:
             world.send(finished(account.alias))
             world.settle()
             (message,) = world.dead_letters.messages
-            for body in (message.body, "not a redelivery"):
+            for body in (message.body, "not a message"):
                 sqs.send_message(QueueUrl=dead_letters.url, MessageBody=body)
             endpoint.statuses = [200]
 

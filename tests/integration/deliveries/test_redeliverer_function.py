@@ -1,4 +1,4 @@
-"""redeliverer's own handler, on messages as they stand on RetryQueue: what World's days come to in the end."""
+"""The handler of redeliverer, with messages as they are on RetryQueue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FAILURE = EventType.FAILURE
 
 @pytest.fixture
 def retries(new_queue: Callable[[], str]) -> str:
-    """RetryQueue, the test's own."""
+    """The test's own RetryQueue."""
     return new_queue()
 
 
@@ -35,7 +35,7 @@ def retries(new_queue: Callable[[], str]) -> str:
 def function(
     handler_at: Callable[..., Invoke], retries: str, new_queue: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Invoke]:
-    """Makes handlers by the name of their function, which send what is to be done later to `retries`."""
+    """Makes handlers of functions by name. They send to `retries`."""
     events = new_queue()
 
     def make(name: str) -> Invoke:
@@ -48,12 +48,12 @@ def function(
 
 
 def ended(account: Account, status: str, **changes: Any) -> str:
-    """The end of a backup of a server policy that no other test has."""
+    """Return the end of a backup of a server policy that no other test has."""
     return finished(account.alias, serverPolicyId=account.alias, restorePointCreationStatus=status, **changes)
 
 
 def due_now(account: Account, stack: Stack, target: Target) -> tuple[RemindersStore, str, ReminderDue]:
-    """Plans a reminder of the account's server policy for now, as the clock would have brought it."""
+    """Plan a reminder of the account's server policy for now, as if its hours had passed."""
     store = RemindersStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
     partition, due_at = partition_of(target), Timestamp.of(utc_now())
     store.plan(partition, account.alias, due_at)
@@ -67,7 +67,7 @@ def due_now(account: Account, stack: Stack, target: Target) -> tuple[RemindersSt
     return store, partition, message
 
 
-def test_what_fails_at_its_last_attempt_stands_in_the_dead_letters(
+def test_a_delivery_whose_last_attempt_fails_is_in_the_dead_letter_queue(
     account: Account,
     stack: Stack,
     function: Callable[[str], Invoke],
@@ -94,7 +94,7 @@ def test_what_fails_at_its_last_attempt_stands_in_the_dead_letters(
     assert dead["attempt"] == 5
 
 
-def test_a_reminder_of_what_is_over_is_forgotten(
+def test_a_reminder_of_trouble_that_is_over_is_dropped(
     account: Account, stack: Stack, function: Callable[[str], Invoke], receiver: Receiver
 ) -> None:
     target = account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True, remind_hours=1))
@@ -109,7 +109,7 @@ def test_a_reminder_of_what_is_over_is_forgotten(
     assert store.due(partition, account.alias, message.due_at) is None
 
 
-def test_a_reminder_for_a_target_that_gathers_waits_for_others(
+def test_a_reminder_for_a_target_with_grouping_waits_for_others(
     account: Account, stack: Stack, function: Callable[[str], Invoke], receiver: Receiver
 ) -> None:
     preferences = Preferences(changes_only=True, remind_hours=1, group=True)

@@ -1,4 +1,4 @@
-"""The redeliverer as Lambda runs it, in a process of its own: killed after each step, and what it logs."""
+"""The redeliverer as Lambda runs it, in its own process: killed after each step, and its log."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tests.world.world import World
 MISSING = EventType.MISSING
 
 
-def order(account: Account, target: Target, attempt: int = 2) -> str:
-    """The second attempt, due now."""
+def attempt_due(account: Account, target: Target, attempt: int = 2) -> str:
+    """Return a message for an attempt, by default the second, due now."""
     event = parse_message(missed(account.alias))
     assert isinstance(event, BackupMissed)
     first = AttemptDue.first(Delivery.of(event, target), utc_now())
@@ -72,14 +72,14 @@ def sent(sqs_proxy: FaultProxy) -> list[str]:
 
 
 def carry_on(world: World, bodies: list[str]) -> None:
-    """What stands on the queue comes again, when nobody can be at work any more who was before."""
+    """Receive the messages again, once the function that was killed has certainly ended."""
     world.now = utc_now() + timedelta(minutes=3)
     for body in bodies:
         world.retries.send(body)
     world.settle()
 
 
-# After each step in turn: tests/faults.
+# `tests/faults` kills it after each step.
 @pytest.mark.parametrize("step", ["claim", "post", "next"])
 def test_killed_after_a_step_it_loses_nothing_and_repeats_only_a_post_in_flight(
     account: Account,
@@ -108,12 +108,12 @@ def test_killed_after_a_step_it_loses_nothing_and_repeats_only_a_post_in_flight(
 
     dynamodb_proxy.behaviour = sqs_proxy.behaviour = kill_after
     with Receiver(on_post) as receiver:
-        body = order(account, account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY))
+        body = attempt_due(account, account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY))
         with pytest.raises(FunctionError):
             worker.invoke(sqs_event(body))
         carry_on(world, [body, *sent(sqs_proxy)])
 
-    # Until the 200: the kill at the POST wasted one that nobody heard the answer of.
+    # The kill at the POST loses the answer of one POST.
     assert sum(endpoint.posts.values()) == 3
     (entry,) = account.deliveries()
     assert (entry["state"], entry["attempts"]) == ("delivered", 3 if step == "post" else 4)
@@ -135,7 +135,7 @@ def test_where_a_call_fails_the_message_comes_again_or_was_not_needed_for_more(
     endpoint = Endpoint(503, 200)
     dynamodb_proxy.behaviour = sqs_proxy.behaviour = fail_at
     with Receiver(endpoint) as receiver:
-        body = order(account, account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY))
+        body = attempt_due(account, account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY))
         response = worker.invoke(sqs_event(body))
         comes_again = [body] if failed_ids(response) else []
         went_on = sent(sqs_proxy)
@@ -154,9 +154,9 @@ def test_the_metrics_count_attempts_and_last_attempts(
 ) -> None:
     good = account.set_target(MISSING, receiver.url)
     dead = account.set_target(MISSING, "http://127.0.0.1:1/", delivery=DeliveryMode.RETRY)
-    last = json.loads(order(account, dead)) | {"retries": 3}
+    last = json.loads(attempt_due(account, dead)) | {"retries": 3}
 
-    worker.invoke(sqs_event(order(account, good), json.dumps(last), "not a redelivery"))
+    worker.invoke(sqs_event(attempt_due(account, good), json.dumps(last), "not a message"))
 
     (counted,) = (line for line in map(json.loads, log.read_text().splitlines()) if "_aws" in line)
     assert {name: counted[name] for name in ("Posted", "Failed", "Exhausted", "Rejected")} == {
@@ -175,7 +175,7 @@ def test_no_log_line_carries_a_url_a_secret_or_a_header(
     dead = Target(account.alias, MISSING, "http://127.0.0.1:1/services/s3cret", headers=headers)
     secrets = [save_target(account.targets, target) for target in (good, dead)]
 
-    worker.invoke(sqs_event(order(account, good), order(account, dead), "{}"))
+    worker.invoke(sqs_event(attempt_due(account, good), attempt_due(account, dead), "{}"))
 
     (post,) = receiver.posts
     assert post.headers["authorization"] == "Bearer s3cret"

@@ -1,4 +1,4 @@
-"""Reminders: while something goes on going wrong, its target is told of it again by the clock."""
+"""Reminders: while the trouble lasts, its target gets it again after so many hours."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def ended(account: Account, at: datetime, status: str = "FAILED", server: str = 
     )
 
 
-def told(receiver: Receiver) -> list[str]:
-    """The restore point of each post."""
+def posted(receiver: Receiver) -> list[str]:
+    """Return the restore point of each post."""
     return [json.loads(post.body)["restorePointId"] for post in receiver.posts]
 
 
@@ -44,14 +44,14 @@ def wait(world: World, duration: timedelta) -> None:
     world.run(world.now + duration)
 
 
-def test_it_comes_each_so_many_hours_though_nothing_happens(account: Account, world: World, receiver: Receiver) -> None:
+def test_it_is_sent_every_so_many_hours_without_new_events(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     began = world.now
     world.send(ended(account, began))
     wait(world, timedelta(days=3, hours=1))
 
-    assert told(receiver) == [f"rp-server-{began:%d-%H}"] * 4
-    # Of one and the same backup, and yet a receiver that looks for repetitions takes each.
+    assert posted(receiver) == [f"rp-server-{began:%d-%H}"] * 4
+    # All are about one backup, but have different ids, so that a receiver that removes duplicates takes each.
     assert len({post.headers["webhook-id"] for post in receiver.posts}) == 4
     reminders = [entry for day in (1, 2, 3) for entry in account.deliveries(f"{began + day * DAY:%Y-%m-%d}")]
     assert [(entry["state"], entry["delivery"].split("#")[0][:16]) for entry in reminders] == [
@@ -59,20 +59,22 @@ def test_it_comes_each_so_many_hours_though_nothing_happens(account: Account, wo
     ]
 
 
-def test_it_tells_the_newest_and_ends_with_a_success(account: Account, world: World, receiver: Receiver) -> None:
+def test_it_is_about_the_newest_failure_and_ends_with_a_success(
+    account: Account, world: World, receiver: Receiver
+) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     monday = world.now
     for hours in (0, 10, 20):
         world.send(ended(account, world.now))
         wait(world, 10 * HOUR)
-        assert hours < 20 or told(receiver) == [f"rp-server-{monday:%d-%H}", f"rp-server-{monday + 20 * HOUR:%d-%H}"]
+        assert hours < 20 or posted(receiver) == [f"rp-server-{monday:%d-%H}", f"rp-server-{monday + 20 * HOUR:%d-%H}"]
     world.send(ended(account, world.now, "SUCCESS"))
     wait(world, 5 * DAY)
 
     assert len(receiver.posts) == 2
 
 
-def test_what_begins_anew_is_told_at_once_and_its_hours_begin_then(
+def test_new_trouble_is_posted_at_once_and_its_hours_count_from_then(
     account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
@@ -83,13 +85,13 @@ def test_what_begins_anew_is_told_at_once_and_its_hours_begin_then(
     again = world.now
     world.send(ended(account, again))
     wait(world, 23 * HOUR)
-    assert told(receiver)[1:] == [f"rp-server-{again:%d-%H}"]
+    assert posted(receiver)[1:] == [f"rp-server-{again:%d-%H}"]
     wait(world, 2 * HOUR)
 
-    assert told(receiver)[1:] == [f"rp-server-{again:%d-%H}"] * 2
+    assert posted(receiver)[1:] == [f"rp-server-{again:%d-%H}"] * 2
 
 
-def test_what_comes_twice_reminds_once(account: Account, world: World, receiver: Receiver) -> None:
+def test_a_message_that_comes_twice_causes_one_reminder(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     message = ended(account, world.now)
     for _ in range(3):
@@ -100,7 +102,7 @@ def test_what_comes_twice_reminds_once(account: Account, world: World, receiver:
     assert len(receiver.posts) == 2
 
 
-def test_each_server_has_its_own(account: Account, world: World, receiver: Receiver) -> None:
+def test_each_server_has_its_own_reminders(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=REMIND)
     for server in ("a", "b"):
         world.send(ended(account, world.now, server=server))
@@ -108,10 +110,10 @@ def test_each_server_has_its_own(account: Account, world: World, receiver: Recei
     world.send(ended(account, world.now, "SUCCESS", server="a"))
     wait(world, DAY)
 
-    assert sorted(Counter(id_.split("-")[1] for id_ in told(receiver)).items()) == [("a", 1), ("b", 2)]
+    assert sorted(Counter(id_.split("-")[1] for id_ in posted(receiver)).items()) == [("a", 1), ("b", 2)]
 
 
-def test_a_miss_is_reminded_of_too_and_no_more_once_the_policy_is_not_active(
+def test_a_miss_has_reminders_until_its_policy_is_inactive(
     account: Account, world: World, stack: Stack, receiver: Receiver
 ) -> None:
     account.set_target(MISSING, receiver.url, preferences=REMIND)
@@ -135,7 +137,7 @@ def test_a_miss_is_reminded_of_too_and_no_more_once_the_policy_is_not_active(
 
 
 @pytest.mark.parametrize("change", ["no reminders", "switched off", "removed"])
-def test_nobody_is_reminded_who_does_not_want_to_be_any_more(
+def test_a_target_whose_preferences_no_longer_want_reminders_gets_none(
     account: Account, world: World, receiver: Receiver, change: str
 ) -> None:
     account.set_target(FAILURE, receiver.url, preferences=REMIND)
@@ -151,7 +153,7 @@ def test_nobody_is_reminded_who_does_not_want_to_be_any_more(
     assert len(receiver.posts) == 1
 
 
-def test_who_asks_for_reminders_later_has_them_from_the_next_failure_on(
+def test_a_target_that_asks_for_reminders_later_gets_them_from_the_next_failure_on(
     account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, receiver.url, format="detailed", preferences=Preferences(changes_only=True))
@@ -164,10 +166,10 @@ def test_who_asks_for_reminders_later_has_them_from_the_next_failure_on(
     world.send(ended(account, second))
     wait(world, 25 * HOUR)
 
-    assert told(receiver) == [f"rp-server-{first:%d-%H}", f"rp-server-{second:%d-%H}"]
+    assert posted(receiver) == [f"rp-server-{first:%d-%H}", f"rp-server-{second:%d-%H}"]
 
 
-def test_a_reminder_in_quiet_hours_is_held_back_as_the_notification_would_be(
+def test_a_reminder_in_quiet_hours_is_suppressed_as_its_event_would_be(
     account: Account, world: World, receiver: Receiver
 ) -> None:
     quiet = QuietHours(time(7), time(8), "UTC")
@@ -188,7 +190,7 @@ def test_a_reminder_in_quiet_hours_is_held_back_as_the_notification_would_be(
     assert len(receiver.posts) == 2
 
 
-def test_quiet_hours_at_the_time_of_the_backup_do_not_silence_it_for_good(
+def test_quiet_hours_at_the_time_of_the_backup_do_not_suppress_later_reminders(
     account: Account, world: World, receiver: Receiver
 ) -> None:
     quiet = QuietHours(time(5), time(8), "UTC")
@@ -202,7 +204,7 @@ def test_quiet_hours_at_the_time_of_the_backup_do_not_silence_it_for_good(
     assert len(receiver.posts) >= 3
 
 
-def test_other_hours_count_from_the_next_that_goes_wrong(account: Account, world: World, receiver: Receiver) -> None:
+def test_other_hours_count_from_the_next_failure(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True, remind_hours=720))
     world.send(ended(account, world.now))
     wait(world, HOUR)
@@ -213,9 +215,7 @@ def test_other_hours_count_from_the_next_that_goes_wrong(account: Account, world
     assert len(receiver.posts) == 3
 
 
-def test_what_goes_wrong_now_and_then_leaves_no_messages_behind(
-    account: Account, world: World, receiver: Receiver
-) -> None:
+def test_failures_now_and_then_leave_no_messages_behind(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True, remind_hours=720))
     for _ in range(5):
         for status in ("FAILED", "SUCCESS"):
@@ -226,7 +226,7 @@ def test_what_goes_wrong_now_and_then_leaves_no_messages_behind(
     assert len(world.retries.messages) == 1
 
 
-def test_a_repetition_of_the_first_does_not_put_the_reminder_off(
+def test_a_first_failure_that_comes_again_does_not_delay_the_reminder(
     account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, receiver.url, preferences=REMIND)
@@ -239,7 +239,7 @@ def test_a_repetition_of_the_first_does_not_put_the_reminder_off(
     assert len(receiver.posts) == 2
 
 
-def test_reminders_of_a_minute_are_gathered(account: Account, world: World, receiver: Receiver) -> None:
+def test_reminders_of_a_minute_are_grouped(account: Account, world: World, receiver: Receiver) -> None:
     account.set_target(
         FAILURE,
         receiver.url,

@@ -1,4 +1,4 @@
-"""Signatures as a receiver checks them, with the secrets that its owner was shown."""
+"""Signatures as a receiver checks them, with the secrets that the owner was shown."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ FAILURE = EventType.FAILURE
 
 @pytest.fixture
 def proxied(stack: Stack, dynamodb_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> TargetsStore:
-    """The store, with the proxy between it and its table."""
+    """The store, with the proxy in front of its table."""
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_proxy.url)
         return TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
 
 
 @pytest.fixture
-def proxied_configurations(proxied: TargetsStore) -> TargetsStore:
+def proxied_targets(proxied: TargetsStore) -> TargetsStore:
     return TargetsStore(proxied.client, proxied.table)
 
 
@@ -88,7 +88,7 @@ class TestSignatures:
     ) -> None:
         target = Target(account.alias, FAILURE, received.url)
         old = save_target(account.targets, target)
-        # A moment ahead of the attempt, so that the end of the overlap lies on one side of it.
+        # The rotation is just before the attempt, so that the end of the overlap lies on one side of it.
         new = account.targets.rotate_secret(
             target, datetime.now(UTC) - passed + timedelta(seconds=0.5 if old_verifies else -0.5), overlap
         )
@@ -146,10 +146,10 @@ class TestSignatures:
         account: Account,
         dynamodb_proxy: FaultProxy,
         proxied: TargetsStore,
-        proxied_configurations: TargetsStore,
+        proxied_targets: TargetsStore,
         write: str,
     ) -> None:
-        """Lost on its way back, the answer makes botocore write again."""
+        """When the answer is lost, botocore repeats the write."""
         target = Target(account.alias, FAILURE, "http://127.0.0.1:9/")
         if write == "rotate_secret":
             save_target(account.targets, target)
@@ -164,7 +164,7 @@ class TestSignatures:
 
         dynamodb_proxy.behaviour = lose_first
         if write == "save":
-            shown = save_target(proxied_configurations, target)
+            shown = save_target(proxied_targets, target)
         else:
             shown = proxied.rotate_secret(target, datetime.now(UTC), OVERLAP)
 
@@ -172,7 +172,7 @@ class TestSignatures:
         assert account.target().secrets[0] == shown
 
 
-def test_what_the_store_tells_of_a_target_shows_no_secret_by_accident(account: Account, stack: Stack) -> None:
+def test_no_repr_of_a_stored_target_shows_a_secret(account: Account, stack: Stack) -> None:
     secret = save_target(
         account.targets,
         Target(account.alias, FAILURE, "https://hooks.example/s3cret-url", headers={"x-key": "s3cret-header"}),

@@ -1,4 +1,4 @@
-"""Recoveries, and what targets do not want to hear: through the notifier's handler, its queue and its tables."""
+"""Recoveries and suppressed deliveries, through the notifier's handler, queue and tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHANGES = Preferences(changes_only=True)
 
 
 def quiet_now() -> QuietHours:
-    """From two hours ago to two hours from now, over midnight where that lies between."""
+    """Return quiet hours from two hours ago to two hours from now, across midnight if need be."""
     now = datetime.now(UTC)
     start, end = (now + timedelta(hours=hours) for hours in (-2, 2))
     return QuietHours(time(start.hour, start.minute), time(end.hour, end.minute), "UTC")
@@ -45,7 +45,7 @@ def queue(new_queue: Callable[[], str]) -> str:
 def notify(
     handler_at: Callable[..., Invoke], queue: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
-    """Hands messages to the notifier, and to it again what it has sent itself, until there is nothing more."""
+    """Passes messages to the notifier, and then those that it sends itself, until there are none."""
     notifier = handler_at("notifier")
     monkeypatch.setenv("BACKUP_EVENTS_QUEUE_URL", queue)
     sqs = stack.client("sqs")
@@ -63,7 +63,7 @@ def notify(
 
 @pytest.fixture
 def night(account: Account) -> Callable[[int, str], str]:
-    """The backup of a night in December 2018, of a server policy of the test's own, that ends so."""
+    """Returns the end of a backup in a night of December 2018, of a server policy of the test's own."""
     policy = str(uuid.uuid4())
 
     def ended(day: int, status: str) -> str:
@@ -127,7 +127,7 @@ def test_a_recovery_is_posted_once_though_all_messages_come_twice(
     assert len(receiver.posts) == 1
 
 
-def test_a_recovery_is_told_though_its_message_could_not_be_sent_at_first(
+def test_a_recovery_is_sent_even_if_its_message_could_not_be_sent_at_first(
     account: Account,
     handler_at: Callable[..., Invoke],
     sqs_proxy: FaultProxy,
@@ -136,7 +136,7 @@ def test_a_recovery_is_told_though_its_message_could_not_be_sent_at_first(
     stack: Stack,
     night: Callable[[int, str], str],
 ) -> None:
-    """What is stored by then, as where the function was killed between the two, does not make it forgotten."""
+    """A function that is killed before it sends the recovery has already stored the success. It is still sent."""
     notifier = handler_at("notifier", sqs_url=sqs_proxy.url)
     monkeypatch.setenv("BACKUP_EVENTS_QUEUE_URL", queue)
     monkeypatch.setenv("EMAIL_NOTICES_QUEUE_URL", "")
@@ -147,11 +147,11 @@ def test_a_recovery_is_told_though_its_message_could_not_be_sent_at_first(
     sqs_proxy.behaviour = lambda call: call.forward()
     assert failed_ids(notifier(night(2, "SUCCESS"))) == []
 
-    (told,) = stack.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
-    assert json.loads(told["Body"])["type"] == "BackupRecovered"
+    (sent,) = stack.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(sent["Body"])["type"] == "BackupRecovered"
 
 
-def test_of_changes_alone_the_first_failure_and_the_success_after_it_are_posted(
+def test_with_changes_only_the_first_failure_and_the_success_after_it_are_posted(
     account: Account, notify: Callable[..., None], night: Callable[[int, str], str], receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, f"{receiver.url}/failure", preferences=CHANGES)
@@ -173,7 +173,7 @@ def test_of_changes_alone_the_first_failure_and_the_success_after_it_are_posted(
     ]
 
 
-def test_a_target_that_wants_all_hears_all_beside_one_that_does_not(
+def test_a_target_that_wants_all_gets_all_beside_one_that_does_not(
     account: Account, notify: Callable[..., None], night: Callable[[int, str], str], receiver: Receiver
 ) -> None:
     account.set_target(FAILURE, f"{receiver.url}/all")
@@ -185,7 +185,7 @@ def test_a_target_that_wants_all_hears_all_beside_one_that_does_not(
     assert sorted(post.path for post in receiver.posts) == ["/all", "/all", "/all", "/changes"]
 
 
-def test_misses_in_a_row_are_told_once_where_changes_alone_are_wanted(
+def test_with_changes_only_misses_in_a_row_are_posted_once(
     account: Account, stack: Stack, notify: Callable[..., None], receiver: Receiver
 ) -> None:
     account.set_target(MISSING, receiver.url, preferences=CHANGES)
@@ -203,7 +203,7 @@ def test_misses_in_a_row_are_told_once_where_changes_alone_are_wanted(
     assert [state for state, _ in states(account, 1, 2, 3)] == ["delivered", "heldBack", "heldBack"]
 
 
-def test_in_quiet_hours_failures_are_posted_and_successes_held_back(
+def test_in_quiet_hours_failures_are_posted_and_successes_suppressed(
     account: Account,
     notify: Callable[..., None],
     night: Callable[[int, str], str],
@@ -221,7 +221,7 @@ def test_in_quiet_hours_failures_are_posted_and_successes_held_back(
     assert states(account, 2) == [("heldBack", f"quiet hours: {quiet}")] * 2
 
 
-def test_what_was_claimed_before_is_not_held_back_later(
+def test_a_claimed_delivery_is_not_suppressed_later(
     account: Account, notify: Callable[..., None], night: Callable[[int, str], str], receiver: Receiver
 ) -> None:
     account.set_target(SUCCESS, receiver.url)
@@ -234,7 +234,7 @@ def test_what_was_claimed_before_is_not_held_back_later(
 
 
 @pytest.mark.parametrize(("status", "posted"), [("FAILED", ["/all", "/changes"]), ("SUCCESS", ["/all"])])
-def test_where_the_books_fail_a_failure_is_told_and_a_success_waits_for_them(
+def test_without_the_server_policy_a_failure_is_posted_and_a_success_waits(
     account: Account,
     handler_at: Callable[..., Invoke],
     dynamodb_proxy: FaultProxy,
@@ -262,7 +262,7 @@ def test_where_the_books_fail_a_failure_is_told_and_a_success_waits_for_them(
     assert sorted(post.path for post in receiver.posts) == posted
 
 
-def test_a_target_that_fails_is_told_of_each_as_the_first_may_not_have_arrived(
+def test_a_failing_target_is_sent_each_event_as_the_first_may_not_have_arrived(
     account: Account, notify: Callable[..., None], night: Callable[[int, str], str]
 ) -> None:
     with Receiver(lambda post: 503 if len(receiver.posts) < 2 else None) as receiver:
@@ -273,7 +273,7 @@ def test_a_target_that_fails_is_told_of_each_as_the_first_may_not_have_arrived(
     assert [text.partition("rp-")[2][:1] for text in texts(receiver)] == ["1", "2"]
 
 
-def test_in_quiet_hours_good_news_closes_an_incident_all_the_same(
+def test_in_quiet_hours_a_success_still_closes_an_incident(
     account: Account, notify: Callable[..., None], night: Callable[[int, str], str], receiver: Receiver
 ) -> None:
     quiet = Preferences(quiet_hours=quiet_now())
