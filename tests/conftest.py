@@ -1,4 +1,4 @@
-"""The stack that the integration and artefact tests share: moto keeps one world a process."""
+"""The stack that the integration and artefact tests share, as moto has one world per process."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def sign_in() -> Iterator[SignIn]:
 
 @pytest.fixture(scope="session")
 def every_mail() -> Iterator[Mailbox]:
-    """The session's: a test looks in it for what came to its own addresses."""
+    """The session's mailbox. A test looks only for e-mail to its own addresses."""
     with Mailbox() as mailbox:
         yield mailbox
 
 
 @pytest.fixture(scope="session")
 def every_job() -> Iterator[AwsBackup]:
-    """The session's AWS Backup: a test that puts something into it takes it out again."""
+    """The session's AWS Backup. A test that adds something removes it again."""
     with AwsBackup() as backup:
         yield backup
 

@@ -1,4 +1,4 @@
-"""What `sam build` made, under AWS's own runtime interface emulator: the layers are complete, and enough."""
+"""The output of `sam build` under AWS's runtime interface emulator: the layers hold all that the functions need."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """AWS's runtime client alone, as the base image holds it: nothing else of the development environment."""
+    """AWS's runtime client alone, as in the base image, without the rest of the development environment."""
     folder = tmp_path_factory.mktemp("runtime")
     for name in ("awslambdaric", "snapshot_restore_py", "simplejson"):
         if (SITE_PACKAGES / name).exists():
@@ -59,7 +59,7 @@ def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def emulated(name: str, stack: Stack, runtime_client: Path) -> Iterator[str]:
-    """The emulator with a built function in it, in an interpreter without site-packages of ours; where to invoke it."""
+    """Run a built function in the emulator, without our site-packages. Yield the URL to invoke it."""
     (emulator,) = (PROJECT / "tools/sam/.venv").glob("lib/*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
     with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as free_api:
         port, api_port = free.getsockname()[1], free_api.getsockname()[1]
@@ -71,7 +71,7 @@ def emulated(name: str, stack: Stack, runtime_client: Path) -> Iterator[str]:
         | {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(map(str, [BUILD / name, *layers, runtime_client])),
-            # No time zones of the machine's, as on Lambda: the layer's own must do.
+            # Without the machine's time zones, as on Lambda: the layer has its own.
             "PYTHONTZPATH": "",
             "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(deployed.timeout),
@@ -154,7 +154,7 @@ def test_the_built_redeliverer_makes_the_next_attempt_signed(stack: Stack, runti
     Webhook(secret.value).verify(post.body.decode(), dict(post.headers))
 
 
-def test_the_built_functions_tell_of_a_missed_backup(stack: Stack, runtime_client: Path, notifier_url: str) -> None:
+def test_the_built_functions_report_a_missed_backup(stack: Stack, runtime_client: Path, notifier_url: str) -> None:
     sqs, queue = stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]
     table = stack.outputs["ServerPoliciesTableName"]
     vouches = SeenHeartbeat(datetime(2018, 12, 20, 18, 5, tzinfo=UTC), datetime(2018, 12, 20, 18, 6, tzinfo=UTC))
@@ -187,7 +187,7 @@ def test_the_built_api_serves_the_page_and_an_accounts_webhooks(stack: Stack, ru
     assert "https://hooks.example/built" in webhooks["body"]
 
 
-def test_the_built_ping_function_knows_no_key_that_there_is_not(stack: Stack, runtime_client: Path) -> None:
+def test_the_built_ping_function_refuses_an_unknown_key(stack: Stack, runtime_client: Path) -> None:
     with emulated("PingFunction", stack, runtime_client) as url:
         answer = invoke(url, json.loads((PROJECT / "events/ping.json").read_text()))
 
@@ -211,7 +211,7 @@ def test_the_built_functions_send_email(stack: Stack, runtime_client: Path, ever
         report = json.loads((PROJECT / "events/account-report.json").read_text())
         assert invoke(url, report) == {"batchItemFailures": []}
 
-    told, reported = every_mail.of(recipient.address)
-    assert told.subject == "Backup failed: testServerId20190102013933 (TEST)"
-    assert "The 24 hours to Wed 25 Nov 2026, 07:00 (Europe/Lisbon)" in reported.text
+    notice, report = every_mail.of(recipient.address)
+    assert notice.subject == "Backup failed: testServerId20190102013933 (TEST)"
+    assert "The 24 hours to Wed 25 Nov 2026, 07:00 (Europe/Lisbon)" in report.text
     settings.save("TEST", ReportSettings())

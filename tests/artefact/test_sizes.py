@@ -1,6 +1,6 @@
-"""How large the layers are as `make build` makes them: all of it is fetched and unpacked at each new environment.
+"""The sizes of the layers that `make build` makes: each new environment fetches and unpacks all of it.
 
-A ratchet: where a number has shrunk, write the smaller one down, so that it stays.
+If a number has shrunk, write the smaller one down, so that it cannot grow again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from local.template import PROJECT
 
 BUILD = PROJECT / ".aws-sam" / "x86_64"
 MIB = 1024 * 1024
-# What Python compiles when somebody runs the build is no part of it.
+# Bytecode that Python writes while the build is run does not count.
 MOST_MIB = {"DependenciesLayer": 16.4, "SharedLayer": 0.6}
 
 
@@ -28,9 +28,9 @@ def test_a_layer_is_no_larger_than_it_was(layer: str) -> None:
 
     largest = sorted(files, key=lambda path: files[path], reverse=True)[:5]
     assert size <= MOST_MIB[layer], (
-        f"{layer} has {size:.2f} MiB, {MOST_MIB[layer]} were enough; its largest files: "
+        f"{layer} has {size:.2f} MiB instead of at most {MOST_MIB[layer]}; its largest files: "
         f"{', '.join(str(path.relative_to(BUILD / layer)) for path in largest)}. Is there a package that is not needed "
-        "(uv.lock)? Where there is not, write the new number down"
+        "(uv.lock)? If not, write the new number down"
     )
 
 
@@ -40,7 +40,7 @@ def test_a_layer_describes_the_services_that_are_called_and_no_others() -> None:
     called = set(re.findall(r'boto3\.client\("(\w+)"', Path(clients.__file__).read_text()))
     described = {path.name for path in BUILD.glob("DependenciesLayer/python/botocore/data/*/")}
 
-    assert described == called, "AWS_SERVICES in the Makefile has to say the same as clients.py"
+    assert described == called, "AWS_SERVICES in the Makefile must name the same services as clients.py"
 
 
 def test_a_function_holds_its_handler_and_its_page_alone() -> None:
@@ -48,7 +48,7 @@ def test_a_function_holds_its_handler_and_its_page_alone() -> None:
         pytest.skip("there is no build: `make artefact` makes one")
     for function in BUILD.glob("*Function"):
         found = {path.name for path in function.iterdir() if is_built(path)}
-        assert found <= {"app.py", "page"}, f"{function.name}: what is shared belongs into a layer"
+        assert found <= {"app.py", "page"}, f"{function.name}: shared code belongs in a layer"
 
 
 def is_built(path: Path) -> bool:

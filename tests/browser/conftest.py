@@ -1,4 +1,4 @@
-"""The page in a real browser, before the whole stack: gateway, sign-in, functions, queues, a customer's endpoint."""
+"""The page in a real browser, with the whole stack: gateway, sign-in, functions, queues, a customer's endpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from local.stack import Stack
 from local.template import Template
 from tests.integration.conftest import Account
 
-# What a browser needs as root and without a network, and what it must not do by itself.
+# Flags that a browser needs as root and without a network, and flags that switch off its own requests.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -37,15 +37,15 @@ FLAGS = [
 PATIENCE_MS = 20_000
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 DARK = {"color_scheme": "dark"}
-# Both widths and both schemes, each once: nothing of the style sheet depends on the two together.
+# Each width and each scheme once: the style sheet does not depend on the two together.
 LOOKS = pytest.mark.parametrize("look", [{}, PHONE | DARK], ids=["wide-light", "phone-dark"])
 
 
 def launch(playwright: Playwright) -> Browser:
-    """Chromium: the system's, or the one that `playwright install chromium` has fetched."""
+    """Launch the system's Chromium, or the one that `playwright install chromium` has fetched."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
-    # Playwright would switch the cache behind Back off, by which a signed-out page might be seen again.
+    # Playwright would switch off the cache behind Back, which might show a page after signing out.
     return playwright.chromium.launch(
         executable_path=found, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
     )
@@ -66,24 +66,24 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def whole_stack(template: Template, stack: Stack, served: HttpApi) -> Iterator[HttpApi]:
-    """The page, and behind it the functions that post and retry. They empty all queues, in no other tests' time."""
+    """Serve the page, and run the functions that post and retry. They empty all queues, so no other tests may run."""
     with functions_running(template, stack, LocalClock(), workers_a_queue=1):
         yield served
 
 
 @dataclass
 class Person:
-    """Somebody in front of a tab of their own. `trouble`: what the browser complains of."""
+    """A person with a browser tab. `trouble`: the browser's errors."""
 
     page: Page
     trouble: list[str] = field(default_factory=list)
 
     def open_event(self, label: str) -> Locator:
-        """The card of the event with that label."""
+        """Return the card of the event with that label."""
         return self.page.get_by_role("region", name=label, exact=True)
 
     def await_delivery(self, text: str, count: int = 1) -> Locator:
-        """The recent deliveries with that text, once there are so many; each look is the person's own Refresh."""
+        """Return the recent deliveries with that text, once there are `count`. Each look is a click on Refresh."""
         table = self.page.get_by_role("table", name="Recent deliveries")
         rows = table.get_by_role("row").filter(has_text=text)
         for _ in range(40):
@@ -94,12 +94,12 @@ class Person:
         return rows
 
     def axe(self) -> list[str]:
-        """What axe-core finds wrong with the page as it is shown now."""
+        """Return what axe-core finds wrong with the page as it is shown now."""
         violations = Axe().run(self.page).response["violations"]
         return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in violations]
 
     def sideways(self) -> int:
-        """How many pixels the page is wider than its window."""
+        """Return by how many pixels the page is wider than its window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
@@ -108,7 +108,7 @@ type Visit = Callable[..., Person]
 
 @pytest.fixture(scope="module")
 def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """A context for each set of options: a new one costs more than all that a test does in it."""
+    """A context for each set of options: a new one costs more than the rest of a test."""
     made: dict[str, BrowserContext] = {}
 
     def context(**options: Any) -> BrowserContext:
@@ -124,7 +124,7 @@ def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 @pytest.fixture
 def visit(contexts: Callable[..., BrowserContext], whole_stack: HttpApi, sign_in: SignIn) -> Iterator[Visit]:
-    """Makes persons, signed in to that account (None: not signed in), whose browsers' consoles must stay quiet."""
+    """Makes persons, signed in to an account (None: not signed in). The test fails if their browsers report errors."""
     people: list[Person] = []
 
     def make(account: str | None, *, at: str = "", url: str | None = None, **options: Any) -> Person:
@@ -135,7 +135,7 @@ def visit(contexts: Callable[..., BrowserContext], whole_stack: HttpApi, sign_in
         page.on("console", lambda message: person.trouble.append(message.text) if message.type == "error" else None)
         origin = url or whole_stack.url
         if account is not None:
-            # Any document of the page's origin that loads no page.
+            # A document of the page's origin that does not load the page.
             page.goto(f"{origin}/config.json")
             page.evaluate("it => sessionStorage.setItem('simple-backup.session', it)", session(sign_in, account))
         page.goto(f"{origin}/{at}")
@@ -151,7 +151,7 @@ def visit(contexts: Callable[..., BrowserContext], whole_stack: HttpApi, sign_in
 
 
 def session(provider: SignIn, account: str) -> str:
-    """What a sign-in as the only one of that account leaves in a tab, without its five loads of pages."""
+    """Return what a sign-in to only that account stores in a tab, without its five page loads."""
     user = DemoUser(f"{uuid.uuid4().hex[:8]}@example.com", account, "of a test")
     provider.users.append(user)
     tokens = provider.tokens_of(user)
@@ -168,7 +168,7 @@ def session(provider: SignIn, account: str) -> str:
 
 
 def _expected(text: str) -> bool:
-    # Chromium reports each answer of 4xx and 5xx; those that tests bring about are in the page's own words too.
+    # Chromium reports each answer of 4xx and 5xx. The page shows those that tests cause too.
     return text.startswith("Failed to load resource: the server responded with a status of")
 
 

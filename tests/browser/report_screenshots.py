@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def take(browser: Browser, html: str, name: str, appearance: dict[str, Any]) -> None:
-    """One picture, of the whole e-mail."""
+    """Take one picture of the whole e-mail."""
     context = browser.new_context(**appearance)
     page = context.new_page()
     page.set_content(html)
@@ -45,7 +45,7 @@ def take(browser: Browser, html: str, name: str, appearance: dict[str, Any]) -> 
 
 
 def demo_report() -> Report:
-    """A night of twelve servers in which some things went wrong."""
+    """Return the report of a night of twelve servers with some trouble."""
     fourth: dict[str, Any] = {"next_expected_at": on("11-25 08:00")}
     lines = [
         server("CA3TESTMAIL", "vvv!vvv", next_expected_at=on("11-25 23:30")),

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def set_targets(stack: Stack, url: str) -> None:
-    """A chat for failures and misses, and a pager that is down."""
+    """Set a chat for failures and misses, and a pager that is down."""
     store = targets_store(stack)
     chat = f"{url}/services/T00000000/B00000000/XXXXXXXXXXXX"
     for event in (EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS):
@@ -68,7 +68,7 @@ def set_targets(stack: Stack, url: str) -> None:
 
 
 def let_backups_end(stack: Stack) -> None:
-    """Some backups of the last hours, as far as anybody is told of them."""
+    """Send the results of some backups of the last hours, and wait until their deliveries are shown."""
     chance, now = random.Random(5), datetime.now(UTC)
     servers = demo_servers()
     for number in range(16):
@@ -84,7 +84,7 @@ def let_backups_end(stack: Stack) -> None:
 
 
 def take(browser: Browser, url: str, suffix: str, look: dict[str, Any]) -> None:
-    """The views, in that look."""
+    """Take a picture of each view with these options."""
     context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **look)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()

@@ -1,4 +1,4 @@
-"""How people choose what their messages look like."""
+"""The choice of a format on the Webhooks page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do on the Monitoring page, and where the links of their e-mail lead."""
+"""The Monitoring page, and the links of e-mail that lead to it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_the_readers_zone_is_offered_where_none_is_set_and_nothing_is_saved_by_t
     address(person).fill("a@b.example")
     saved(person)
     assert store.load(account.alias).timezone == "America/St_Johns"
-    # From then on it is the account's, not the reader's.
+    # The zone is the account's from then on, not the reader's.
     other = visit(account.alias, at=AT)
     expect(other.page.get_by_label("Time zone")).to_have_value("America/St_Johns")
     expect(other.page.get_by_text(re.compile(r"07:00 \(America/St_Johns\), .* your time\.$"))).to_be_visible()
@@ -149,14 +149,14 @@ class TestWhatIsWrong:
     @pytest.mark.parametrize(
         ("second", "message"),
         [
-            ("nobody", "must be one e-mail address"),
+            ("no-domain", "must be one e-mail address"),
             ("A@b.example", "set above already"),
             ("", "Type an address, or remove the recipient"),
             (f"{HOSTILE}@b.example", "must be one e-mail address"),
         ],
         ids=["no address", "twice", "none", "hostile"],
     )
-    def test_an_address_that_can_not_be_is_told_at_its_field(
+    def test_an_invalid_address_is_reported_at_its_field(
         self, account: Account, visit: Visit, store: ReportSettingsStore, second: str, message: str
     ) -> None:
         person = visit(account.alias, at=AT)
@@ -173,13 +173,13 @@ class TestWhatIsWrong:
         expect(address(person)).not_to_have_attribute("aria-invalid", "true")
         assert store.load(account.alias).revision == 0
         assert person.axe() == []
-        # What is mended is saved.
+        # The corrected settings are saved.
         address(person, 2).fill("c@d.example")
         saved(person)
         assert [one[0] for one in stored(store, account)] == ["a@b.example", "c@d.example"]
 
     @pytest.mark.parametrize("zone", ["Berlin", "", "../etc/passwd"])
-    def test_a_zone_that_is_not_known_is_told_at_its_field(
+    def test_an_unknown_zone_is_reported_at_its_field(
         self, account: Account, visit: Visit, store: ReportSettingsStore, zone: str
     ) -> None:
         person = visit(account.alias, at=AT)
@@ -202,7 +202,7 @@ class TestWhatIsWrong:
         assert person.page.evaluate("window.hacked") is None
         assert person.page.locator("main img, main script").count() == 0
 
-    def test_what_can_not_be_loaded_says_so_and_is_tried_again(self, account: Account, visit: Visit) -> None:
+    def test_a_view_that_cannot_be_loaded_says_so_and_can_be_loaded_again(self, account: Account, visit: Visit) -> None:
         person = visit(account.alias)
         person.page.route("**/reportRecipients", lambda route: route.fulfill(status=503, json={"detail": "try again"}))
         person.page.get_by_role("link", name="Monitoring").click()
@@ -217,7 +217,7 @@ class TestWhatIsWrong:
 class TestTwoPeople:
     @pytest.fixture
     def person(self, account: Account, visit: Visit, store: ReportSettingsStore) -> Person:
-        """Somebody who is about to save while another has been faster."""
+        """A person who saves after another has changed the same settings."""
         store.save(account.alias, ReportSettings(TWO))
         person = visit(account.alias, at=AT)
         address(person).fill("mine@b.example")
@@ -227,7 +227,7 @@ class TestTwoPeople:
         assert [one[0] for one in stored(store, account)] == ["theirs@b.example"]
         return person
 
-    def test_who_was_overtaken_may_take_what_is_there(self, person: Person) -> None:
+    def test_a_person_who_saves_later_may_load_what_is_stored(self, person: Person) -> None:
         assert person.axe() == []
         person.page.get_by_role("button", name="Load theirs").click()
 
@@ -236,7 +236,9 @@ class TestTwoPeople:
         expect(person.page.get_by_label("Hour")).to_have_value("22")
         expect(person.page.get_by_text("Unsaved changes")).to_be_hidden()
 
-    def test_or_save_his_own_over_it(self, account: Account, person: Person, store: ReportSettingsStore) -> None:
+    def test_a_person_who_saves_later_may_save_over_it(
+        self, account: Account, person: Person, store: ReportSettingsStore
+    ) -> None:
         person.page.get_by_role("button", name="Save mine over theirs").click()
 
         expect(person.page.get_by_text("Saved", exact=True)).to_be_visible()
@@ -245,7 +247,7 @@ class TestTwoPeople:
 
 
 class TestUnsaved:
-    def test_changes_are_not_lost_in_passing_and_may_be_discarded(
+    def test_leaving_unsaved_changes_asks_first_and_they_may_be_discarded(
         self, account: Account, visit: Visit, store: ReportSettingsStore
     ) -> None:
         store.save(account.alias, ReportSettings(TWO))

@@ -1,4 +1,4 @@
-"""Signing in and out, other accounts, hostile text, screen readers, phones, the dark."""
+"""Signing in and out, other accounts, hostile text, screen readers, phones, dark mode."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOW = datetime.now(UTC)
 
 
 def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
-    """A server with a month behind it, and a target that fails."""
+    """Store a server with a month of backups, and a target that fails."""
     policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
     policy_id = str(uuid.uuid4())
     facts: dict[str, Any] = {
@@ -72,7 +72,7 @@ def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
 
 
 class TestSignIn:
-    def test_who_is_not_signed_in_sees_nothing_but_the_way_in(self, visit: Visit) -> None:
+    def test_without_sign_in_only_the_sign_in_is_shown(self, visit: Visit) -> None:
         person = visit(None)
 
         expect(person.page.get_by_role("button", name="Sign in")).to_be_visible()
@@ -99,13 +99,13 @@ class TestSignIn:
         person.page.go_back()
         expect(person.page.get_by_role("button", name="Sign out")).to_have_count(0)
 
-    def test_an_answer_that_was_not_asked_for_signs_nobody_in(self, visit: Visit) -> None:
+    def test_an_answer_without_a_request_does_not_sign_in(self, visit: Visit) -> None:
         person = visit(None, at="?code=stolen&state=forged")
 
         expect(person.page.get_by_role("alert")).to_contain_text("not started from this tab")
         expect(person.page.get_by_role("navigation")).to_be_hidden()
 
-    def test_a_renewal_that_comes_late_signs_nobody_in_again(self, account: Account, visit: Visit) -> None:
+    def test_a_renewal_that_comes_late_does_not_sign_in_again(self, account: Account, visit: Visit) -> None:
         person = visit(account.alias)
         expire = (
             "s => sessionStorage.setItem(s, JSON.stringify({...JSON.parse(sessionStorage.getItem(s)), expiresAt: 0}))"
@@ -165,7 +165,7 @@ class TestSignIn:
         expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/typed")
         person.page.unroute("**/token")
         ended.get_by_role("button", name="Sign in").click()
-        # The first load after it fails: nothing is lost by that either.
+        # The first load after it fails. The text is still not lost.
         person.page.unroute("**/v2/**")
         person.page.route("**/v2/webhooks/*", lambda route: route.fulfill(status=503, json={"detail": "try again"}))
         person.page.get_by_role("link", name=re.compile("@example.com$")).last.click()
@@ -179,7 +179,7 @@ class TestSignIn:
 
 class TestHostileText:
     def test_it_never_runs_in_the_page(self, stack: Stack, visit: Visit) -> None:
-        """Account and server names, policies, regions, URLs, reasons, bodies sent and answered."""
+        """Hostile account and server names, policies, regions, URLs, reasons, bodies sent and answered."""
         account = Account(f"{HOSTILE}{uuid.uuid4().hex[:8]}", stack)
         fill(account, stack, HOSTILE)
 
@@ -208,7 +208,7 @@ class TestHostileText:
         expect(person.page.get_by_text(f"Account {HOSTILE}")).to_be_visible()
         expect(person.open_event("Backup Failure").get_by_text(HOSTILE)).to_be_visible()
         person.page.get_by_role("link", name="Servers").click()
-        # The one whose policy is known, and the one of which only its backup was heard.
+        # One server has a policy message, and of the other only a backup is known.
         expect(person.page.get_by_role("heading", name=HOSTILE)).to_have_count(2)
 
         assert person.page.evaluate("window.hacked") is None
@@ -242,7 +242,7 @@ def test_each_view_is_accessible_and_fits(
 
 
 @pytest.mark.parametrize("view", ["Webhooks", "Servers"])
-def test_an_account_without_anything_is_told_what_to_do(account: Account, visit: Visit, view: str) -> None:
+def test_an_empty_account_is_shown_what_to_do(account: Account, visit: Visit, view: str) -> None:
     person = visit(account.alias)
     if view == "Servers":
         person.page.get_by_role("link", name="Servers").click()
@@ -274,7 +274,7 @@ def test_in_the_dark_the_page_is_dark(account: Account, visit: Visit) -> None:
     assert brightness(visit(account.alias, **DARK)) < 200
 
 
-def test_what_can_not_be_loaded_says_so_and_is_tried_again(account: Account, visit: Visit) -> None:
+def test_a_view_that_cannot_be_loaded_says_so_and_can_be_loaded_again(account: Account, visit: Visit) -> None:
     person = visit(account.alias)
     person.page.route("**/dailyResults", lambda route: route.fulfill(status=503, json={"detail": "try again"}))
     person.page.get_by_role("link", name="Servers").click()
@@ -288,7 +288,7 @@ def test_what_can_not_be_loaded_says_so_and_is_tried_again(account: Account, vis
     expect(person.page.get_by_role("img", name=re.compile("^Backups a day"))).to_be_visible()
 
 
-def test_a_servers_next_backup_is_told_in_its_zone_and_the_readers(
+def test_a_servers_next_backup_is_shown_in_its_zone_and_the_readers(
     account: Account, stack: Stack, visit: Visit
 ) -> None:
     fill(account, stack)

@@ -1,4 +1,4 @@
-"""Ping URLs on the Servers page: made, shown once, used, revoked."""
+"""Ping URLs on the Servers page: how they are made, shown once, used and revoked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def panel(person: Person) -> Locator:
 
 
 def make(person: Person, server: str = "fileserver", schedule: str = "0 0 1 * * ?") -> str:
-    """Make one for a server; the URL that is shown."""
+    """Make a ping URL for a server, and return it."""
     form = panel(person)
     form.get_by_label("Server name").fill(server)
     form.get_by_label("Policy name").fill("Nightly restic")
@@ -133,7 +133,7 @@ def test_a_plan_may_be_hours(account: Account, visit: Visit, store: PingKeysStor
     expect(form.get_by_role("listitem").filter(has_text="36 hours after the end")).to_be_visible()
 
 
-def test_what_is_wrong_is_told_at_its_field(account: Account, visit: Visit, store: PingKeysStore) -> None:
+def test_each_error_is_reported_at_its_field(account: Account, visit: Visit, store: PingKeysStore) -> None:
     person = visit(account.alias, at=AT)
     form = panel(person)
     form.get_by_label("Server name").fill("fileserver")
@@ -170,7 +170,7 @@ def test_a_url_is_revoked_once_that_is_confirmed(account: Account, visit: Visit,
     assert PLAIN.request("GET", url).status == 404
 
 
-def test_a_url_that_is_not_kept_is_not_lost_in_passing(account: Account, visit: Visit) -> None:
+def test_leaving_the_page_before_the_url_is_kept_asks_first(account: Account, visit: Visit) -> None:
     person = visit(account.alias, at=AT)
     url = make(person)
 

@@ -1,4 +1,4 @@
-"""The report and the notice as a mail program shows them: on a desk and on a phone, in the light and in the dark."""
+"""The report and the notice in a mail program: on a desktop and a phone, light and dark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.browser.report_screenshots import demo_report
 from tests.support.policies import finished
 from tests.support.reports import BERLIN, PAGE, UNSUBSCRIBE, report, server, webhook
 
-# An e-mail is a part of its mail program's page, which has the landmarks.
+# An e-mail is shown within its mail program's page, which has the landmarks.
 RULES = {"rules": {"landmark-one-main": {"enabled": False}, "region": {"enabled": False}}}
 LONG = "a-server-with-a-long-name." * 3
 EMAILS = {
@@ -47,7 +47,7 @@ type Show = Callable[..., Page]
 
 @pytest.fixture
 def show(browser: Browser) -> Iterator[Show]:
-    """Shows an e-mail; what it asks the network for fails the test."""
+    """Shows an e-mail. A network request of it fails the test."""
     contexts, asked = [], []
 
     def make(html: str, **appearance: Any) -> Page:
@@ -84,7 +84,7 @@ def test_it_follows_the_readers_colours(show: Show, scheme: str, dark: bool) -> 
 
 
 def test_without_its_style_sheet_it_still_fits_and_is_readable(show: Show) -> None:
-    """Some programs drop it; the colours at the elements are those of the light."""
+    """Some programs drop the style sheet. The colours of the elements themselves are the light ones."""
     page = show(EMAILS["report"](), viewport={"width": 360, "height": 740}, color_scheme="light")
 
     page.evaluate("document.querySelector('style').remove()")

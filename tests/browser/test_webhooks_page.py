@@ -1,4 +1,4 @@
-"""What people do on the Webhooks page."""
+"""The Webhooks page."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_test_is_sent_and_its_answer_seen(account: Account, visit: Visit, rece
 
 
 def test_a_test_that_fails_says_why(account: Account, visit: Visit) -> None:
-    account.set_target(FAILURE, "http://127.0.0.1:9/nobody")
+    account.set_target(FAILURE, "http://127.0.0.1:9/refused")
     card = visit(account.alias).open_event("Backup Failure")
 
     card.get_by_role("button", name="Send test").click()
@@ -96,7 +96,7 @@ def test_a_test_that_fails_says_why(account: Account, visit: Visit) -> None:
         ("https://me:pw@hooks.example.com/", "user name and password"),
     ],
 )
-def test_a_url_that_can_not_be_is_told_at_its_field(account: Account, visit: Visit, url: str, message: str) -> None:
+def test_an_invalid_url_is_reported_at_its_field(account: Account, visit: Visit, url: str, message: str) -> None:
     card = visit(account.alias).open_event("Missing Backups")
     field = card.get_by_label("Target URL")
 
@@ -112,7 +112,7 @@ def test_a_url_that_can_not_be_is_told_at_its_field(account: Account, visit: Vis
 
 @pytest.fixture
 def guarded(template: Template, stack: Stack, sign_in: SignIn) -> Iterator[HttpApi]:
-    """The page of a stack as it is on AWS: targets on the public internet only."""
+    """The page of a stack as on AWS, with targets on the public internet only."""
     with page_running(template, stack, sign_in.url, environment={"ALLOW_PRIVATE_TARGETS": "false"}) as api:
         yield api
 
@@ -158,7 +158,7 @@ def test_format_delivery_headers_and_the_switch_are_saved(account: Account, visi
     assert "s3cret" not in person.page.content()
 
 
-def test_less_noise_is_set_and_taken_back(account: Account, visit: Visit, receiver: Receiver) -> None:
+def test_preferences_are_set_and_reset(account: Account, visit: Visit, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url)
     person = visit(account.alias)
     card = person.open_event("Backup Failure")
@@ -239,7 +239,7 @@ def test_a_secret_is_rotated(account: Account, visit: Visit) -> None:
     expect(card.get_by_text("2 secrets in use")).to_be_visible()
     expect(card.get_by_text("More: 0 custom headers, 2 signing secrets")).to_be_visible()
     assert person.axe() == []
-    # Discarding other changes brings back no older secret, and takes this one from nobody.
+    # Discarding other changes does not bring back an older secret, and does not hide this one.
     card.get_by_label("Format").select_option("detailed")
     card.get_by_role("button", name="Discard changes").click()
     expect(card.get_by_label("New signing secret")).to_have_value(new.value)
@@ -265,7 +265,7 @@ def test_a_discarded_change_brings_back_no_secret_that_was_kept(
     ("names", "message"),
     [(["X-A", "x-a"], "Given twice"), (["X A"], "A name is"), (["Host"], "not allowed"), (["x'y"], None)],
 )
-def test_what_is_wrong_with_a_header_is_told_at_it(
+def test_an_invalid_header_is_reported_at_it(
     account: Account, visit: Visit, names: list[str], message: str | None
 ) -> None:
     card = visit(account.alias).open_event("Backup Failure")
@@ -287,7 +287,7 @@ def test_what_is_wrong_with_a_header_is_told_at_it(
     assert account.targets.of_account(account.alias) == []
 
 
-def test_a_url_that_is_typed_twice_is_told_at_the_second(account: Account, visit: Visit) -> None:
+def test_a_url_that_is_typed_twice_is_reported_at_the_second(account: Account, visit: Visit) -> None:
     card = visit(account.alias).open_event("Backup Failure")
     card.get_by_role("button", name="Add target").click()
     for position in range(2):
@@ -343,7 +343,7 @@ def test_a_failed_delivery_is_seen_and_sent_again(account: Account, visit: Visit
         expect(person.page.get_by_role("row").filter(has_text="Backup Failure").first).to_contain_text("Delivered")
     assert len(receiver.posts) == 2
     assert len({post.headers["webhook-id"] for post in receiver.posts}) == 1
-    # The endpoint is well again, and the page says so.
+    # The endpoint works again, and the page shows it.
     person.page.reload()
     expect(person.open_event("Backup Failure").get_by_text("Good", exact=True)).to_be_visible()
 
@@ -367,7 +367,7 @@ def test_deliveries_are_filtered(account: Account, visit: Visit, stack: Stack, r
     expect(person.page.get_by_text("No deliveries.")).to_be_visible()
 
 
-def test_who_was_overtaken_is_told_and_chooses(account: Account, visit: Visit) -> None:
+def test_a_person_who_saves_later_is_warned_and_chooses(account: Account, visit: Visit) -> None:
     person = visit(account.alias)
     card = person.open_event("Backup Failure")
     card.get_by_label("Target URL").fill("https://hooks.example/mine")
@@ -382,9 +382,7 @@ def test_who_was_overtaken_is_told_and_chooses(account: Account, visit: Visit) -
     expect(card.get_by_label("Target URL")).to_have_value("https://hooks.example/theirs")
 
 
-def test_who_was_overtaken_may_save_his_own_over_it_and_loses_no_header_in_silence(
-    account: Account, visit: Visit
-) -> None:
+def test_a_person_who_saves_over_it_types_header_values_again(account: Account, visit: Visit) -> None:
     mine = account.set_target(FAILURE, "https://hooks.example/mine", headers={"X-Key": "s3cret"})
     person = visit(account.alias)
     card = person.open_event("Backup Failure")

@@ -1,4 +1,4 @@
-"""One AWS and one endpoint for all worlds of a run, one after the other."""
+"""One AWS and one endpoint for all worlds of a run, one after another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def aws(template: Template) -> Iterator[Aws]:
 
 @pytest.fixture(scope="module", autouse=True)
 def api(aws: Aws) -> Iterator[None]:
-    """The API, which finds its services by its environment, at their first use."""
+    """The API, which finds its services by the environment at their first use."""
     made_once = (services, clients.dynamodb, clients.sqs)
     with pytest.MonkeyPatch.context() as environment:
         for name, value in (ENVIRONMENT | aws.environment).items():

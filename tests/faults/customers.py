@@ -1,4 +1,4 @@
-"""What a customer has in these worlds: a target for each way there is of being told, and servers with their backups."""
+"""A customer in these worlds: targets with different preferences, and servers with their backups."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from local.receiver import Receiver
 from tests.world.world import ACCOUNT, BEGIN
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-# The rule's: a backup that starts so late is in time.
+# A backup that starts this late is in time.
 TOLERANCE = HOUR
 
 
 def targets(receiver: Receiver) -> list[Target]:
-    """One by one: what is retried, what is told once, what is gathered, and what is reminded of."""
+    """Return targets with retries, with changes only and reminders, with a single attempt, and with grouping."""
     changes = Preferences(changes_only=True, remind_hours=1)
     return [
         _target(receiver, EventType.FAILURE, 0, delivery=DeliveryMode.RETRY),
@@ -42,7 +42,7 @@ def targets(receiver: Receiver) -> list[Target]:
 
 
 def _target(receiver: Receiver, event: EventType, place: int, **settings: object) -> Target:
-    """An event's targets come in the order of their ids, which are hashes of their URLs: in this place, in any run."""
+    """Return a target whose id begins with `place`: an event's targets come in the order of their ids, in any run."""
     for number in count():
         url = f"{receiver.url}/{event}/{place}/{number}"
         target = Target(ACCOUNT, event, url, format="detailed", **settings)  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def _target(receiver: Receiver, event: EventType, place: int, **settings: object
 
 @dataclass(frozen=True)
 class Server:
-    """One backup: when it is due, and what becomes of it by the server's own clock. `started_at`: None: never."""
+    """One backup: when it is due, and how it goes by the server's own clock. `started_at`: None: never."""
 
     name: str
     expected_at: datetime
@@ -67,12 +67,12 @@ class Server:
 
     @property
     def missed(self) -> bool:
-        """By the FAQ: it was not initiated within an hour of its scheduled start."""
+        """Return whether it started more than an hour after its scheduled start, or never (FAQ)."""
         return self.started_at is None or self.started_at > self.expected_at + TOLERANCE
 
     @property
     def schedule(self) -> Message:
-        """Since an hour before the world begins, a backup each day."""
+        """Return the message of a policy that is active since an hour before the world begins, with a daily backup."""
         return ServerPolicyChanged(
             server_policy_id=self.policy_id,
             account_policy_id="nightly",
@@ -87,14 +87,14 @@ class Server:
         )
 
     def says(self) -> Iterator[tuple[datetime, Message]]:
-        """What the backup service sends of it, and when."""
+        """Yield the backup service's messages about it, each with its time."""
         if self.started_at:
             yield self.started_at, BackupStarted(backup_started_date=Timestamp.of(self.started_at), **self._fields)
             if self.finished_at:
                 yield self.finished_at, self.finished(self.started_at, self.finished_at, self.status)
 
     def finished(self, started_at: datetime, finished_at: datetime, status: BackupStatus) -> BackupFinished:
-        """The end of a backup of it."""
+        """Return the end of a backup of the server."""
         return BackupFinished(
             backup_started_date=Timestamp.of(started_at),
             backup_finished_date=Timestamp.of(finished_at),
@@ -116,7 +116,7 @@ class Server:
 
 
 def servers(chance: random.Random, number: int) -> Sequence[Server]:
-    """So many, of every kind: in time, at the last moment, too late by a moment, never; and with every end."""
+    """Return servers of every kind: in time, at the last millisecond, one too late, never; and with every end."""
     return [_server(chance, f"server-{place}") for place in range(number)]
 
 

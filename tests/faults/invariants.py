@@ -1,4 +1,4 @@
-"""What holds in every world once it is settled, whatever has failed in it. Each raises `AssertionError`."""
+"""Invariants of every world once it is settled, whatever faults it had. Each raises `AssertionError`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _OK = 200
 
 
 def assert_all(world: World, servers: Sequence[Server]) -> None:
-    """All of them."""
+    """Check all invariants."""
     no_message_is_lost(world)
-    every_notice_was_attempted_at_each_of_its_targets(world)
+    every_event_was_attempted_at_each_of_its_targets(world)
     no_claim_was_posted_twice(world)
     nothing_that_was_recorded_was_posted_again(world)
     the_log_agrees_with_what_was_received(world)
@@ -37,25 +37,25 @@ def assert_all(world: World, servers: Sequence[Server]) -> None:
 
 
 def no_message_is_lost(world: World) -> None:
-    """Each was handled: none stands on a queue any more, and none in the dead letters, which were put back."""
+    """Each message was handled. None is on a queue, or in a dead-letter queue, as these were redriven."""
     for name in (EVENTS, RETRIES, EXHAUSTED):
         queue = world.queues[name]
         assert queue.bodies == [], f"{name} is not empty"
         assert queue.dead_letters == [], f"dead letters of {name}"
 
 
-def every_notice_was_attempted_at_each_of_its_targets(world: World) -> None:
-    """Once at least; unless its target did not want it, in the way that it was set."""
+def every_event_was_attempted_at_each_of_its_targets(world: World) -> None:
+    """Each event was attempted at least once at each of its targets, unless the target's preferences do not want it."""
     log = {entry["webhookId"]: entry for entry in world.log()}
     posted = {claim.webhook_id for claim in world.history.posted}
-    for event, target in _told(world):
+    for event, target in _deliveries(world):
         webhook_id = Delivery.of(event, target).webhook_id
         entry = log.get(webhook_id)
         assert entry, f"{event} was never judged for {target.event_type}"
         match entry["state"]:
             case "gathered":
                 assert target.preferences.group
-                assert _is_in_a_gathered_post(world, event, target), f"{event} was gathered and never posted"
+                assert _is_in_a_grouped_post(world, event, target), f"{event} was grouped and never posted"
             case "heldBack":
                 assert target.preferences.changes_only
             case _:
@@ -63,14 +63,15 @@ def every_notice_was_attempted_at_each_of_its_targets(world: World) -> None:
 
 
 def no_claim_was_posted_twice(world: World) -> None:
-    """The right to one attempt is used once at most, even by a function that is killed in the midst of it."""
+    """A claim is used for at most one POST, even by a function that is killed during it."""
     twice = {claim: times for claim, times in Counter(world.history.posted).items() if times > 1}
     assert twice == {}
 
 
 def nothing_that_was_recorded_was_posted_again(world: World) -> None:
-    """An attempt whose outcome was written down is not made again: what may be repeated is only what was in flight when
-    its function was killed or could not write.
+    """An attempt whose result was recorded is not repeated.
+
+    Only an attempt in flight, when its function was killed or could not write, may be repeated.
     """
     settled: set[tuple[str, int]] = set()
     attempts: dict[str, Claimed] = {}
@@ -85,7 +86,7 @@ def nothing_that_was_recorded_was_posted_again(world: World) -> None:
 
 
 def the_log_agrees_with_what_was_received(world: World) -> None:
-    """What it calls delivered was taken; what was received it does not call never attempted."""
+    """A delivery recorded as delivered was received, and a received one is not recorded as never attempted."""
     taken = {post.webhook_id for post in world.received if post.status == _OK}
     log = {entry["webhookId"]: entry for entry in world.log()}
     for entry in log.values():
@@ -95,31 +96,31 @@ def the_log_agrees_with_what_was_received(world: World) -> None:
     for post in world.received:
         entry = log[post.webhook_id]
         assert int(entry["attempts"]) > 0
-        assert entry["state"] in ("delivered", "failed", "claimed"), f"received, and yet: {entry}"
+        assert entry["state"] in ("delivered", "failed", "claimed"), f"received, but: {entry}"
 
 
 def no_miss_is_false(world: World, servers: Sequence[Server]) -> None:
-    """What began within an hour of its time, by its own clock, is never told as missed."""
+    """A backup that started within an hour of its scheduled start, by its own clock, is never reported as missed."""
     missed = {(server.policy_id, server.expected_at) for server in servers if server.missed}
-    told = {(miss.server_policy_id, miss.expected_date) for miss in misses(world)}
-    assert told <= missed, f"false: {told - missed}"
+    reported = {(miss.server_policy_id, miss.expected_date) for miss in misses(world)}
+    assert reported <= missed, f"false: {reported - missed}"
 
 
 def no_miss_is_lost(world: World, servers: Sequence[Server]) -> None:
-    """What did not is told, as one delivery."""
-    told = {(miss.server_policy_id, miss.expected_date) for miss in misses(world)}
+    """Every other backup is reported as missed, as one delivery."""
+    reported = {(miss.server_policy_id, miss.expected_date) for miss in misses(world)}
     missed = {(server.policy_id, server.expected_at) for server in servers if server.missed}
-    assert missed <= told, f"lost: {missed - told}"
+    assert missed <= reported, f"lost: {missed - reported}"
     posts = Counter(
         (post.body["serverPolicyId"], post.body["expectedDate"])
         for post in {post.webhook_id: post for post in world.received if "/Backup.Missing/" in post.path}.values()
     )
-    assert set(posts.values()) <= {1}, f"told as several: {posts}"
+    assert set(posts.values()) <= {1}, f"more than one delivery: {posts}"
     assert len(posts) == len(missed)
 
 
-def _notices(world: World) -> Iterator[Event]:
-    """All that there was to tell, each once."""
+def _events(world: World) -> Iterator[Event]:
+    """Yield each event once."""
     for body in dict.fromkeys(world.sqs.accepted[EVENTS]):
         match parse_message(body):
             case BackupFinished() | BackupMissed() | BackupRecovered() as event:
@@ -130,16 +131,16 @@ def _notices(world: World) -> Iterator[Event]:
 
 
 def misses(world: World) -> Iterator[BackupMissed]:
-    """What is told as missed, each once."""
-    return (event for event in _notices(world) if isinstance(event, BackupMissed))
+    """Yield each miss that was reported, once."""
+    return (event for event in _events(world) if isinstance(event, BackupMissed))
 
 
-def _told(world: World) -> Iterator[tuple[Event, Target]]:
-    for event in _notices(world):
+def _deliveries(world: World) -> Iterator[tuple[Event, Target]]:
+    for event in _events(world):
         yield from ((event, target) for target in world.targets if target.event_type == event.event_type)
 
 
-def _is_in_a_gathered_post(world: World, event: Event, target: Target) -> bool:
+def _is_in_a_grouped_post(world: World, event: Event, target: Target) -> bool:
     assert isinstance(event, BackupFinished)
     return any(
         backup.get("restorePointId") == event.restore_point_id

@@ -37,11 +37,11 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Scenario:
-    """`prepare` runs before any fault, and `go` with it. `check` asserts what holds after it, beside all invariants.
+    """`prepare` runs before any fault, and `go` with it. `check` asserts what holds afterwards, beside all invariants.
 
-    `functions`: whose calls fail; `again`: also those that are like calls of an earlier scenario, as this one is about
-    what changes before they are repeated. `posts`: how many there are if nothing fails; `fewest`: how many at least if
-    anything does. `servers`: those of whose misses something is to be said. `environment`: as of `World`.
+    `functions`: the functions whose calls fail. `again`: also fail calls that are like those of an earlier scenario, as
+    this one changes something before they are repeated. `posts`: the number of posts without faults. `fewest`: the
+    least number with faults. `servers`: the servers whose misses are checked. `environment`: as in `World`.
     """
 
     prepare: Callable[[World], None]
@@ -83,10 +83,10 @@ def _refusing(world: World) -> None:
 
 
 def _giving_up(world: World) -> None:
-    """Run until the delivery is in the dead-letter queue, from which it is redriven."""
+    """Run until the delivery is in the dead-letter queue, and redrive it."""
     _end(world, BackupStatus.FAILED)
     world.run(world.now + HOUR)
-    # However often it was put there, it is one attempt: the next.
+    # However often the message was sent, it is for one attempt: the next.
     assert {json.loads(body)["attempt"] for body in world.dead_letters.bodies} == {3}
     world.answer = lambda path: 200
     world.redrive()
@@ -94,7 +94,7 @@ def _giving_up(world: World) -> None:
 
 
 def _failing_for_days(world: World) -> None:
-    """Another failure as of now is the end of five days of nothing else."""
+    """Prepare a target for which one more failure completes five days of failures."""
     _refusing(world)
     store = TargetsStore(world.aws.dynamodb(), "WebhooksTable")
     store.record_failure(world.targets[0], 503, "", slow=False, now=world.now - timedelta(days=6))
@@ -135,7 +135,7 @@ def _succeeding_twice(world: World) -> None:
 
 
 def _not_grouping_any_more(world: World) -> None:
-    """If the message comes again, the target wants no groups. The event may be in one, and no message on its way."""
+    """If the message comes again, the target has no grouping. The event may be in a group that has no message."""
     _end(world, BackupStatus.SUCCESS)
     world.run(world.now + 2 * MINUTE)
     changed = replace(world.targets[0], preferences=Preferences())
@@ -161,14 +161,14 @@ def _recovering(world: World) -> None:
         world.run(world.now + HOUR)
 
 
-def _telling_recoveries(world: World) -> None:
+def _reporting_recoveries(world: World) -> None:
     _set(world, EventType.RECOVERED)
 
 
 # --- misses ---
 
 
-def _unheard_of(world: World) -> None:
+def _never_started(world: World) -> None:
     """Run until a tick finds the miss: its first heartbeat was read long enough ago."""
     _set(world, EventType.MISSING)
     world.say(NEVER_STARTED.schedule)
@@ -310,7 +310,7 @@ def _now(world: World) -> None:
 
 
 def _ask(world: World, method: str, path: Sequence[str], body: Any = None) -> Answer:
-    """Ask as a person does, who tries again after an error of the service."""
+    """Send a request, and repeat it after an error of the service, as a person would."""
 
     def handle(event: dict[str, Any], context: Any) -> Any:
         killed = {"statusCode": 500, "headers": {}}
@@ -360,7 +360,7 @@ SCENARIOS = {
     "a failure that is given up and redriven": Scenario(
         _refusing, _giving_up, ("redeliverer",), posts=3, environment=ONE_RETRY
     ),
-    # A first attempt that is late by a fault switches it off itself.
+    # A fault that delays the first attempt makes it switch the target off itself.
     "a last failure that switches its target off": Scenario(
         _failing_for_days, _switching_off, ("redeliverer",), again=True, posts=3, fewest=1, environment=ONE_RETRY
     ),
@@ -369,8 +369,8 @@ SCENARIOS = {
         _grouping, _not_grouping_any_more, ("notifier",), again=True, posts=1
     ),
     "a failure with a reminder": Scenario(_reminding, _failing_for_an_hour, DELIVERING, posts=2),
-    "a recovery": Scenario(_telling_recoveries, _recovering, ("notifier",), posts=1),
-    "a miss": Scenario(_unheard_of, _judging, ("missed_backups", "notifier"), posts=1, servers=[NEVER_STARTED]),
+    "a recovery": Scenario(_reporting_recoveries, _recovering, ("notifier",), posts=1),
+    "a miss": Scenario(_never_started, _judging, ("missed_backups", "notifier"), posts=1, servers=[NEVER_STARTED]),
     "a job of AWS Backup": Scenario(_planned, _jobs_events, ("aws_backup",), posts=1, check=_a_backup_was_published),
     "a job of AWS Backup whose events are lost": Scenario(
         _reconciled_before, _reconciling, ("aws_backup",), posts=1, check=_a_backup_was_published

@@ -1,8 +1,8 @@
-"""Each call that the functions make of AWS, and each POST, fails in turn, in each way. By that nothing is lost, and
-nothing is sent twice.
+"""Each call of AWS by the functions, and each POST, fails in turn, in each way. Nothing is lost, or sent twice.
 
-A call of each kind of each function fails in the ways that differ for a function. In the first scenario the first read
-and the first write of a service fail in all ways, which differ for botocore. `EVERY=1` tries all ways at all calls.
+A call of each kind of each function fails in the ways that differ for a function. In the first scenario the first
+read and the first write of a service fail in all ways, as these differ for botocore. `EVERY=1` tries all ways at all
+calls.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ type Kind = tuple[str, Request]
 
 @pytest.fixture(scope="module")
 def calls(aws: Aws, api: None, endpoint: Receiver) -> dict[str, list[Crossing]]:
-    """The calls of each scenario in which nothing fails: all, or the first of each kind, in the first that has it."""
+    """Return each scenario's calls without faults: all, or the first of each kind in the first scenario with it."""
     found: dict[str, list[Crossing]] = {}
     seen: set[Kind] = set()
     for name, scenario in SCENARIOS.items():
@@ -71,7 +71,7 @@ def calls(aws: Aws, api: None, endpoint: Receiver) -> dict[str, list[Crossing]]:
 
 
 def ways(crossing: Crossing, in_all: set[tuple[str, bool]]) -> Sequence[Way]:
-    """Return the ways in which the call is to fail. `in_all`: the kinds of calls that failed in all ways, with it."""
+    """Return the ways in which the call fails. Add its kind to `in_all`, the kinds that have failed in all ways."""
     request = crossing.request
     if request.service == "endpoint":
         return POST if EVERY else different(request)

@@ -37,7 +37,7 @@ KILL_RATE = 0.003
 BATCH_TAKES = timedelta(seconds=20)
 # More than ten minutes between two ticks would be a gap.
 BETWEEN_TICKS = timedelta(minutes=9)
-# One in so many of the seeds that the environment asks for, as a day takes long.
+# One in this many of the seeds that the environment asks for, as a day takes long.
 OF_SEEDS = 20
 
 
@@ -46,7 +46,7 @@ def z(timestamp: datetime) -> str:
 
 
 class Servers:
-    """What the servers do. `truth`: the backups that are missed. `ended`: those that end. By policy and time."""
+    """The simulated servers. `truth`: the backups that are missed. `ended`: those that end. By policy and time."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -99,7 +99,7 @@ class Servers:
 
 
 def monitored(aws: Aws, endpoint: Receiver, chance: random.Random, begin: datetime) -> World:
-    """Return a world whose customer hears of misses, and which ticks from then on."""
+    """Return a world that ticks from `begin` on, whose customer has a target for misses."""
     world = World(aws, endpoint, chance)
     world.now = world.tick_at = begin
     world.set_target(Target(ACCOUNT, EventType.MISSING, f"{endpoint.url}/missing", format="detailed"))
@@ -107,7 +107,7 @@ def monitored(aws: Aws, endpoint: Receiver, chance: random.Random, begin: dateti
 
 
 def reported(world: World) -> dict[tuple[str, datetime], datetime]:
-    """Return when each miss was posted first. The simulated servers send nothing after the end: its misses are none."""
+    """Return the time of each miss's first post. Misses after the end are left out: the servers send nothing then."""
     posts: dict[tuple[str, datetime], datetime] = {}
     for post in world.received:
         expected = at(str(post.body["expectedDate"]))
@@ -126,7 +126,7 @@ def recovered(world: World) -> set[tuple[str, datetime]]:
 
 
 def pause(world: World, begins: datetime, lasts: timedelta) -> None:
-    """Let the notifier read nothing for that long."""
+    """Keep the notifier from reading its queue for that long."""
     world.run(until=begins)
     world.paused.add("notifier")
     world.run(until=begins + lasts)
@@ -161,7 +161,7 @@ def test_every_true_miss_is_reported_and_no_false_one(aws: Aws, endpoint: Receiv
     no_claim_was_posted_twice(world)
     nothing_that_was_recorded_was_posted_again(world)
     first_posts, truth = reported(world), servers.truth
-    assert set(first_posts) - truth == set(), "false alarms"
+    assert set(first_posts) - truth == set(), "false misses"
     # A policy's first miss stands for all whose deadline passed in the gap.
     in_gap = [miss for miss in truth if judged_before_gap <= miss[1] + HOUR <= on_again + MINUTE]
     firsts = {min(other for other in in_gap if other[0] == miss[0]) for miss in in_gap}
@@ -198,7 +198,7 @@ def test_a_start_just_within_the_hour_whose_consumer_is_killed_twice_is_no_false
     killed: list[Crossing] = []
 
     def kill_twice(crossing: Crossing) -> Fault | None:
-        # The function reads the server policy for a start, and for nothing else that comes here.
+        # The function reads the server policy only for a start here.
         if len(killed) == 2 or crossing.function != "notifier" or crossing.operation != "GetItem":
             return None
         killed.append(crossing)

@@ -1,4 +1,4 @@
-"""Outages of hours: what began meanwhile is known before anybody judges it, as long as no message is given up."""
+"""Outages of hours: a start in one is known before it is judged, unless its message is in the dead-letter queue."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.world.boundary import Fault
 from tests.world.world import BEGIN, EVENTS, World
 
 STARTED = BEGIN + 6 * MINUTE
-# In time, and for the whole of the test it goes on: nothing but its start tells that it is there.
+# It starts in time and runs for the whole test, so only its start shows that it exists.
 RUNNING = Server("server", BEGIN + 5 * MINUTE, STARTED)
 
 
 def with_outage(aws: Aws, endpoint: Receiver, lasts: timedelta, function: str | None) -> World:
-    """A world in which nothing of the function's (None: of all of them) has worked since just before the start."""
+    """Return a world in which all calls of a function (None: of all functions) fail from just before the start."""
     world = World(aws, endpoint, random.Random(1))
     world.repeated = 0
     for target in targets(endpoint):
@@ -41,7 +41,7 @@ def with_outage(aws: Aws, endpoint: Receiver, lasts: timedelta, function: str | 
     ("lasts", "function"),
     [(13 * MINUTE, "notifier"), (13 * MINUTE, None), (90 * MINUTE, "notifier"), (4 * HOUR + 56 * MINUTE, None)],
 )
-def test_what_began_in_an_outage_is_not_told_as_missed(
+def test_a_start_in_an_outage_is_not_reported_as_missed(
     aws: Aws, endpoint: Receiver, lasts: timedelta, function: str | None
 ) -> None:
     world = with_outage(aws, endpoint, lasts, function)
@@ -50,7 +50,7 @@ def test_what_began_in_an_outage_is_not_told_as_missed(
     assert world.queues[EVENTS].dead_letters == []
 
 
-def test_after_five_hours_its_start_is_in_the_dead_letters_and_it_is(aws: Aws, endpoint: Receiver) -> None:
+def test_after_five_hours_the_start_is_a_dead_letter_and_the_miss_is_reported(aws: Aws, endpoint: Receiver) -> None:
     world = with_outage(aws, endpoint, 5 * HOUR + MINUTE, None)
 
     (dead,) = world.queues[EVENTS].dead_letters

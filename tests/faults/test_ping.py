@@ -1,4 +1,4 @@
-"""A script pings, and AWS fails or the function is killed at each call: what is acknowledged is told, and told once."""
+"""A script pings, and AWS fails or the function is killed at each call: an acknowledged ping is posted once."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.world.boundary import KILLS, Crossing, Fault
 from tests.world.world import ACCOUNT, EVENTS, World
 
 OK = 200
-# `curl --retry` has as much patience.
+# `curl --retry` tries as often.
 TRIES = 5
 
 
 class Script:
-    """Calls its ping URL until it is answered OK, as `curl --retry` does."""
+    """Calls its ping URL until the answer is 200, as `curl --retry` does."""
 
     def __init__(self, world: World) -> None:
         self._world, keys = world, world.functions.api.ping_keys
@@ -33,7 +33,7 @@ class Script:
         _, self._key = keys.make(ACCOUNT, "fileserver", "Nightly restic", "scripts", schedule, world.now)
 
     def fail(self) -> list[int]:
-        """Tell of a failure; the statuses of the answers, the gateway's 500 where the function was killed."""
+        """Report a failure. Return the statuses of the answers, with the gateway's 500 if the function was killed."""
         statuses: list[int] = []
         while len(statuses) < TRIES and OK not in statuses:
             statuses.append(self._call(f"/p/{self._key}/fail?rid=tonight"))
@@ -46,8 +46,8 @@ class Script:
         return int(answer["statusCode"]) if answer else 500
 
 
-def told(aws: Aws, endpoint: Receiver, choose: Callable[[Crossing], Fault | None]) -> tuple[list[int], World]:
-    """What the script is answered, in a world in which all that is on the queue is told then."""
+def ping_in_world(aws: Aws, endpoint: Receiver, choose: Callable[[Crossing], Fault | None]) -> tuple[list[int], World]:
+    """Return the statuses that the script gets, and a world in which all messages on the queue are handled."""
     world = World(aws, endpoint, random.Random(1))
     world.set_target(Target(ACCOUNT, EventType.FAILURE, f"{endpoint.url}/failure", format="detailed"))
     script = Script(world)
@@ -60,7 +60,7 @@ def told(aws: Aws, endpoint: Receiver, choose: Callable[[Crossing], Fault | None
 
 def test_a_ping_makes_two_calls(aws: Aws, endpoint: Receiver) -> None:
     calls: list[Crossing] = []
-    statuses, _ = told(aws, endpoint, calls.append)
+    statuses, _ = ping_in_world(aws, endpoint, calls.append)
 
     assert statuses == [OK]
     assert [call.operation for call in calls] == ["UpdateItem", "SendMessage"]
@@ -68,14 +68,14 @@ def test_a_ping_makes_two_calls(aws: Aws, endpoint: Receiver) -> None:
 
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("way", ALL, ids=str)
-def test_what_is_acknowledged_is_told_once(aws: Aws, endpoint: Receiver, number: int, way: Way) -> None:
+def test_an_acknowledged_ping_is_posted_once(aws: Aws, endpoint: Receiver, number: int, way: Way) -> None:
     chosen = Chosen(number, way)
 
-    statuses, world = told(aws, endpoint, chosen)
+    statuses, world = ping_in_world(aws, endpoint, chosen)
 
     assert chosen.times
     assert statuses[-1] == OK
-    # botocore has tried again what passes; what lasts, and a kill, the script has to.
+    # botocore retries short faults. The script retries after lasting faults and kills.
     assert len(statuses) == (2 if way.lasting or way.fault in KILLS else 1)
     messages = {parse_message(body) for body in world.sqs.accepted[EVENTS]}
     assert len(messages) == 2, "the key's server policy, and one failure, however often it was sent"

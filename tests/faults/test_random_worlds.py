@@ -1,4 +1,4 @@
-"""A morning of one account, thousandfold: faults at random by fixed seeds, kills, outages, and what holds all the same.
+"""One account's morning, thousands of times: random faults by fixed seeds, kills and outages, and all invariants.
 
 `SEEDS=1000` runs as many worlds, `SEEDS=500:1000` the second half of them, `SEED=17` that one.
 """
@@ -21,18 +21,18 @@ from tests.world.boundary import Crossing, Fault
 from tests.world.world import BEGIN, RETRIES, World
 
 SERVERS = 5
-# From then on nothing fails any more. What was missed is told within 45 minutes, with whatever is still to be read.
+# No faults from then on. Misses are reported within 45 minutes, and all messages are read by then.
 HEALTHY = BEGIN + 75 * MINUTE
-TOLD = HEALTHY + 45 * MINUTE
-REDRIVEN = TOLD + MINUTE
-# Whatever went wrong is over by then, and the last reminder due by an hour later.
+REPORTED = HEALTHY + 45 * MINUTE
+REDRIVEN = REPORTED + MINUTE
+# All trouble is over by then, and the last reminder is due an hour later at most.
 OVER = HEALTHY + 70 * MINUTE
 END = OVER + 80 * MINUTE
 
 
 @dataclass(frozen=True)
 class Outage:
-    """A time in which almost nothing works: of all functions or one, of both services or one."""
+    """A time in which almost all calls fail: of one function or all, of one service or both."""
 
     begins: datetime
     ends: datetime
@@ -48,7 +48,7 @@ class Outage:
 
 
 class Weather:
-    """What fails in a world: some of all, and much more in outages."""
+    """The faults of a world: a few at any time, and many more in outages."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -73,7 +73,7 @@ class Weather:
 
 
 def run(aws: Aws, endpoint: Receiver, seed: int) -> World:
-    """One world from its beginning to its end, and what must hold then."""
+    """Run one world from beginning to end, check the invariants, and return it."""
     chance = random.Random(seed)
     world = World(aws, endpoint, chance)
     for target in targets(endpoint):
@@ -83,9 +83,9 @@ def run(aws: Aws, endpoint: Receiver, seed: int) -> World:
         world.to_say += [(BEGIN - 2 * MINUTE, server.schedule), *server.says()]
     world.now = BEGIN - 5 * MINUTE
     world.tick_at = world.now
-    # Ticks come each minute; most are left out here, for each asks 16 shards. More than 10 minutes would be a gap.
+    # Ticks come each minute. Most are left out here, as each reads 16 shards. More than 10 minutes would be a gap.
     world.pause = lambda: timedelta(minutes=chance.uniform(7, 10))
-    # So that there are dead letters to put back, which take hours of failing otherwise.
+    # With fewer receives, messages come to the dead-letter queue without hours of failures.
     world.queues[RETRIES].max_receives = chance.choice([3, world.queues[RETRIES].max_receives])
     weather = Weather(chance)
     refusals = chance.choice([0, 0.2, 0.6])
@@ -95,7 +95,7 @@ def run(aws: Aws, endpoint: Receiver, seed: int) -> World:
 
     world.boundary.choose = lambda crossing: None
     world.answer = lambda path: 200
-    world.run(until=TOLD)
+    world.run(until=REPORTED)
     world.redrive()
     world.run(until=REDRIVEN)
     world.tick_at = None
@@ -117,9 +117,7 @@ def seeds() -> list[int]:
 
 
 @pytest.mark.parametrize("seed", seeds())
-def test_whatever_fails_nothing_is_lost_and_nothing_is_told_that_is_not_so(
-    aws: Aws, endpoint: Receiver, seed: int
-) -> None:
+def test_whatever_fails_no_event_is_lost_and_none_is_false(aws: Aws, endpoint: Receiver, seed: int) -> None:
     print(f"again: SEED={seed} .venv/bin/python -m pytest tests/faults/test_random_worlds.py")
     run(aws, endpoint, seed)
 

@@ -1,4 +1,4 @@
-"""The ways in which one call can fail, and a call that does."""
+"""The ways in which a call can fail, and the choice of one call to fail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Way:
 
 @dataclass
 class Chosen:
-    """Lets that call fail in that way. `times`: how often it has."""
+    """Makes one call fail in one way. `times`: how often it has."""
 
     number: int
     way: Way
@@ -45,10 +45,10 @@ NOT_DONE, DONE, DONE_AND_REPEATED = (
 
 
 def different(request: Request) -> Sequence[Way]:
-    """Return the ways that differ for a function; the rest differs for botocore alone.
+    """Return the ways that differ for a function. The others differ only for botocore.
 
-    A kill before a call is one after the write before it, and so is a kill after a read. A read has no effect that
-    could be lost or repeated.
+    A kill before a call equals a kill after the write before it. A kill after a read is the same, as a read has no
+    effect that could be lost or repeated.
     """
     if request.service == "endpoint":
         return [Way(Fault.KILLED_AFTER)]

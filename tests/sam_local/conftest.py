@@ -1,6 +1,4 @@
-"""The world of `sam local`: what `make run LISTEN=172.17.0.1` has, at its addresses, but without its functions. What is
-done there is the containers' doing.
-"""
+"""The world of `sam local`: as `make run LISTEN=172.17.0.1` at its addresses, with the functions in containers."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from local.stack import AWS_PORT, PAGE, Stack, deploy, embedded, require_free
 from local.template import Template
 from tests.support.sam_world import World
 
-# Docker's bridge, at which containers find this machine: events/env.json names it.
+# Containers find this machine at Docker's bridge, which events/env.json names.
 BRIDGE = "172.17.0.1"
 
 pytest.register_assert_rewrite("tests.sam_local.expectations")
@@ -63,7 +61,7 @@ def every_post(ports: None) -> Iterator[Receiver]:
 def world(
     template: Template, stack: Stack, sign_in: SignIn, every_mail: Mailbox, every_job: AwsBackup, every_post: Receiver
 ) -> World:
-    """An empty one."""
+    """An empty world."""
     deploy(stack, template, sign_in.url, PAGE)
     every_post.posts.clear()
     every_mail.mails.clear()

@@ -1,4 +1,4 @@
-"""What each file of events/ is for: the function that it is given to, what must be there, and what must come of it."""
+"""The purpose of each file of events/: the function that gets it, the state before it, and its effect."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ RECOVERED = {"/Backup.Recovered": "TESTUBUNTUTEST "}
 
 
 def events() -> list[str]:
-    """The names of the files that functions are given."""
+    """Return the names of the files that functions are given."""
     return sorted(path.stem for path in EVENTS.glob("*.json") if path.stem != "env")
 
 
 @dataclass(frozen=True)
 class Expected:
-    """`given` sees to the world before; `then` looks at it afterwards, and at what the function has answered."""
+    """`given` prepares the world. `then` checks the world and the function's answer afterwards."""
 
     function: str
     then: Callable[[World, Any], None]
@@ -55,7 +55,7 @@ class Expected:
 
 
 def posted(texts: dict[str, str]) -> Callable[[World, Any], None]:
-    """Posts that begin so have come to these paths, one each, and no others; nothing is to come again."""
+    """Check for exactly one post with this beginning at each path, and that no message is retried."""
 
     def check(world: World, answer: Any) -> None:
         assert answer == NO_FAILURES
@@ -110,7 +110,7 @@ def the_interval_is_known(world: World, answer: Any) -> None:
     assert policy.backup_interval_hours == 6
 
 
-def nothing_is_expected_any_more(world: World, answer: Any) -> None:
+def no_backup_is_expected(world: World, answer: Any) -> None:
     assert answer == NO_FAILURES
     tracked = world.policies.load(UBUNTU)
     assert tracked.policy
@@ -118,7 +118,7 @@ def nothing_is_expected_any_more(world: World, answer: Any) -> None:
     assert tracked.expected_at is None
 
 
-def the_miss_is_told_and_a_heartbeat_sent(world: World, answer: Any) -> None:
+def the_miss_and_a_heartbeat_are_sent(world: World, answer: Any) -> None:
     assert answer == {"due": 1, "sent": 1}
     sent = {body["type"]: body for body in world.taken_off("BackupEventsQueue")}
     assert sent["BackupMissed"]["expectedDate"] == "2018-12-20T17:00:00.000Z"
@@ -140,8 +140,8 @@ def mailed(subject: str, text: str) -> Callable[[World, Any], None]:
     return check
 
 
-def told(**facts: str) -> Callable[[World, Any], None]:
-    """One message is on the queue, of account TEST, with these facts."""
+def sent_to_events(**facts: str) -> Callable[[World, Any], None]:
+    """Check for one message of account TEST on the queue, with these fields."""
 
     def check(world: World, answer: Any) -> None:
         assert answer == {"told": 1}
@@ -180,9 +180,9 @@ EXPECTED = {
     "heartbeat": Expected(NOTIFIER, the_heartbeat_is_known_to_be_read),
     "server-policy-cron": Expected(NOTIFIER, the_schedule_is_known),
     "server-policy-interval": Expected(NOTIFIER, the_interval_is_known),
-    "server-policy-inactive": Expected(NOTIFIER, nothing_is_expected_any_more, a_schedule),
+    "server-policy-inactive": Expected(NOTIFIER, no_backup_is_expected, a_schedule),
     "redelivery": Expected("RedelivererFunction", posted(FAILURE), targets),
-    "tick": Expected("MissedBackupsFunction", the_miss_is_told_and_a_heartbeat_sent, a_start_is_due),
+    "tick": Expected("MissedBackupsFunction", the_miss_and_a_heartbeat_are_sent, a_start_is_due),
     "report-tick": Expected("DailyReportFunction", the_account_is_queued_for_its_report, a_recipient),
     "account-report": Expected(
         "DailyReportFunction",
@@ -197,8 +197,10 @@ EXPECTED = {
     "page": Expected("WebhooksApiFunction", the_page),
     "api-webhooks": Expected("WebhooksApiFunction", the_accounts_webhooks, targets),
     "ping": Expected("PingFunction", no_such_key),
-    "aws-backup-completed": Expected(AWS_BACKUP, told(restorePointCreationStatus="SUCCESS"), an_aws_account),
-    "aws-backup-failed": Expected(AWS_BACKUP, told(restorePointCreationStatus="FAILED"), an_aws_account),
-    "aws-backup-plans": Expected(AWS_BACKUP, told(type="ServerPolicyChanged", serverId=VOLUME), a_plan),
-    "aws-backup-reconcile": Expected(AWS_BACKUP, told(restorePointCreationStatus="SUCCESS"), a_job_without_an_event),
+    "aws-backup-completed": Expected(AWS_BACKUP, sent_to_events(restorePointCreationStatus="SUCCESS"), an_aws_account),
+    "aws-backup-failed": Expected(AWS_BACKUP, sent_to_events(restorePointCreationStatus="FAILED"), an_aws_account),
+    "aws-backup-plans": Expected(AWS_BACKUP, sent_to_events(type="ServerPolicyChanged", serverId=VOLUME), a_plan),
+    "aws-backup-reconcile": Expected(
+        AWS_BACKUP, sent_to_events(restorePointCreationStatus="SUCCESS"), a_job_without_an_event
+    ),
 }

@@ -11,7 +11,7 @@ from tests.support.sam_world import World
 
 
 @pytest.mark.parametrize("name", events())
-def test_an_event_has_the_answer_and_the_effect_that_it_is_there_to_show(name: str, world: World) -> None:
+def test_an_event_has_its_expected_answer_and_effect(name: str, world: World) -> None:
     expected = EXPECTED[name]
     expected.given(world)
 

@@ -1,4 +1,4 @@
-"""`sam local start-api`: the page with all its files, the API for those who are not signed in, and ping URLs."""
+"""`sam local start-api`: the page with all its files, the API without sign-in, and ping URLs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.sam_local import start_api
 from tests.support.sam_world import World
 
 PAGE = PROJECT / "functions/webhooks_api/page"
-# As many as a browser asks for at once.
+# A browser has as many requests at once.
 BROWSER_CONNECTIONS = 6
 
 
@@ -45,9 +45,7 @@ def test_a_browser_gets_the_page_and_all_that_it_refers_to(url: str, world: Worl
     assert got == {name: (200, (PAGE / name).read_bytes()) for name in files}
 
 
-def test_the_page_is_told_where_to_sign_in_and_programs_what_the_api_is(
-    url: str, world: World, sign_in: SignIn
-) -> None:
+def test_the_page_gets_its_sign_in_and_programs_get_the_api_document(url: str, world: World, sign_in: SignIn) -> None:
     config, document = request(f"{url}/config.json").json(), request(f"{url}/openapi.json").json()
 
     assert config["signIn"]["tokenEndpoint"] == f"{sign_in.url}/token"
@@ -55,7 +53,7 @@ def test_the_page_is_told_where_to_sign_in_and_programs_what_the_api_is(
     assert "/v2/webhooks/{account}" in document["paths"]
 
 
-def test_nobody_is_signed_in_as_sam_verifies_no_token(url: str, world: World, sign_in: SignIn) -> None:
+def test_no_client_is_signed_in_as_sam_verifies_no_token(url: str, world: World, sign_in: SignIn) -> None:
     token = {"authorization": f"Bearer {sign_in.access_token('TEST')}"}
 
     answers = [request(f"{url}/v2/webhooks/TEST", headers=headers) for headers in ({}, token)]
