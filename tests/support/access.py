@@ -1,7 +1,7 @@
-"""What the functions' roles allow of the AWS calls that the functions make in this process, and what of it they need.
+"""The AWS calls that the functions make in this process, compared with the rights of the functions' roles.
 
-moto enforces policies by their actions alone, and not by their resources; hence this. It hears of calls as
-`tests.support.aws_calls` does, by an event of botocore.
+moto enforces policies only by their actions, not by their resources. Like `tests.support.aws_calls`, this gets each
+call by an event of botocore.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from tests.support.roles import AT, Ask, Right, Roles
 
-# A transaction has no right of its own: it asks for those to what is in it.
+# A transaction has no right of its own. It needs the rights for the writes in it.
 _IN_TRANSACTIONS = {
     "Put": "PutItem",
     "Update": "UpdateItem",
@@ -28,7 +28,7 @@ _IN_TRANSACTIONS = {
 
 
 class Access:
-    """`used`: what was asked for and allowed, by role. `denied`: what was not, in words."""
+    """`used`: the requests that were allowed, by role. `denied`: the others, in words."""
 
     def __init__(self, roles: Roles) -> None:
         self.roles = roles
@@ -39,9 +39,9 @@ class Access:
 
     @contextmanager
     def running(self, function: str) -> Iterator[None]:
-        """The function's handler runs: what boto3's default session is asked for meanwhile, it asks for."""
+        """While it is entered, the function's handler runs: calls by boto3's default session are the function's."""
         assert {function} >= set(self._running), f"{function} beside {self._running}: whose calls are they?"
-        # A queue of the test's own stands for that of the template whose variable leads to it.
+        # A queue of the test's own stands for the template's queue in the same variable.
         for variable, arn in self.roles.queue_variables(function).items():
             if url := os.environ.get(variable):
                 known = self._queues.setdefault((function, url), arn)
@@ -53,25 +53,25 @@ class Access:
             self._running.remove(function)
 
     def check(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        """A hook for botocore's `before-parameter-build`: `ClientError`, as from AWS, for what is not allowed."""
+        """A hook for botocore's `before-parameter-build`. Raise `ClientError`, as AWS does, if it is not allowed."""
         if not self._running:
             return
         function = self._running[-1]
         role = self._of_functions[function]
         for ask in self._asks(function, model.service_model.service_name, model.name, params):
             if not any(right.covers(ask) for right in self._rights[role]):
-                # Beside the error, which the function may take for one of AWS's moods.
+                # It is recorded too, as the function may handle the error like a fault of AWS.
                 self.denied.append(f"{function} is not allowed {ask}")
                 raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": self.denied[-1]}}, model.name)
             self.used[role].add(ask)
 
     def take_denied(self) -> list[str]:
-        """What was denied since the last time."""
+        """Return the denied calls since the last time."""
         denied, self.denied = self.denied, []
         return denied
 
     def unused(self) -> list[str]:
-        """Return the rights that were not used: by no function so far, and by AWS itself never."""
+        """Return the rights that no function has used so far, and that AWS itself never uses."""
         used = defaultdict(set, {role: set(asks) for role, asks in self.used.items()})
         for role, ask in self.roles.used_by_aws():
             used[role].add(ask)
@@ -121,7 +121,7 @@ def _on_table(operation: str, table: str) -> Ask:
 
 def _of_ses(operation: str, params: Mapping[str, Any]) -> Ask:
     _, sender = parseaddr(params["FromEmailAddress"])
-    # Of what is sent as it is, SES asks for the right of its first API.
+    # SES checks the right of its first API for raw e-mail.
     action = "SendRawEmail" if "Raw" in params["Content"] else operation
-    # The identity is the address in the stack of the tests: EmailIdentity is empty.
+    # In the tests' stack EmailIdentity is empty, so the identity is the address.
     return Ask(f"ses:{action}", f"arn:aws:ses:{AT}:identity/{sender}", frozenset({("ses:FromAddress", sender)}))

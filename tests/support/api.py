@@ -1,4 +1,4 @@
-"""The API as a client sees it: requests through the real handler, as API Gateway hands them over."""
+"""The API from a client's side: requests through the real handler, as API Gateway passes them on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUTE = HttpRoute("ANY /v2/{proxy+}", "WebhooksApiFunction", authorized=True)
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client gets."""
+    """An answer of the API."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,14 +29,14 @@ class Answer:
 
     @property
     def errors(self) -> dict[str, str]:
-        """What is said of each field, by field."""
+        """Return the error of each field, by field."""
         assert self.headers["content-type"] == "application/problem+json"
         return {error["field"]: error["reason"] for error in self.json["errors"]}
 
 
 @dataclass(frozen=True)
 class Client:
-    """Somebody whose token names that account; None: somebody without a token."""
+    """A client whose token names the account `claim`. None: a client without a token."""
 
     handler: Any
     claim: str | None

@@ -1,8 +1,7 @@
 """The AWS calls that the functions make: how to count them, and how many there are.
 
-`CALLS` is the one place where the numbers stand: tests/integration/project/test_ratchet.py holds the functions to them,
-and a
-formula of what the service costs may be built on them. `python -m tests.support.aws_calls` prints them as JSON.
+`CALLS` is the one place for the numbers. tests/integration/project/test_ratchet.py compares the functions with them,
+and docs/cost.md computes the service's cost from them. `python -m tests.support.aws_calls` prints them as JSON.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from backup_webhooks.aws import clients
 type Calls = Mapping[str, int]
 """How often each action is called, by `service:Action`."""
 
-_DELIVERY = {"dynamodb:UpdateItem": 2}  # the claim, and the outcome
+_DELIVERY = {"dynamodb:UpdateItem": 2}  # the claim, and the attempt result
 _TARGETS = {"dynamodb:Query": 1}  # the account's targets, kept for 30 s
 _KEPT = {"dynamodb:PutItem": 1}  # the backup, for reports
-_LOG = {"dynamodb:PutItem": 1}  # what the backup said of itself, beside it
+_LOG = {"dynamodb:PutItem": 1}  # the backup output, beside the backup
 _POLICY = {"dynamodb:GetItem": 1, "dynamodb:PutItem": 1}  # the server policy, read and written
-_GATHERED = {"dynamodb:TransactWriteItems": 1, "dynamodb:GetItem": 1}
-_TOLD_BY_EMAIL = {"sqs:SendMessage": 1}
+_GROUPED = {"dynamodb:TransactWriteItems": 1, "dynamodb:GetItem": 1}
+_PASSED_TO_EMAIL = {"sqs:SendMessage": 1}
 
 
 def _sum(*some: Calls) -> Calls:
@@ -40,18 +39,18 @@ CALLS: Mapping[str, Calls] = {
     "a success with a log, without a target": _sum(_TARGETS, _KEPT, _LOG, _POLICY),
     "a success, posted": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY),
     "a failure, posted, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY),
-    "a failure, posted, where e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, _TOLD_BY_EMAIL),
+    "a failure, posted, where e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, _PASSED_TO_EMAIL),
     "a second target of the same event": _DELIVERY,
     "a success that ends a failure, posted": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, {"sqs:SendMessage": 1}),
     "a recovery, posted": _sum(_TARGETS, _DELIVERY),
-    "a failure that is held back, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, {"dynamodb:UpdateItem": 1}),
-    # Written in the log and beside it at once; then a look whether a message will come for it.
-    "a miss that is gathered with others, where no e-mail is sent": _sum(_TARGETS, _KEPT, _GATHERED),
-    "the first miss of a gathering, where no e-mail is sent": _sum(
-        _TARGETS, _KEPT, _GATHERED, {"dynamodb:GetItem": 1, "dynamodb:UpdateItem": 1, "sqs:SendMessage": 1}
+    "a failure that is suppressed, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, {"dynamodb:UpdateItem": 1}),
+    # Written in the log and beside it in one transaction. A read then shows whether a message for the group is sent.
+    "a miss that is grouped with others, where no e-mail is sent": _sum(_TARGETS, _KEPT, _GROUPED),
+    "the first miss of a group, where no e-mail is sent": _sum(
+        _TARGETS, _KEPT, _GROUPED, {"dynamodb:GetItem": 1, "dynamodb:UpdateItem": 1, "sqs:SendMessage": 1}
     ),
-    # A look before and after; what was made is written down and forgotten.
-    "ten misses that are gathered up": {
+    # Reads before and after. The group's message is recorded, and its entries are removed.
+    "ten misses that are sent as a group": {
         **_TARGETS,
         "dynamodb:GetItem": 2,
         "dynamodb:Query": 3,
@@ -59,8 +58,8 @@ CALLS: Mapping[str, Calls] = {
         "dynamodb:BatchWriteItem": 1,
         "sqs:SendMessage": 1,
     },
-    # What is to be told again, the message for it, and that this is the one.
-    "a failure that is posted and may be reminded of": _sum(
+    # The reminder, its message, and the record that this is the current one.
+    "a failure that is posted and has a reminder": _sum(
         _TARGETS, _KEPT, _POLICY, _DELIVERY, {"dynamodb:UpdateItem": 2, "sqs:SendMessage": 1}
     ),
     "a reminder": _sum(_TARGETS, {"dynamodb:GetItem": 2, "dynamodb:UpdateItem": 1, "sqs:SendMessage": 2}),
@@ -70,7 +69,7 @@ CALLS: Mapping[str, Calls] = {
     "ten successes of one account, posted, in one batch": _sum(
         _TARGETS, *[_sum(_KEPT, _POLICY, _DELIVERY) for _ in range(10)]
     ),
-    "a miss, posted, where e-mail is sent": _sum(_TARGETS, _KEPT, _DELIVERY, _TOLD_BY_EMAIL),
+    "a miss, posted, where e-mail is sent": _sum(_TARGETS, _KEPT, _DELIVERY, _PASSED_TO_EMAIL),
     "a heartbeat that is read": {"dynamodb:UpdateItem": 1},
     "a tick with nothing due": {
         "dynamodb:Query": 16,
@@ -83,11 +82,9 @@ CALLS: Mapping[str, Calls] = {
         "dynamodb:PutItem": 10,
         "sqs:SendMessageBatch": 1,
     },
-    "a redelivery that arrives": _sum(_TARGETS, _DELIVERY, {"dynamodb:UpdateItem": 1}),
-    "a redelivery that fails and is tried again": _sum(
-        _TARGETS, _DELIVERY, {"dynamodb:UpdateItem": 1}, {"sqs:SendMessage": 1}
-    ),
-    # What is known; what is to be told, and that it was; the newest job of its rule and resource.
+    "a retry that arrives": _sum(_TARGETS, _DELIVERY, {"dynamodb:UpdateItem": 1}),
+    "a retry that fails and is repeated": _sum(_TARGETS, _DELIVERY, {"dynamodb:UpdateItem": 1}, {"sqs:SendMessage": 1}),
+    # The known state, the message before and after it is sent, and the newest job of its rule and resource.
     "a job of AWS Backup, its start": {"dynamodb:BatchGetItem": 1, "dynamodb:UpdateItem": 3, "sqs:SendMessage": 1},
     "a job of AWS Backup, its end": {"dynamodb:BatchGetItem": 1, "dynamodb:UpdateItem": 2, "sqs:SendMessage": 1},
     "an event of AWS Backup that is no news": {"dynamodb:BatchGetItem": 1},
@@ -97,10 +94,10 @@ CALLS: Mapping[str, Calls] = {
         "dynamodb:UpdateItem": 1,
     },
     "a ping": {"dynamodb:UpdateItem": 1, "sqs:SendMessage": 1},
-    # Each tenth, or each one of a key that is used ten times an hour.
+    # Each tenth ping, or each ping of a key that is used ten times an hour.
     "a ping that finds ten remembered": {"dynamodb:UpdateItem": 2, "sqs:SendMessage": 1},
     "the page's webhooks": {"dynamodb:Query": 1},
-    # One for each day that the log is kept, until a page is full.
+    # One for each day in the log's retention, until a page is full.
     "the page's deliveries, of an account that had none of late": {"dynamodb:Query": 32},
     "the page's servers and their chart": {"dynamodb:Query": 2},
 }
@@ -108,7 +105,7 @@ CALLS: Mapping[str, Calls] = {
 
 @dataclass
 class AwsCalls:
-    """What was called: actions, and of DynamoDB's the items that were read and the capacity that it took."""
+    """The calls: actions, and for DynamoDB the items that were read and the capacity."""
 
     actions: Counter[str] = field(default_factory=Counter)
     items_read: int = 0
@@ -116,7 +113,7 @@ class AwsCalls:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count what the functions' own clients call meanwhile: those of the environment that is entered."""
+        """Count the calls of the functions' own clients while it is entered."""
         made = [clients.dynamodb(), clients.sqs(), clients.sesv2(), clients.backup()]
         hooks = [
             ("provide-client-params.dynamodb", _ask_for_capacity),
@@ -134,7 +131,7 @@ class AwsCalls:
                     client.meta.events.unregister(event, hook)
 
     def _before(self, model: Any, **_: Any) -> None:
-        # A call that botocore makes again is one call here; DynamoDB and SQS charge for each.
+        # A call that botocore retries counts once here, though DynamoDB and SQS charge for each try.
         self.actions[f"{model.service_model.service_name}:{model.name}"] += 1
 
     def _after(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""An e-mail's HTML as a mail program reads it: its elements, their attributes, and its words."""
+"""An e-mail's HTML as a mail program reads it: elements, attributes and text."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class ReadEmail(HTMLParser):
 
     @property
     def text(self) -> str:
-        """The words of the body."""
+        """Return the text of the body."""
         return self.of("body")[0].text
 
     @property
     def rows(self) -> list[list[str]]:
-        """The rows of the data tables, each as the texts of its cells."""
+        """Return the rows of the data tables, each as the texts of its cells."""
         rows: list[list[str]] = []
         for element in self.elements:
             if element.tag == "tr":
@@ -73,5 +73,5 @@ class ReadEmail(HTMLParser):
 
     @property
     def shapes(self) -> set[tuple[str, frozenset[str]]]:
-        """The set of elements, each with the names of its attributes."""
+        """Return the set of elements, each with the names of its attributes."""
         return {(element.tag, frozenset(element.attributes)) for element in self.elements}

@@ -1,4 +1,4 @@
-"""Endpoints that misbehave: each is a function that does as it likes with a connection, over real sockets."""
+"""Endpoints that misbehave: each is a function that handles a connection over real sockets."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 class Endpoint:
-    """Runs `behaviour` in a thread for each connection to 127.0.0.1, and closes the connection behind it.
+    """Runs `behaviour` in a thread for each connection to 127.0.0.1, and closes the connection afterwards.
 
-    `connections` counts those that came. What a behaviour is still doing when the endpoint goes is broken off.
+    `connections` counts the connections. A behaviour that still runs when the endpoint ends is stopped.
     """
 
     def __init__(self, behaviour: Behaviour, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -56,7 +56,7 @@ class Endpoint:
 
 
 class Witness:
-    """Waits for a moment that an endpoint reaches in its own thread."""
+    """Waits until an endpoint reaches a point in its own thread."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -69,7 +69,7 @@ class Witness:
 
 
 def read_request(connection: socket.socket) -> tuple[bytes, bytes] | None:
-    """The head (with its blank line) and the body of the next request; None where the client has gone."""
+    """Return the head (with its blank line) and the body of the next request, or None if the client has gone."""
     received = b""
     while b"\r\n\r\n" not in received:
         if not (more := connection.recv(65536)):
@@ -85,7 +85,7 @@ def read_request(connection: socket.socket) -> tuple[bytes, bytes] | None:
 
 
 def answering(answer: bytes) -> Behaviour:
-    """Answers one request, and closes the connection."""
+    """Answer one request, and close the connection."""
 
     def behaviour(connection: socket.socket) -> None:
         read_request(connection)
@@ -95,13 +95,13 @@ def answering(answer: bytes) -> Behaviour:
 
 
 def keeping_alive(connection: socket.socket) -> None:
-    """Answers every request with 200."""
+    """Answer every request with 200."""
     while read_request(connection):
         connection.sendall(OK)
 
 
 def hanging_after(beginning: bytes) -> Behaviour:
-    """Begins an answer and then says nothing more, for as long as the client stays."""
+    """Begin an answer, and then send nothing more while the client stays."""
 
     def behaviour(connection: socket.socket) -> None:
         read_request(connection)
@@ -113,7 +113,7 @@ def hanging_after(beginning: bytes) -> Behaviour:
 
 
 def resetting_after(beginning: bytes) -> Behaviour:
-    """Begins an answer and then resets the connection."""
+    """Begin an answer, and then reset the connection."""
 
     def behaviour(connection: socket.socket) -> None:
         read_request(connection)
@@ -126,9 +126,9 @@ def resetting_after(beginning: bytes) -> Behaviour:
 
 
 class Endless:
-    """Sends `beginning` and then `piece` after `piece`, far longer than anybody should listen.
+    """Sends `beginning` and then `piece` after `piece`, far longer than a client should read.
 
-    `cut` sees the client close the connection before `pieces` were through; `sent` counts the bytes.
+    `cut` is set if the client closes the connection before all `pieces` are sent. `sent` counts the bytes.
     """
 
     def __init__(
@@ -153,12 +153,12 @@ class Endless:
 
 
 def dripping(beginning: bytes, seconds: int = 60) -> Endless:
-    """One byte a second, by default for six times as long as anybody should listen."""
+    """Send one byte a second, by default for six times as long as a client should read."""
     return Endless(beginning, b"x", seconds, pause_seconds=1)
 
 
 def dripping_and_hanging(beginning: bytes) -> Behaviour:
-    """Drips for a while, and then hangs: who waits for the next byte as long as for the first waits too long."""
+    """Drip for a while, and then hang: a client with a full time limit for each byte waits too long."""
 
     def behaviour(connection: socket.socket) -> None:
         dripping(beginning, seconds=6)(connection)
@@ -168,7 +168,7 @@ def dripping_and_hanging(beginning: bytes) -> Behaviour:
 
 
 def serving_with(certificate: trustme.CA | trustme.LeafCert) -> ssl.SSLContext:
-    """A server's side of TLS. An authority serves with its own certificate: the one that signs itself."""
+    """Return a server's TLS context. An authority serves with its own self-signed certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if isinstance(certificate, trustme.LeafCert):
         certificate.configure_cert(context)
@@ -179,7 +179,7 @@ def serving_with(certificate: trustme.CA | trustme.LeafCert) -> ssl.SSLContext:
 
 
 def over_tls(behaviour: Behaviour, server: ssl.SSLContext) -> Behaviour:
-    """The same behaviour behind a TLS handshake."""
+    """Return the same behaviour behind a TLS handshake."""
 
     def handshaking(connection: socket.socket) -> None:
         with server.wrap_socket(connection, server_side=True) as secured:
@@ -190,7 +190,7 @@ def over_tls(behaviour: Behaviour, server: ssl.SSLContext) -> Behaviour:
 
 @contextlib.contextmanager
 def unresponsive_address(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """A port (the answer) that neither accepts nor refuses a connection, because its queue is full; Linux only."""
+    """Yield a port that neither accepts nor refuses a connection, because its queue is full. Linux only."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -205,14 +205,14 @@ def unresponsive_address(host: str = "127.0.0.1", port: int = 0) -> Iterator[int
 
 @contextlib.contextmanager
 def refusing_port() -> Iterator[int]:
-    """A port of 127.0.0.1 at which nobody listens, and which nobody else can take."""
+    """Yield a port of 127.0.0.1 that refuses connections, and that no other process can take."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield int(bound.getsockname()[1])
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 at which nobody listens."""
+    """Return a port of 127.0.0.1 that refuses connections."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

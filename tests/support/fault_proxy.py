@@ -1,4 +1,4 @@
-"""A proxy in front of an AWS endpoint that does to each call what a test says."""
+"""A proxy in front of an AWS endpoint, which handles each call as a test says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import urllib3
 from local.quiet_server import QuietServer
 
 type Answer = tuple[int, bytes]
-# An AWS service in this process: operation, parameters and the request's headers in, answer out.
+# An AWS service in this process. It takes operation, parameters and the request's headers, and returns the answer.
 type Service = Callable[[str, dict[str, Any], Mapping[str, str]], Answer]
 # Headers that belong to one connection, or that the proxy writes itself.
 _OWN = {"connection", "content-length", "transfer-encoding", "date", "server", "x-amz-crc32"}
@@ -36,9 +36,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Broken:
-    """In place of an answer the end of the connection: after half of an answer, if it is to be one; where it is `held`
-    nothing comes, and it ends when the client has gone.
-    """
+    """Ends the connection: after half of `answer`, or without one. If `held`, it ends when the client has gone."""
 
     answer: Answer | None = None
     held: bool = False
@@ -61,7 +59,7 @@ def _at(url: str) -> Service:
         body = json.dumps(parameters).encode() if parameters or not method else b""
         response = pool.request(method or "POST", f"{url}{path if method else ''}", body=body, headers=headers)
         if method and (kind := response.headers.get("x-amzn-errortype")):
-            # An answer here has no headers, and botocore finds it in the body too.
+            # An answer here has no headers. botocore finds the error in the body too.
             return response.status, json.dumps(response.json() | {"__type": kind}).encode()
         return response.status, response.data
 
@@ -69,9 +67,7 @@ def _at(url: str) -> Service:
 
 
 class FaultProxy:
-    """Forwards to `upstream`, a URL or a service, unless `behaviour` (which may call `call.forward()`) answers
-    otherwise.
-    """
+    """Forwards to `upstream`, a URL or a service, unless `behaviour` answers. `behaviour` may call `call.forward()`."""
 
     def __init__(self, upstream: str | Service) -> None:
         self.behaviour: Callable[[Call], Answer | Broken] = lambda call: call.forward()
@@ -81,7 +77,7 @@ class FaultProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # Head and body in one packet: the client's system would wait 40 ms before it acknowledged the first.
+            # Head and body in one packet: otherwise the client would wait 40 ms for an acknowledgement.
             wbufsize = -1
 
             def do_POST(self) -> None:
@@ -105,7 +101,7 @@ class FaultProxy:
                 self.send_response(status)
                 self.send_header("content-type", "application/x-amz-json-1.0")
                 self.send_header("content-length", str(len(content)))
-                # DynamoDB's, of what it has sent.
+                # DynamoDB sends this checksum of its answer.
                 self.send_header("x-amz-crc32", str(crc32(content)))
                 self.end_headers()
                 self.wfile.write(content[:cut_to])
@@ -124,7 +120,7 @@ class FaultProxy:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        # Looks often whether it is to end: tests make many.
+        # A short interval ends it quickly, as tests make many.
         serve = partial(self._server.serve_forever, poll_interval=0.01)
         threading.Thread(target=serve, daemon=True).start()
         return self

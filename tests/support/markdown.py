@@ -1,4 +1,4 @@
-"""The documents as their reader on GitHub has them: sections with anchors, links and tables."""
+"""The documents as GitHub shows them: sections with anchors, links and tables."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ DOCUMENTS = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT /
 _FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
 _HEADING = re.compile(r"^(#+) +(.+?) *$", re.MULTILINE)
-# Of `[![picture](this)](and this)` both.
+# Both links of `[![picture](this)](and this)`.
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 
 def links(path: Path) -> Iterator[str]:
-    """Where the document's links and pictures lead."""
+    """Yield the targets of the document's links and pictures."""
     yield from _LINK.findall(_CODE.sub("", _prose(path)))
 
 
 def code(path: Path) -> list[str]:
-    """What stands in the text as code, blocks left out."""
+    """Return the inline code of the text."""
     return names(_prose(path))
 
 
 def anchors(path: Path) -> Sequence[str]:
-    """Of its headings, as GitHub makes them."""
+    """Return the anchors of the headings, as GitHub makes them."""
     found: list[str] = []
     for _, heading in _HEADING.findall(_prose(path)):
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
@@ -39,13 +39,13 @@ def anchors(path: Path) -> Sequence[str]:
 
 
 def sections(path: Path) -> Mapping[str, str]:
-    """The text below each heading up to the next one of whatever level, by the heading."""
+    """Return the text below each heading, by heading, up to the next heading of any level."""
     _, *parts = re.split(_HEADING, _prose(path))
     return {heading: text for _, heading, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True)}
 
 
 def tables(text: str) -> Sequence[Sequence[Mapping[str, str]]]:
-    """The rows of each table, by column."""
+    """Return the rows of each table, by column."""
     found: list[list[Mapping[str, str]]] = []
     for block in re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE):
         head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in block.splitlines())
@@ -54,7 +54,7 @@ def tables(text: str) -> Sequence[Sequence[Mapping[str, str]]]:
 
 
 def names(cell: str) -> list[str]:
-    """What stands in it as code."""
+    """Return the inline code of a cell."""
     return re.findall(r"`([^`]+)`", cell)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def finished(account: str, **changes: Any) -> str:
-    """A BackupFinished of the account, of a restore point of its own, as it stands on the queue."""
+    """Return the body of a BackupFinished of the account, with a restore point of its own."""
     return json.dumps(
         {
             "type": "BackupFinished",
@@ -29,7 +29,7 @@ def finished(account: str, **changes: Any) -> str:
 
 
 def missed(account: str, server_policy_id: str = "sp-1") -> str:
-    """A BackupMissed of the account, as it stands on the queue."""
+    """Return the body of a BackupMissed of the account."""
     return json.dumps(
         {
             "type": "BackupMissed",
@@ -45,7 +45,7 @@ def missed(account: str, server_policy_id: str = "sp-1") -> str:
 
 
 def sqs_event(*bodies: str) -> dict[str, Any]:
-    """A batch of records `message-0`, `message-1`, … with these bodies."""
+    """Return a batch of records `message-0`, `message-1`, … with these bodies."""
     return {
         "Records": [
             {"messageId": f"message-{position}", "body": body, "eventSource": "aws:sqs", "attributes": {}}
@@ -55,13 +55,13 @@ def sqs_event(*bodies: str) -> dict[str, Any]:
 
 
 def failed_ids(response: dict[str, Any]) -> list[str]:
-    """The ids of the records that a batch's answer reports as failed."""
+    """Return the ids of the records that a batch's answer reports as failed."""
     return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
 
 @dataclass
 class Context:
-    """What the functions use of Lambda's context object."""
+    """The part of Lambda's context object that the functions use."""
 
     remaining_milliseconds: int = 60_000
     function_name: str = "NotifierFunction"

@@ -1,6 +1,6 @@
-"""A night of many servers: what each of them does, and what a person would expect to be told of it.
+"""A night of many servers: what each of them does, and the posts that a person would expect.
 
-The expectation is this table's own, by kinds of servers; nothing of it is asked of the code under test.
+The expectation comes from this table of kinds of servers, and not from the code under test.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from tests.support.aws_backup import AWS_ACCOUNT, REGION
 
 DAY = timedelta(days=1)
 STEP = timedelta(minutes=10)
-# Scheduled starts are spread over the beginning of a night. The last of them that is missed, made up for and told needs
-# the rest.
+# Scheduled starts are spread over the beginning of a night. A late one that is missed, started after all and reported
+# needs the rest.
 SCHEDULED_FOR = timedelta(minutes=90)
 NIGHT_LASTS = timedelta(hours=4)
 
@@ -33,7 +33,7 @@ RECOVERED = "Backup.Recovered"
 
 
 class Source(StrEnum):
-    """How one hears of a server's backups."""
+    """How the service learns of a server's backups."""
 
     MESSAGES = "messages"
     PINGS = "pings"
@@ -44,19 +44,18 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Kind:
-    """What servers of a kind do, and what is expected of it.
+    """A kind of servers: how their backups go, and the events that are expected.
 
-    `starts`: from how many minutes after the scheduled start to how many; None: never. `ends`: with what; None: it is
-    still running, or never started. `before`: how the night before went, where the server was there then. `told`:
-    tonight's events; `news`: those of them that are told to who wants changes only. `share`: how many there are, in
-    proportion to the others.
+    `starts`: the range in minutes after the scheduled start; None: never. `ends`: the status; None: the backup is still
+    running, or never started. `before`: the result of the night before, if the server was there. `events`: tonight's
+    events; `news`: those for a target with changes only. `share`: the kind's number in proportion to the others.
     """
 
     name: str
     share: int
     starts: tuple[int, int] | None
     ends: str | None
-    told: frozenset[str]
+    events: frozenset[str]
     news: frozenset[str]
     before: str | None = None
     active: bool = True
@@ -68,30 +67,30 @@ def _kind(
     *,
     starts: tuple[int, int] | None,
     ends: str | None,
-    told: str = "",
+    events: str = "",
     news: str = "",
     before: str | None = None,
     active: bool = True,
 ) -> Kind:
-    told_events, news_events = (frozenset(f"Backup.{event}" for event in text.split()) for text in (told, news))
-    return Kind(name, share, starts, ends, told_events, news_events, before, active)
+    all_events, news_events = (frozenset(f"Backup.{event}" for event in text.split()) for text in (events, news))
+    return Kind(name, share, starts, ends, all_events, news_events, before, active)
 
 
-# A server's clock may be ahead by some minutes. The hour is one to the millisecond, and a ping takes some of these on
-# its way: only a message can name the last moment.
+# A server's clock may be ahead by some minutes. The hour is exact to the millisecond, and a ping takes some of them:
+# only a message can be at the limit.
 IN_TIME, LATE, LATE_BY_THE_HOUR, TOO_LATE = (-4, 5), (10, 59), (60, 60), (65, 75)
-SUCCEEDS = _kind("succeeds", 40, starts=IN_TIME, ends=SUCCESS, told="Success")
+SUCCEEDS = _kind("succeeds", 40, starts=IN_TIME, ends=SUCCESS, events="Success")
 SUCCEEDS_PARTLY = _kind(
-    "succeeds partly", 6, starts=IN_TIME, ends=PARTIAL, told="PartialSuccess", news="PartialSuccess"
+    "succeeds partly", 6, starts=IN_TIME, ends=PARTIAL, events="PartialSuccess", news="PartialSuccess"
 )
-FAILS = _kind("fails", 6, starts=IN_TIME, ends=FAILED, told="Failure", news="Failure")
+FAILS = _kind("fails", 6, starts=IN_TIME, ends=FAILED, events="Failure", news="Failure")
 NEWCOMERS = (
     SUCCEEDS,
     SUCCEEDS_PARTLY,
     FAILS,
-    _kind("is late, within the hour", 8, starts=LATE, ends=SUCCESS, told="Success"),
-    _kind("is late and fails", 2, starts=LATE, ends=FAILED, told="Failure", news="Failure"),
-    _kind("never starts", 6, starts=None, ends=None, told="Missing", news="Missing"),
+    _kind("is late, within the hour", 8, starts=LATE, ends=SUCCESS, events="Success"),
+    _kind("is late and fails", 2, starts=LATE, ends=FAILED, events="Failure", news="Failure"),
+    _kind("never starts", 6, starts=None, ends=None, events="Missing", news="Missing"),
     _kind("is still running", 5, starts=IN_TIME, ends=None),
     _kind("is late and still running", 2, starts=LATE, ends=None),
     _kind(
@@ -99,7 +98,7 @@ NEWCOMERS = (
         2,
         starts=TOO_LATE,
         ends=SUCCESS,
-        told="Missing Success Recovered",
+        events="Missing Success Recovered",
         news="Missing Success Recovered",
     ),
 )
@@ -110,16 +109,16 @@ FAILED_BEFORE = (
         before=FAILED,
         starts=IN_TIME,
         ends=SUCCESS,
-        told="Success Recovered",
+        events="Success Recovered",
         news="Success Recovered",
     ),
-    _kind("failed, fails again", 4, before=FAILED, starts=IN_TIME, ends=FAILED, told="Failure"),
-    _kind("failed, never starts", 2, before=FAILED, starts=None, ends=None, told="Missing", news="Missing"),
+    _kind("failed, fails again", 4, before=FAILED, starts=IN_TIME, ends=FAILED, events="Failure"),
+    _kind("failed, never starts", 2, before=FAILED, starts=None, ends=None, events="Missing", news="Missing"),
 )
 KINDS = (
     *NEWCOMERS,
     *FAILED_BEFORE,
-    _kind("is late by the very hour", 2, starts=LATE_BY_THE_HOUR, ends=SUCCESS, told="Success"),
+    _kind("is late by the very hour", 2, starts=LATE_BY_THE_HOUR, ends=SUCCESS, events="Success"),
     _kind("is cancelled", 2, starts=IN_TIME, ends=CANCELLED),
     _kind("is switched off", 2, starts=None, ends=None, active=False),
     _kind(
@@ -128,15 +127,15 @@ KINDS = (
         before=MISSED,
         starts=IN_TIME,
         ends=SUCCESS,
-        told="Success Recovered",
+        events="Success Recovered",
         news="Success Recovered",
     ),
-    _kind("was missed, never starts again", 3, before=MISSED, starts=None, ends=None, told="Missing"),
-    _kind("was missed, fails", 2, before=MISSED, starts=IN_TIME, ends=FAILED, told="Failure", news="Failure"),
-    _kind("succeeded, succeeds again", 4, before=SUCCESS, starts=IN_TIME, ends=SUCCESS, told="Success"),
+    _kind("was missed, never starts again", 3, before=MISSED, starts=None, ends=None, events="Missing"),
+    _kind("was missed, fails", 2, before=MISSED, starts=IN_TIME, ends=FAILED, events="Failure", news="Failure"),
+    _kind("succeeded, succeeds again", 4, before=SUCCESS, starts=IN_TIME, ends=SUCCESS, events="Success"),
 )
-# What each source can say. A ping key has no past: it counts from when it is made. AWS Backup knows of none before its
-# plan was read, but for the jobs themselves.
+# The kinds that each source can report. A ping key counts from when it is made. AWS Backup knows no miss before its
+# plan was read, but knows the jobs.
 KINDS_OF = {
     Source.MESSAGES: KINDS,
     Source.PINGS: NEWCOMERS,
@@ -148,7 +147,7 @@ KINDS_OF = {
 
 @dataclass(frozen=True)
 class Backup:
-    """One server's of one night, up to where it comes that night. `restore_point`: of the backup's own."""
+    """One server's backup of one night, as far as it gets that night. `restore_point`: the backup's own."""
 
     scheduled_at: datetime
     restore_point: str
@@ -169,7 +168,7 @@ class Server:
 
 
 @dataclass(frozen=True, order=True)
-class Told:
+class ReadPost:
     """One post, as a person reads it. `says`: the backup's status, the scheduled start missed, or what is over."""
 
     target: str
@@ -179,12 +178,12 @@ class Told:
 
 
 def planned_at(dusk: datetime) -> datetime:
-    """When all of AWS Backup's servers are scheduled: they are those of one plan with one rule."""
+    """Return the scheduled start of all of AWS Backup's servers, which are in one plan with one rule."""
     return dusk + SCHEDULED_FOR / 2
 
 
 def servers(numbers: dict[Source, int], dusk: datetime, chance: random.Random) -> list[Server]:
-    """So many servers of each source, at least one of each kind where there are as many."""
+    """Return this many servers of each source, with at least one of each kind if the number allows it."""
     made = []
     for source, number in numbers.items():
         kinds = KINDS_OF[source]
@@ -215,42 +214,42 @@ def _backup(scheduled_at: datetime, starts: tuple[int, int] | None, ends: str | 
     started_at = scheduled_at + timedelta(minutes=chance.randint(*starts))
     if ends is None:
         return Backup(scheduled_at, backup.restore_point, started_at)
-    # Of what starts too late the miss is told before it ends.
+    # The miss of a backup that starts too late is reported before it ends.
     lasts = timedelta(minutes=chance.randint(30, 40) if starts == TOO_LATE else chance.randint(2, 45))
     return Backup(scheduled_at, backup.restore_point, started_at, started_at + lasts, ends)
 
 
-def expected_before(night: Sequence[Server]) -> Counter[Told]:
-    """What is told of the night before. All of it is the first of its kind; a success after nothing is no news."""
+def expected_before(night: Sequence[Server]) -> Counter[ReadPost]:
+    """Return the posts of the night before. Each event is the first of its kind; a success after nothing is no news."""
     return Counter(
-        Told(target, EVENT_OF[server.kind.before], server.server_id, _says(server.kind.before, server.before))
+        ReadPost(target, EVENT_OF[server.kind.before], server.server_id, _says(server.kind.before, server.before))
         for server in night
         if server.kind.before and server.before
         for target in (("all",) if server.kind.before == SUCCESS else ("all", "changes"))
     )
 
 
-def expected(night: Sequence[Server]) -> Counter[Told]:
-    """What is told of tonight."""
-    return Counter(told for server in night for told in _expected_of(server))
+def expected(night: Sequence[Server]) -> Counter[ReadPost]:
+    """Return the posts of tonight."""
+    return Counter(post for server in night for post in _expected_of(server))
 
 
 def suppressed(night: Sequence[Server]) -> Counter[tuple[str, str]]:
-    """What is held back at the target for changes, of both nights: event and server."""
-    tonight = [(event, server.server_id) for server in night for event in server.kind.told - server.kind.news]
+    """Return what is suppressed at the target with changes only, in both nights: event and server."""
+    tonight = [(event, server.server_id) for server in night for event in server.kind.events - server.kind.news]
     before = [(EVENT_OF[SUCCESS], server.server_id) for server in night if server.kind.before == SUCCESS]
     return Counter(tonight + before)
 
 
-def _expected_of(server: Server) -> Iterator[Told]:
-    for target, events in (("all", server.kind.told), ("changes", server.kind.news)):
+def _expected_of(server: Server) -> Iterator[ReadPost]:
+    for target, events in (("all", server.kind.events), ("changes", server.kind.news)):
         for event in events:
             if event == RECOVERED:
                 says = "1 failed" if server.kind.before == FAILED else "1 missed"
             else:
                 (result,) = (result for result, its_event in EVENT_OF.items() if its_event == event)
                 says = _says(result, server.tonight)
-            yield Told(target, event, server.server_id, says)
+            yield ReadPost(target, event, server.server_id, says)
 
 
 def _says(result: str, backup: Backup) -> str:

@@ -1,4 +1,4 @@
-"""What each source says of a night's backups: the backup service's messages, AWS Backup's events, a script's pings."""
+"""The output of each source for a night's backups: the backup service's messages, AWS Backup's events, pings."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ type Event = tuple[datetime, dict[str, Any]]
 
 
 def quartz(timestamp: datetime) -> str:
-    """Daily at that time."""
+    """Return a daily schedule at that time."""
     return f"0 {timestamp.minute} {timestamp.hour} * * ?"
 
 
 def policy(server: Server, account: str, changed_at: datetime) -> str:
-    """The message that the server is to be backed up daily, or, of one that is switched off, no longer."""
+    """Return the message of the server's daily policy, which is inactive if the server is switched off."""
     return json.dumps(
         _common(server)
         | {
@@ -42,7 +42,7 @@ def policy(server: Server, account: str, changed_at: datetime) -> str:
 
 
 def messages(server: Server, account: str, backup: Backup) -> Iterator[Said]:
-    """The backup service's messages of a backup, each with when it is sent."""
+    """Yield the backup service's messages of a backup, each with its sending time."""
     if backup.started_at is None:
         return
     started = _common(server) | {
@@ -73,13 +73,13 @@ def _common(server: Server) -> dict[str, Any]:
 
 
 def plan(scheduled_at: datetime) -> dict[str, Any]:
-    """AWS Backup's plan whose one rule fires daily at that time."""
+    """Return AWS Backup's plan with one rule that fires daily at that time."""
     daily = f"cron({scheduled_at.minute} {scheduled_at.hour} ? * * *)"
     return plan_answer(rule(daily, StartWindowMinutes=START_WINDOW // timedelta(minutes=1)))
 
 
 def job_events(server: Server, backup: Backup, chance: random.Random) -> Iterator[Event]:
-    """AWS Backup's events of a job; of one that never started, AWS's own word for it, or none."""
+    """Yield AWS Backup's events of a job. A job that never started is reported as expired, or not at all."""
     start_by = backup.scheduled_at + START_WINDOW
 
     def event(state: str, **detail: Any) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def job_events(server: Server, backup: Backup, chance: random.Random) -> Iterato
             startBy=_iso(start_by),
             **detail,
         )
-        # A recovery point is one job's.
+        # Each job has its own recovery point.
         return made | {"resources": [f"{one}-{backup.restore_point}" for one in made["resources"]]}
 
     if backup.started_at is None:
@@ -110,7 +110,7 @@ def _iso(timestamp: datetime) -> str:
 
 
 def pings(backup: Backup, chance: random.Random) -> Iterator[Said]:
-    """What a script calls behind its ping URL, and when."""
+    """Yield the paths that a script calls after its ping URL, each with its time."""
     if backup.started_at is None:
         return
     yield backup.started_at, f"/start?rid={backup.restore_point}"

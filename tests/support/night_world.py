@@ -22,14 +22,14 @@ from tests.support.pings import ROUTE
 from tests.support.scripts import ScriptedServer
 from tests.world.world import READERS, World
 
-# At least once is what SQS and EventBridge promise, and a script's `curl --retry` does.
+# SQS and EventBridge deliver at least once, and so does a script's `curl --retry`.
 REPEATED = 0.2
 LATEST_REPETITION = 3 * STEP
 
 
 @dataclass
 class _PingFunction:
-    """The function behind the gateway."""
+    """The ping function behind the gateway."""
 
     world: World
 
@@ -53,12 +53,12 @@ class Night:
     account: str
     gateway: HttpApi
     chance: random.Random
-    # What is still to be said: when, and a message or an event of AWS Backup's.
+    # The messages and AWS Backup's events that are still to be sent, each with its time.
     to_say: list[tuple[datetime, str | dict[str, Any]]] = field(default_factory=list)
     to_ping: list[tuple[datetime, str]] = field(default_factory=list)
 
     def plan(self, server: Server, backup: Backup, *, policy_since: datetime | None, url: str = "") -> None:
-        """What is said of the server's backup, by its source; before it, since when there is a policy."""
+        """Plan what the server's source sends of the backup. `policy_since`: when its policy is sent as active."""
         if server.source is Source.AWS_BACKUP:
             for timestamp, event in job_events(server, backup, self.chance):
                 self.say(timestamp, event)
@@ -71,13 +71,13 @@ class Night:
             self.to_ping += [(timestamp, url + step) for timestamp, step in pings(backup, self.chance)]
 
     def say(self, timestamp: datetime, said: str | dict[str, Any]) -> None:
-        """Plan it for then, perhaps more than once."""
+        """Plan a message or event for that time, perhaps more than once."""
         self.to_say.append((timestamp, said))
         if self.chance.random() < REPEATED:
             self.to_say.append((timestamp + self.chance.random() * LATEST_REPETITION, said))
 
     def go_on(self, until: datetime, scripts: Sequence[tuple[Server, str]] = ()) -> None:
-        """Let all be said that is to be by then, and tick; as of then all of it is read."""
+        """Send all that is planned until then, tick, and let the functions handle all of it."""
         world = self.world
         for timestamp, url in sorted(self._due(self.to_ping, until)):
             world.now = timestamp
@@ -98,7 +98,7 @@ class Night:
                 world.invoke("aws_backup", lambda _, job=job: world.functions.aws_jobs.publish(job))
         world.invoke("missed_backups", lambda deadline: world.functions.missed_backups.tick(until, deadline))
         world.settle(within=STEP / 2)
-        assert not any(world.queues[name].bodies for name in READERS), "all is read"
+        assert not any(world.queues[name].bodies for name in READERS), "messages are left on a queue"
 
     def _due[Said](self, planned: list[tuple[datetime, Said]], until: datetime) -> list[tuple[datetime, Said]]:
         due = [one for one in planned if one[0] <= until]
@@ -109,7 +109,7 @@ class Night:
 def back_up(server: Server, url: str) -> None:
     """Let restic or Borg make the server's backup, with the script of docs/sources.md."""
     assert server.kind.ends
-    # Not pytest's own folder, which others may not enter.
+    # Other users cannot enter pytest's own folder.
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)  # noqa: S103 - other users write there
         scripted = ScriptedServer(Path(folder), url)

@@ -1,4 +1,4 @@
-"""BackupEventsQueue, from the side of a test that reads it."""
+"""BackupEventsQueue, read by a test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local.stack import Stack
 
 
 def queued(stack: Stack) -> list[dict[str, Any]]:
-    """All that is on the queue, taken off it."""
+    """Empty the queue, and return its messages."""
     sqs, url = stack.client("sqs"), stack.outputs["BackupEventsQueueUrl"]
     bodies = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):

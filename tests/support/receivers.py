@@ -1,4 +1,4 @@
-"""The programs of docs/webhooks.md as their reader runs them: what checks a post, and what takes one."""
+"""The programs of docs/webhooks.md as a reader runs them: the checks of a post, and the endpoints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from local.receiver import Post
 from tests.support.endpoints import free_port
 from tests.support.snippets import snippets
 
-# What a reader of the page needs for each.
+# The commands that each language needs.
 NEEDS = {"python": sys.executable, "node": "node", "sh": "openssl"}
 _NODE = """
 import { isGenuine } from "./verify.mjs";
@@ -27,13 +27,13 @@ import { readFileSync } from "node:fs";
 const { secret, headers, body } = JSON.parse(readFileSync(0));
 process.exit(isGenuine(secret, headers, Buffer.from(body, "latin1")) ? 0 : 1);
 """
-# A process that is starting is asked again, after ever longer pauses.
+# A process that is starting is tried again, after longer and longer pauses.
 _STARTING = urllib3.Retry(connect=12, read=0, redirect=0, status=0, backoff_factor=0.02)
 
 
 @dataclass(frozen=True)
 class Programs:
-    """Those of the page, written to a folder."""
+    """The programs of the page, written to a folder."""
 
     folder: Path
 
@@ -42,7 +42,7 @@ class Programs:
             (self.folder / name).write_text(text)
 
     def is_genuine(self, language: str, secret: str, post: Post) -> bool:
-        """What the page's check in that language says of the post."""
+        """Return what the page's check in that language says of the post."""
         if language == "python":
             check: Callable[[str, Mapping[str, str], bytes], bool]
             check = runpy.run_path(str(self.folder / "verify.py"))["is_genuine"]
@@ -55,18 +55,18 @@ class Programs:
 
     def _ends_well(self, command: list[str], given: bytes) -> bool:
         ended = subprocess.run(command, input=given, cwd=self.folder, capture_output=True, check=False)
-        # It has an opinion, and no trouble.
+        # It exits with an answer, and without errors.
         assert (ended.returncode in (0, 1), ended.stderr) == (True, b"")
         return ended.returncode == 0
 
     def try_endpoint(self, secret: str, url: str) -> str:
-        """What the page's script for trying an endpoint prints."""
+        """Return the output of the page's script for trying an endpoint."""
         command = ["/bin/sh", "try.sh", secret, url]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True).stdout
 
     @contextmanager
     def endpoint(self, language: str, secret: str) -> Iterator[RunningEndpoint]:
-        """The page's endpoint in that language, once it answers."""
+        """Run the page's endpoint in that language, and yield it once it answers."""
         port = free_port()
         command = {"python": [sys.executable, "endpoint.py"], "node": ["node", "endpoint.mjs"]}[language]
         environment = {"PATH": os.environ["PATH"], "WEBHOOK_SECRET": secret, "PORT": str(port)}
@@ -82,12 +82,12 @@ class Programs:
 
 @dataclass(frozen=True)
 class RunningEndpoint:
-    """`printed`: its lines, once it has ended."""
+    """A running endpoint. `printed`: its lines, once it has ended."""
 
     url: str
     printed: list[str] = field(default_factory=list)
 
 
 def is_there(language: str) -> bool:
-    """Whether this machine has what the programs in that language need."""
+    """Return whether this machine can run the programs in that language."""
     return shutil.which(NEEDS[language]) is not None

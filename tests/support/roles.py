@@ -1,4 +1,4 @@
-"""The roles of the template: what each allows, and what AWS itself does with it."""
+"""The roles of the template: the rights of each, and how AWS itself uses them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.stack import PARAMETERS
 # Region and account of the local stack, as ARNs have them.
 AT = "us-east-1:123456789012"
 _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012"}
-# With logical ids for names. What a log group's Arn ends in stands for its streams.
+# Names are logical ids. The end of a log group's Arn stands for its streams.
 _ARNS = {
     "AWS::CloudWatch::Alarm": f"arn:aws:cloudwatch:{AT}:alarm:{{}}",
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{AT}:table/{{}}",
@@ -26,7 +26,7 @@ _NOTHING = object()
 
 
 class Ask(NamedTuple):
-    """What somebody wants to do. `resource`: an ARN, or `*` where the action knows none; `keys`: of conditions."""
+    """A request for a right. `resource`: an ARN, or `*` if the action has none; `keys`: condition keys and values."""
 
     action: str
     resource: str = "*"
@@ -39,14 +39,14 @@ class Ask(NamedTuple):
 
 
 class Right(NamedTuple):
-    """What a role allows: one action on one resource, where the keys have these values."""
+    """A right of a role: one action on one resource, if the condition keys have these values."""
 
     action: str
     resource: str
     keys: frozenset[tuple[str, str]]
 
     def covers(self, ask: Ask) -> bool:
-        """Stricter than IAM in one thing: a right to everything covers only what knows no resource."""
+        """Return whether it allows the request. Unlike in IAM, one to `*` covers only actions without a resource."""
         return (
             ask.action == self.action
             and (ask.resource == self.resource or (self.resource != "*" and fnmatchcase(ask.resource, self.resource)))
@@ -56,8 +56,9 @@ class Right(NamedTuple):
 
 @dataclass(frozen=True)
 class Roles:
-    """Those of a translated template with all that it can have. Whatever names a resource, its Ref or its Arn, is its
-    ARN here; a name, its logical id.
+    """The roles of a translated template with all of its optional parts.
+
+    In it the Ref or Arn of a resource is its ARN, and a name is its logical id.
     """
 
     template: Mapping[str, Any]
@@ -66,23 +67,23 @@ class Roles:
         return {name for name, one in self.template["Resources"].items() if one["Type"] == "AWS::IAM::Role"}
 
     def of_functions(self) -> dict[str, str]:
-        """The name of each function's role."""
+        """Return the name of each function's role."""
         return {name: self._role(one["Role"]) for name, one in self._all("AWS::Lambda::Function")}
 
     def rights(self, role: str) -> list[Right]:
-        """All that the role's statements allow."""
+        """Return all rights of the role's statements."""
         properties = self.template["Resources"][role]["Properties"]
-        assert "ManagedPolicyArns" not in properties, f"{role} has policies that are not to be seen here"
+        assert "ManagedPolicyArns" not in properties, f"{role} has policies that cannot be read here"
         documents = [policy["PolicyDocument"] for policy in properties["Policies"]]
         return [right for document in documents for one in self._value(document["Statement"]) for right in _rights(one)]
 
     def queue_variables(self, function: str) -> dict[str, str]:
-        """The queues that the function's environment names, by variable."""
+        """Return the queues that the function's environment names, by variable."""
         variables = self.template["Resources"][function]["Properties"]["Environment"]["Variables"]
         return {name: self._value(value) for name, value in variables.items() if name.endswith("_QUEUE_URL")}
 
     def used_by_aws(self) -> Iterator[tuple[str, Ask]]:
-        """What AWS's services do in the roles' names, where the code calls nothing."""
+        """Yield how AWS's services use the roles without a call by the code."""
         yield from self._used_by_lambda()
         yield from self._used_by_scheduler()
         yield from self._used_by_codedeploy()
@@ -119,7 +120,7 @@ class Roles:
                 group = self.template["Resources"][update["DeploymentGroupName"]["Ref"]]["Properties"]
                 role = self._role(group["ServiceRoleArn"])
                 for action in ("GetAlias", "UpdateAlias", "GetProvisionedConcurrencyConfig"):
-                    # AWS's pages disagree which of the two is asked for.
+                    # AWS's pages disagree on which of the two is checked.
                     yield role, Ask(f"lambda:{action}", self._value(one["Properties"]["FunctionName"]))
                     yield role, Ask(f"lambda:{action}", self._named(alias))
                 for alarm in group["AlarmConfiguration"]["Alarms"]:
@@ -134,11 +135,11 @@ class Roles:
         return str(self._value(arn)).rpartition("/")[2]
 
     def _function(self, arn: Any) -> str:
-        # An alias's has its name behind the function's.
+        # The reference to an alias has its name after the function's.
         return str(self._value(arn)).split(":")[6]
 
     def _value(self, part: Any) -> Any:
-        """A part of the template as CloudFormation would resolve it."""
+        """Return a part of the template as CloudFormation would resolve it."""
         match part:
             case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:
                 return self._named(name)
@@ -153,7 +154,7 @@ class Roles:
             case {"Fn::Not": [one]}:
                 return not self._value(one)
             case dict():
-                assert not any(name.startswith("Fn::") for name in part), f"{part} is not resolved here"
+                assert not any(name.startswith("Fn::") for name in part), f"{part} cannot be resolved here"
                 return {name: self._value(value) for name, value in part.items()}
             case list():
                 return [value for value in map(self._value, part) if value is not _NOTHING]
@@ -178,13 +179,13 @@ class Roles:
 
 
 def _rights(statement: dict[str, Any]) -> Iterator[Right]:
-    """What a statement allows, of the kind that the template has: no denials, no patterns of actions."""
+    """Yield the rights of a statement. The template has no denials and no patterns of actions."""
     condition = statement.get("Condition", {"StringEquals": {}})
     assert statement["Effect"] == "Allow", statement
     assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}, statement
     assert set(condition) == {"StringEquals"}, statement
     for action in _listed(statement["Action"]):
-        assert "*" not in action, f"{action} is no exact action"
+        assert "*" not in action, f"{action} is not an exact action"
         for resource in _listed(statement["Resource"]):
             yield Right(action, resource, frozenset(condition["StringEquals"].items()))
 

@@ -1,4 +1,4 @@
-"""`sam local` over what `make artefact` has built: functions in containers, invoked or behind the HTTP API."""
+"""`sam local` on the output of `make artefact`: functions in containers, invoked alone or behind the HTTP API."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import Any
 
 from local.template import PROJECT
 
-# The functions' base image, wherever it is from.
+# The functions' base image, from any registry.
 _IMAGE = "*/lambda/python:3.13-x86_64"
 _SAM = PROJECT / "tools/sam/.venv/bin/sam"
-# The config file by its name, as `sam` looks for it beside the template: it names events/env.json.
+# `sam` looks for the config file beside the template. It names events/env.json.
 _BUILT = [
     *("--template", str(PROJECT / ".aws-sam/x86_64/template.yaml")),
     *("--config-file", str(PROJECT / "samconfig.toml")),
@@ -30,9 +30,9 @@ _POLL_SECONDS = 0.1
 
 
 def invoke(function: str, event: Path) -> Any:
-    """What the function answers to the event in that file.
+    """Return the function's answer to the event in that file. Raise `CalledProcessError` if `sam` itself failed.
 
-    `CalledProcessError` where `sam` itself failed. The log goes to this process's output.
+    The log goes to this process's output.
     """
     with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as temporary:
         process = subprocess.Popen(
@@ -55,7 +55,7 @@ def invoke(function: str, event: Path) -> Any:
 
 @contextmanager
 def start_api(log: Path) -> Iterator[str]:
-    """The HTTP API, while it is entered; where it is. `log`: what SAM and the functions say."""
+    """Run the HTTP API, and yield its URL. `log`: the output of SAM and the functions."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with log.open("wb") as output, tempfile.TemporaryDirectory() as temporary:
@@ -75,7 +75,7 @@ def start_api(log: Path) -> Iterator[str]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        # As Ctrl-C: SAM removes its containers.
+        # Like Ctrl-C: SAM removes its containers.
         process.send_signal(signal.SIGINT)
         process.wait(_PATIENCE_SECONDS)
 
@@ -85,15 +85,15 @@ def _command(verb: str, *arguments: str) -> list[str]:
 
 
 def _pulling() -> list[str]:
-    """The option not to ask the registry for an image that is here."""
+    """Return the option that keeps SAM from asking the registry for an image that is here."""
     there = subprocess.run(["docker", "images", "--quiet", _IMAGE], capture_output=True, check=True)
     return ["--skip-pull-image"] if there.stdout else []
 
 
 def _environment(temporary: str) -> dict[str, str]:
-    # None of the AWS that whoever runs this may be signed in to.
+    # Without the AWS credentials and settings of this machine.
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    # SAM's locks are files there: for one that a killed run has left it would wait five minutes.
+    # SAM's locks are files there. It would wait five minutes for the lock of a killed run.
     return own | {"SAM_CLI_TELEMETRY": "0", "TMPDIR": temporary}
 
 

@@ -1,4 +1,4 @@
-"""What a function in a container can reach of this machine, put there and looked at by a test."""
+"""The state of this machine that a function in a container can reach, prepared and checked by tests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ UBUNTU = "d4c3b2a1-1f2e-4d3c-8b4a-5f6e7d8c9b03"
 
 @dataclass(frozen=True)
 class World:
-    """An account TEST, and what is around it."""
+    """An account TEST, and the services that its functions reach."""
 
     stack: Stack
     receiver: Receiver
@@ -60,7 +60,7 @@ class World:
         return BackupsStore(self.stack.client("dynamodb"), self.stack.outputs["BackupsTableName"])
 
     def ping_key(self) -> str:
-        """A new one, of a server that backs up each night at 1:00; the word that is sent of it is off the queue."""
+        """Return a new key of a server with a backup each night at 1:00. Its message is taken off the queue."""
         client, table = self.stack.client("dynamodb"), self.stack.outputs["PingKeysTableName"]
         queue = BackupEventsQueue(self.stack.client("sqs"), self.stack.outputs["BackupEventsQueueUrl"])
         schedule = PingSchedule("0 0 1 * * ?", None, "UTC")
@@ -70,39 +70,39 @@ class World:
         return key
 
     def texts(self) -> dict[str, str]:
-        """What was posted, by path."""
+        """Return the texts that were posted, by path."""
         return {post.path: json.loads(post.body)["text"] for post in self.receiver.posts}
 
     def taken_off(self, queue: str) -> list[dict[str, Any]]:
-        """All that is on the queue, by its name in the template; and then no more."""
+        """Empty the queue of that name in the template, and return its messages."""
         return taken_off(self.stack, self.stack.client("sqs").get_queue_url(QueueName=queue)["QueueUrl"])
 
 
 def nothing(world: World) -> None:
-    """An empty world is enough."""
+    """Leave the world empty."""
 
 
 def targets(world: World) -> None:
-    """One for each event, at the receiver."""
+    """Set a target for each event, at the receiver."""
     store = targets_store(world.stack)
     for event in EventType:
         save_target(store, Target("TEST", event, f"{world.receiver.url}/{event}"))
 
 
 def a_schedule(world: World) -> None:
-    """Of the server whose backup the samples tell of: daily at 17:00, since the evening of 20 December."""
+    """Record a daily policy at 17:00, since the evening of 20 December, of the server in the example events."""
     record(world.policies, changed("12-20 18:00", server_policy_id=UBUNTU))
 
 
 def a_start_is_due(world: World) -> None:
-    """One is, by a daily schedule, and up to after that nothing is unread."""
+    """Record a daily policy with a start that is due, and a watermark after it."""
     vouches = SeenHeartbeat(at("12-20 18:05"), at("12-20 18:06"))
     world.heartbeats.save_tick(Watermark(seen=(vouches,), ran_at=vouches.seen_at, resumed_at=LONG_AGO))
     record(world.policies, changed("12-20 09:00"))
 
 
 def a_recipient(world: World) -> None:
-    """Of daily reports at 7:00 in Lisbon, and of word of failures."""
+    """Set a recipient of daily reports at 7:00 in Lisbon, and of notices of failures."""
     client, table = world.stack.client("dynamodb"), world.stack.outputs["WebhooksTableName"]
     settings = ReportSettingsStore(client, table, lambda: datetime(2026, 11, 25, tzinfo=UTC))
     settings.save("TEST", ReportSettings([Recipient(RECIPIENT, on_failure=True)], timezone="Europe/Lisbon"))
@@ -110,14 +110,14 @@ def a_recipient(world: World) -> None:
 
 
 def a_recipient_and_the_failure(world: World) -> None:
-    """The one that events/email-notice.json tells of."""
+    """Set the recipient, and store the failure of events/email-notice.json."""
     a_recipient(world)
     (event,) = read(str(EVENTS / "email-notice.json"))
     _keep(world, event, datetime.now(UTC))
 
 
 def a_recipient_and_a_failure_to_report(world: World) -> None:
-    """It came in the night before the report."""
+    """Set the recipient, and store a failure in the night before the report."""
     a_recipient(world)
     night = {"backupStartedDate": "2026-11-25T01:00:00Z", "backupFinishedDate": "2026-11-25T01:39:38Z"}
     _keep(world, finished("TEST", **night), datetime(2026, 11, 25, 1, 40, tzinfo=UTC))
@@ -129,12 +129,12 @@ def _keep(world: World, body: str, recorded_at: datetime) -> None:
 
 
 def an_aws_account(world: World) -> None:
-    """The events' AWS account is TEST's."""
+    """Map the events' AWS account to TEST."""
     map_account(world.stack, "TEST")
 
 
 def a_plan(world: World) -> None:
-    """Of AWS Backup, daily at 05:00, for one volume."""
+    """Make a plan of AWS Backup, daily at 05:00, for one volume."""
     an_aws_account(world)
     plan = plan_answer()
     world.backup.plans[plan["BackupPlanId"]] = plan
@@ -144,7 +144,7 @@ def a_plan(world: World) -> None:
 
 
 def a_job_without_an_event(world: World) -> None:
-    """It completed between the last reconciliation and the one of events/aws-backup-reconcile.json."""
+    """Make a job that completed between the last reconciliation and that of events/aws-backup-reconcile.json."""
     an_aws_account(world)
     last = datetime(2026, 11, 25, 5, tzinfo=UTC)
     sources = AwsBackupStore(world.stack.client("dynamodb"), world.stack.outputs["SourcesTableName"])

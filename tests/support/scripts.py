@@ -1,4 +1,4 @@
-"""Runs the scripts of docs/sources.md as a server does, and backups of a home by restic and Borg, unprivileged."""
+"""Runs the scripts of docs/sources.md as a server does, and unprivileged backups of a home by restic and Borg."""
 
 from __future__ import annotations
 

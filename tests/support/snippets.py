@@ -1,4 +1,4 @@
-"""The scripts and programs of the documents, to be tried as they stand there."""
+"""The scripts and programs of the documents, as they are in them."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _FENCE = re.compile(r"^```(?:sh|yaml|ini|python|js) (\S+)\n(.*?)^```$", re.DOTAL
 
 
 def snippets(page: str = "sources.md") -> dict[str, str]:
-    """Each of a page of docs/ by its name, which stands behind its language."""
+    """Return the blocks of a page of docs/ by name. The name is after the language."""
     return dict(_FENCE.findall((PROJECT / "docs" / page).read_text()))

@@ -35,7 +35,7 @@ from tests.support.fault_proxy import Answer, Broken, Call, FaultProxy, Service
 from tests.world.boundary import Boundary, FaultySession
 from tests.world.queues import MemoryQueue, MemorySqs
 
-# moto keeps a world a region, and this one is no other test's.
+# moto has one world per region, and no other test uses this one.
 REGION = "eu-central-1"
 _OK = 200
 _TABLE = {"TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"}

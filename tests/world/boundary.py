@@ -1,7 +1,6 @@
-"""The boundary of a function: each request that it makes passes here, and fails, waits or is its last as a test says.
+"""The boundary of a function: each request passes here, and fails, waits or ends the function as a test says.
 
-botocore's own retries, its time limits and its handling of connections are on the function's side of it. So is the
-wire.
+botocore's own retries, its time limits, its connections and HTTP are on the function's side of it.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from botocore.httpsession import URLLib3Session
 
 from tests.support.fault_proxy import Answer, Broken, Call, internal_server_error, throttled
 
-# A client's time limit passes on the world's clock, while a test waits for so long.
+# A client's time limit passes on the world's clock, and a test waits this long for it.
 IMPATIENCE_SECONDS = 0.02
-# No request that is not held takes so long, on the slowest machine.
+# No request takes this long unless it is held, even on the slowest machine.
 PATIENCE_SECONDS = 60
 CONNECT_SECONDS = 10
 CONNECTIONS = 64
 _READS = ("Query", "Scan", "GetItem", "BatchGetItem", "GET ")
-# DynamoDB's is that of `fault_proxy`, and SQS's the same here: botocore knows both.
+# The error codes of DynamoDB as in `fault_proxy`, and of SQS the same: botocore knows both.
 _THROTTLES = {
     "sesv2": (429, json.dumps({"__type": "TooManyRequestsException", "message": "made by the test"}).encode()),
     "backup": (400, json.dumps({"__type": "ThrottlingException", "message": "made by the test"}).encode()),
@@ -40,7 +39,7 @@ class Killed(BaseException):
 
 
 class Fault(StrEnum):
-    """What may happen to one request."""
+    """A fault of one request."""
 
     ERROR = "500, and nothing done"
     ERROR_AFTER = "500, though it is done"
@@ -115,11 +114,11 @@ class Boundary:
     _handled: threading.Event = field(default_factory=threading.Event)
 
     def enter(self, function: str, deadline: datetime) -> None:
-        """A function begins. At the deadline it will be stopped."""
+        """A function begins. It is stopped at the deadline."""
         self.function, self._deadline, self._dead = function, deadline, False
 
     def leave(self) -> None:
-        """The function has ended, one way or another. Its requests that are still on their way arrive."""
+        """The function has ended in any way. Its requests that are in flight arrive."""
         self._arrive()
         self.function, self._deadline, self._dead = "", None, False
 
@@ -147,12 +146,12 @@ class Boundary:
         return self._fault
 
     def kill(self) -> None:
-        """The function's process is gone, with all its threads."""
+        """End the function's process with all of its threads."""
         self._dead = True
         raise Killed
 
     def gave_up(self, after: timedelta) -> None:
-        """The client has waited long enough. What AWS does of its request, it has done before the next one comes."""
+        """The client has waited long enough. AWS handles its request before the next one comes."""
         self._handled.wait(PATIENCE_SECONDS)
         self.wait(after)
 
@@ -208,7 +207,7 @@ class FaultySession:
 
     def __init__(self, boundary: Callable[[], Boundary], service: str, gives_up_after: timedelta) -> None:
         self._boundary, self._service, self._gives_up_after = boundary, service, gives_up_after
-        # As botocore has it: without that the second packet of a request waits until the first is acknowledged.
+        # As in botocore: otherwise the second packet of a request waits until the first is acknowledged.
         at_once = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
         self._patient, self._impatient = (
             URLLib3Session(timeout=(CONNECT_SECONDS, seconds), socket_options=at_once, max_pool_connections=CONNECTIONS)

@@ -49,7 +49,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "PAGE_URL": "https://page.example/",
     "DELIVERY_RETENTION_DAYS": "30",
     "ALLOW_PRIVATE_TARGETS": "true",
-    # Three steps of the schedule that is deployed.
+    # Three steps of the deployed schedule.
     "RETRY_DELAYS_SECONDS": "5,300,1800",
     "HEARTBEAT_GRACE_SECONDS": "420",
     "JWT_ISSUER": "http://127.0.0.1:9",
@@ -62,7 +62,7 @@ EMAILS = {"EMAIL_NOTICES_QUEUE_URL": "EmailNoticesQueue"}
 
 
 class WatchedSender(Sender):
-    """A POST is a request across the boundary too: a function may be killed before it and after it."""
+    """A POST crosses the boundary too: a function may be killed before and after it."""
 
     def __init__(self, boundary: Boundary, history: History) -> None:
         super().__init__(allow_private_targets=True)
@@ -79,7 +79,7 @@ class WatchedSender(Sender):
 
 @dataclass
 class Functions:
-    """One execution environment of each function, made at its first use. Nothing in it is random but by `chance`."""
+    """One execution environment of each function, made at its first use. All randomness comes from `chance`."""
 
     aws: Aws
     environment: Mapping[str, str]
@@ -133,7 +133,7 @@ class Functions:
         return self._unhurried(EmailNotices.of(EmailNoticesSettings.from_env(self.environment), self.aws, self.clock))
 
     def _unhurried[F: (AccountReports, EmailNotices)](self, function: F) -> F:
-        """Return the function, whose pauses between calls of SES pass on the world's clock."""
+        """Return the function with its pauses between calls of SES on the world's clock."""
         mailer = copy.replace(function.mailer, sleep=lambda seconds: self.wait(timedelta(seconds=seconds)))
         return copy.replace(function, mailer=mailer)
 

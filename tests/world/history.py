@@ -1,4 +1,4 @@
-"""What has happened in a world as seen from outside: claims, posts and records, in their order."""
+"""The history of a world as seen from outside: claims, posts and records, in their order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DONE = 200
 
 @dataclass(frozen=True)
 class Claimed:
-    """The right to one POST, as DynamoDB has given it: `token`."""
+    """A claim that DynamoDB has accepted. `token`: the claim's."""
 
     token: str
     webhook_id: str
@@ -27,7 +27,7 @@ class Posted:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The outcome of the claim's POST stands in the log."""
+    """The attempt result of the claim is in the log."""
 
     token: str
 
@@ -37,10 +37,10 @@ type Happening = Claimed | Posted | Recorded
 
 @dataclass
 class History:
-    """Hears of what DynamoDB does, and of posts."""
+    """Records what DynamoDB does, and posts."""
 
     happenings: list[Happening] = field(default_factory=list)
-    _standing: dict[str, Claimed] = field(default_factory=dict)
+    _claims: dict[str, Claimed] = field(default_factory=dict)
 
     def on_effect(self, call: Call, status: int) -> None:
         """DynamoDB has done the call, and answered with that status."""
@@ -51,19 +51,19 @@ class History:
             self.happenings.append(Recorded(values[":token"]["S"]))
         elif "claimToken = :token" in call.parameters["UpdateExpression"]:
             claimed = Claimed(values[":token"]["S"], values[":webhookId"]["S"], int(values[":attempt"]["N"]))
-            self._standing[claimed.webhook_id] = claimed
+            self._claims[claimed.webhook_id] = claimed
             self.happenings.append(claimed)
 
     def on_post(self, webhook_id: str) -> None:
-        """A function posts, under the newest claim that there is."""
-        self.happenings.append(Posted(self._standing[webhook_id]))
+        """A function posts under the newest claim."""
+        self.happenings.append(Posted(self._claims[webhook_id]))
 
     @property
     def posted(self) -> list[Claimed]:
-        """The claims under which there were posts, one for each post."""
+        """Return the claims of all posts, one for each post."""
         return [happening.claim for happening in self.happenings if isinstance(happening, Posted)]
 
     @property
     def recorded(self) -> set[str]:
-        """The tokens of the claims whose outcomes stand in the log."""
+        """Return the tokens of the claims whose results are in the log."""
         return {happening.token for happening in self.happenings if isinstance(happening, Recorded)}

@@ -1,7 +1,7 @@
-"""Queues in memory whose time is the world's, and SQS's JSON protocol in front of them.
+"""Queues in memory on the world's clock, and SQS's JSON protocol in front of them.
 
-A queue promises what a standard queue of SQS does, and no more: messages come almost in order, at least once. A message
-is invisible while it is handled, and comes again unless it is deleted.
+A queue promises only what a standard queue of SQS does: messages come almost in order, at least once. A message is
+invisible while it is handled, and comes again unless it is deleted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.fault_proxy import Answer
 # SQS's default. The queues of the template that a function reads have their own.
 VISIBILITY_SECONDS = 30
 MOST_IN_A_BATCH = 10
-# A standard queue hands out a sample of its oldest messages, and now and then a sample of all.
+# A standard queue returns some of its oldest messages, and now and then some of all.
 OLDEST = 100
 ORDERLY = 0.5
 

@@ -1,4 +1,4 @@
-"""Executors without threads, so that a seed decides all that happens, and in which order."""
+"""Executors without threads, so that a seed decides the order of all calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class InThisThread(ThreadPoolExecutor):
-    """Runs what is submitted at once. What is no error but the end of the process goes through to who submits."""
+    """Runs a call at once. The end of the process, which is not an error, is raised to the caller of `submit`."""
 
     def submit(self, call: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
         done: Future[Any] = Future()
@@ -21,7 +21,7 @@ class InThisThread(ThreadPoolExecutor):
 
 
 class SoonerOrLater(InThisThread):
-    """Runs what is submitted at once, or only when somebody waits for it: as threads may, and as `chance` has it."""
+    """Runs a call at once, or only when its result is awaited, as threads may. `chance` decides."""
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class SoonerOrLater(InThisThread):
 
 
 class _Later(Future[Any]):
-    """Not for `concurrent.futures.wait`, which looks inside."""
+    """A future that `concurrent.futures.wait` cannot use, as that reads private attributes."""
 
     def __init__(self, call: Callable[[], Any]) -> None:
         super().__init__()

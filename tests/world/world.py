@@ -1,7 +1,7 @@
 """The whole service in one world: its functions across their boundary, its queues, its clock, the customer's endpoint.
 
-One thread and one seed decide all. Functions are the real ones from their batches on. Between them and AWS are
-botocore, HTTP and whatever faults there are.
+One thread and one seed decide all. The functions are the real ones, from their batches on. Between them and AWS are
+botocore, HTTP and the faults.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ REPORTS, NOTICES = "ReportsQueue", "EmailNoticesQueue"
 # The function that reads each queue.
 READERS = {EVENTS: "notifier", RETRIES: "redeliverer", REPORTS: "daily_report", NOTICES: "email_notices"}
 ACCOUNT = "TEST"
-# This share of the messages SQS delivers again though they were deleted.
+# SQS delivers this share of the messages again after they were deleted.
 REPEATED = 0.05
 
 
@@ -99,12 +99,12 @@ class World:
         self.now += time
 
     def start_functions(self) -> None:
-        """Begin new execution environments, which remember nothing."""
+        """Begin new execution environments with empty caches."""
         self.aws.forget()
         self.functions = self.new_functions()
 
     def new_functions(self) -> Functions:
-        """Return further execution environments beside those that there are."""
+        """Return more execution environments beside the present ones."""
         return Functions(self.aws, self.environment, lambda: self.now, self._wait, self._sender, self.chance)
 
     @property
@@ -161,13 +161,13 @@ class World:
     # --- time ---
 
     def run(self, until: datetime) -> None:
-        """Let all happen that happens up to then."""
+        """Let all happen that is due up to then."""
         while (timestamp := self._next()) and max(timestamp, self.now) < until:
             self._go_on(timestamp)
         self.now = max(self.now, until)
 
     def settle(self, within: timedelta = 10 * DAY) -> None:
-        """Let all happen until nothing is left to do, which is the time then, or that time is over."""
+        """Let all happen until nothing is left to do, or until that time is over."""
         end = self.now + within
         while timestamp := self._next():
             if timestamp > end:
@@ -192,7 +192,7 @@ class World:
             self._poll(queue)
 
     def _poll(self, name: str) -> None:
-        """Handle a batch as Lambda's event source mapping does: the messages of a killed function come again."""
+        """Handle a batch as Lambda's event source mapping does. The messages of a killed function come again."""
         queue = self.queues[name]
         batch = [] if READERS[name] in self.paused else queue.receive()
         if not batch:
@@ -219,7 +219,7 @@ class World:
                 handle = self.functions.notifier.handle
             case _:
                 handle = self.functions.redeliverer.handle
-        # The batch's deadline is the real clock's.
+        # The deadline of a batch is on the real clock.
         batch = handle_batch(
             sqs_event(*bodies),
             Context(),  # type: ignore[arg-type]
@@ -229,7 +229,7 @@ class World:
         return failed_ids(dict(batch.response))
 
     def invoke(self, function: str, call: Callable[[datetime], Any]) -> Any:
-        """Return what the function answers, which gets its deadline. Return None if it was killed, or failed whole."""
+        """Return the function's answer, or None if it was killed or failed whole. `call` gets the deadline."""
         deadline = self.now + self.aws.timeouts[function]
         self.boundary.enter(function, deadline)
         try:
@@ -240,7 +240,7 @@ class World:
             # A batch answers for each of its records.
             assert function not in READERS.values() or function == "daily_report"
         except KeyError:
-            # botocore reads a torn answer of AWS Backup as an empty one. Lambda tries the function again.
+            # botocore reads a truncated answer of AWS Backup as an empty one. Lambda tries the function again.
             assert function == "aws_backup"
         finally:
             self.boundary.leave()

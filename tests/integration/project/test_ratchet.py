@@ -179,7 +179,7 @@ def test_what_is_held_back_costs_a_write(
     with made.counted():
         notifier(second)
 
-    assert made.actions == CALLS["a failure that is held back, where no e-mail is sent"], GROWN
+    assert made.actions == CALLS["a failure that is suppressed, where no e-mail is sent"], GROWN
     assert len(receiver.posts) == 1
 
 
@@ -189,8 +189,8 @@ def test_what_is_gathered_costs_a_transaction_and_a_look(
     target = account.set_target(MISSING, receiver.url, preferences=Preferences(group=True))
     for number, name in enumerate(
         (
-            "the first miss of a gathering, where no e-mail is sent",
-            "a miss that is gathered with others, where no e-mail is sent",
+            "the first miss of a group, where no e-mail is sent",
+            "a miss that is grouped with others, where no e-mail is sent",
         )
     ):
         notifier = small_world("notifier", email=False)
@@ -207,7 +207,7 @@ def test_what_is_gathered_costs_a_transaction_and_a_look(
     made.actions.clear()
     with made.counted():
         redeliverer(encode_retry_message(wake_up))
-    assert made.actions == CALLS["ten misses that are gathered up"], GROWN
+    assert made.actions == CALLS["ten misses that are sent as a group"], GROWN
 
 
 def test_a_reminder_calls_aws_no_more_than_it_did(
@@ -217,7 +217,7 @@ def test_a_reminder_calls_aws_no_more_than_it_did(
     notifier = small_world("notifier", email=False)
     with made.counted():
         notifier(ended(account, "FAILED"))
-    assert made.actions == CALLS["a failure that is posted and may be reminded of"], GROWN
+    assert made.actions == CALLS["a failure that is posted and has a reminder"], GROWN
 
     # As if the hour were over: the message for it is not to be had before.
     due_at = Timestamp.of(utc_now())
@@ -239,7 +239,7 @@ def test_a_reminder_calls_aws_no_more_than_it_did(
 
 
 @pytest.mark.parametrize(
-    ("name", "status"), [("a redelivery that arrives", 200), ("a redelivery that fails and is tried again", 503)]
+    ("name", "status"), [("a retry that arrives", 200), ("a retry that fails and is repeated", 503)]
 )
 def test_a_redelivery_calls_aws_no_more_than_it_did(
     name: str, status: int, account: Account, stack: Stack, small_world: Callable[..., Invoke], made: AwsCalls

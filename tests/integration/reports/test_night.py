@@ -36,9 +36,9 @@ from tests.support.night import (
     NEWCOMERS,
     NIGHT_LASTS,
     STEP,
+    ReadPost,
     Server,
     Source,
-    Told,
     expected,
     expected_before,
     planned_at,
@@ -96,13 +96,13 @@ def ping_url(night: Night, server: Server) -> str:
     return f"{night.gateway.url}/p/{secret}"
 
 
-def read(path: str, body: str | bytes, account: Account) -> Told:
+def read(path: str, body: str | bytes, account: Account) -> ReadPost:
     """Return a post's content as a person reads it."""
     _, target, event = path.split("/")
     text = json.loads(body)["text"]
     (found,) = filter(None, (pattern.match(text) for pattern in _TOLD))
     assert found.groupdict().get("account", account.alias) == account.alias
-    return Told(target, event, found["server"], found["says"])
+    return ReadPost(target, event, found["server"], found["says"])
 
 
 def log_of(stack: Stack, account: Account, dusk: datetime) -> list[dict[str, Any]]:
@@ -162,9 +162,9 @@ def test_of_a_night_each_is_told_what_a_person_would_expect(
         night.go_on(dusk + place * STEP, scripted)
     assert (night.to_say, night.to_ping) == ([], []), "all of the night is over"
 
-    told = Counter(read(post.path, post.body, account) for post in receiver.posts[before:])
-    print_counts(everybody, told)
-    assert_equal(told, expected(everybody))
+    posts = Counter(read(post.path, post.body, account) for post in receiver.posts[before:])
+    print_counts(everybody, posts)
+    assert_equal(posts, expected(everybody))
     log = log_of(stack, account, dusk)
     ids = {
         state: sorted(one["webhookId"] for one in log if one["state"] == state) for state in ("delivered", "heldBack")
@@ -172,8 +172,8 @@ def test_of_a_night_each_is_told_what_a_person_would_expect(
     assert len(log) == sum(map(len, ids.values()))
     assert ids["delivered"] == sorted(post.headers["webhook-id"] for post in receiver.posts)
     assert {targets[one["targetId"]] for one in log if one["state"] == "heldBack"} == {"changes"}
-    unheard = (read(urlsplit(one["url"]).path, one["body"], account) for one in log if one["state"] == "heldBack")
-    assert_equal(Counter((told.event, told.server_id) for told in unheard), suppressed(everybody))
+    not_posted = (read(urlsplit(one["url"]).path, one["body"], account) for one in log if one["state"] == "heldBack")
+    assert_equal(Counter((one.event, one.server_id) for one in not_posted), suppressed(everybody))
 
 
 def assert_equal[Key](found: Counter[Key], expected: Counter[Key]) -> None:
@@ -181,11 +181,11 @@ def assert_equal[Key](found: Counter[Key], expected: Counter[Key]) -> None:
     assert (sorted((expected - found).elements()), sorted((found - expected).elements())) == ([], [])
 
 
-def print_counts(everybody: Sequence[Server], told: Counter[Told]) -> None:
+def print_counts(everybody: Sequence[Server], posts: Counter[ReadPost]) -> None:
     """Print the night in figures."""
     for name, counted in (
         ("servers by source", Counter(server.source for server in everybody)),
         ("servers by kind", Counter(server.kind.name for server in everybody)),
-        ("posts", Counter(f"{one.target}/{one.event}" for one in told.elements())),
+        ("posts", Counter(f"{one.target}/{one.event}" for one in posts.elements())),
     ):
         print(f"{name}: {counted.total()}: " + ", ".join(f"{what} {many}" for what, many in sorted(counted.items())))
