@@ -1,4 +1,4 @@
-"""Unit tests touch no network: a socket, or a look-up of a name, is an error."""
+"""Unit tests use no network: a socket, or a name look-up, is an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from pytest_socket import disable_socket, enable_socket
 
-# How long one example takes says nothing on a machine that does other things too.
+# The duration of one example depends on what else the machine does.
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
 

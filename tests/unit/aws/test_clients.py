@@ -10,7 +10,7 @@ from botocore.errorfactory import ClientExceptionsFactory
 
 
 def test_threads_that_share_the_client_catch_each_others_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """botocore makes the classes at their first use, so two threads might make two sets of them."""
+    """botocore makes the exception classes at their first use, so two threads could make two sets of them."""
 
     def too_late(*_: object) -> NoReturn:
         raise AssertionError("made at the first use")

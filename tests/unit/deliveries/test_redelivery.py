@@ -1,4 +1,4 @@
-"""The message on RetryQueue: what it carries there and back, how attempts are numbered, and when it is to come."""
+"""The messages on RetryQueue: their fields, the numbers of attempts, and when they are due."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ deliveries = st.builds(
 
 
 class Client:
-    """An SQS client that remembers what it was to send."""
+    """An SQS client that records what it is asked to send."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -69,15 +69,15 @@ class Client:
         return {"MessageId": str(len(self.sent))}
 
 
-def redelivery(due_at: datetime = NOW) -> AttemptDue:
+def attempt_due(due_at: datetime = NOW) -> AttemptDue:
     return AttemptDue(
         delivery=parse_retry_message(json.dumps(MESSAGE)).delivery, number=2, retries=1, due_at=Timestamp.of(due_at)
     )
 
 
-def sent(redelivery: AttemptDue, now: datetime = NOW) -> dict[str, Any]:
+def sent(attempt_due: AttemptDue, now: datetime = NOW) -> dict[str, Any]:
     client = Client()
-    RetryQueue(client, QUEUE_URL).send(redelivery, now)  # type: ignore[arg-type]
+    RetryQueue(client, QUEUE_URL).send(attempt_due, now)  # type: ignore[arg-type]
     [parameters] = client.sent
     return parameters
 
@@ -90,7 +90,7 @@ def refusal(message: Any) -> InvalidMessage:
 
 
 def test_the_message_is_json_in_camel_case_with_all_that_an_attempt_takes() -> None:
-    assert json.loads(encode_retry_message(redelivery())) == MESSAGE
+    assert json.loads(encode_retry_message(attempt_due())) == MESSAGE
 
 
 @given(st.builds(AttemptDue, delivery=deliveries, number=st.integers(1, 10**9), retries=counts, due_at=timestamps))
@@ -112,12 +112,12 @@ def test_what_was_encoded_is_read_back_unchanged(before: AttemptDue) -> None:
         due_at=timestamps,
     )
 )
-def test_what_wakes_a_gathering_is_told_apart_and_read_back_unchanged(before: GroupDue) -> None:
+def test_a_message_for_a_group_is_recognised_and_read_back_unchanged(before: GroupDue) -> None:
     assert parse_retry_message(encode_retry_message(before)) == before
 
 
 @pytest.mark.parametrize("field", ["account", "event", "targetId", "dueAt"])
-def test_of_what_wakes_a_gathering_a_missing_field_is_named(field: str) -> None:
+def test_a_missing_field_of_a_message_for_a_group_is_named(field: str) -> None:
     whole = {
         "type": "GatherUp",
         "account": "TEST",
@@ -133,8 +133,8 @@ def test_of_what_wakes_a_gathering_a_missing_field_is_named(field: str) -> None:
     assert field in error.reason
 
 
-def test_fields_that_nobody_knows_do_not_matter() -> None:
-    assert parse_retry_message(json.dumps(MESSAGE | {"delivery": DELIVERY | {"more": 1}, "more": 1})) == redelivery()
+def test_unknown_fields_are_ignored() -> None:
+    assert parse_retry_message(json.dumps(MESSAGE | {"delivery": DELIVERY | {"more": 1}, "more": 1})) == attempt_due()
 
 
 @pytest.mark.parametrize("field", MESSAGE)
@@ -184,25 +184,25 @@ def test_a_field_of_the_delivery_that_cannot_be_used_is_named(field: str, value:
     assert refusal(MESSAGE | {"delivery": DELIVERY | {field: value}}).field == f"$.delivery.{field}"
 
 
-def test_a_message_from_before_deliveries_told_their_format_is_text() -> None:
+def test_a_message_of_a_version_without_formats_is_text() -> None:
     delivery = {field: value for field, value in DELIVERY.items() if field != "format"}
 
     assert parse_retry_message(json.dumps(MESSAGE | {"delivery": delivery})).delivery.format == "text"
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "soon", "1", "[" * 100_000, '"\ud800"', '{"attempt": 2}{}'])
-def test_what_is_no_message_at_all_is_refused_as_a_whole(text: str) -> None:
+def test_other_texts_are_refused_as_a_whole(text: str) -> None:
     assert refusal(text).field == "$"
 
 
 def test_the_first_attempt_is_number_1_and_due_at_once() -> None:
-    first = AttemptDue.first(redelivery().delivery, NOW)
+    first = AttemptDue.first(attempt_due().delivery, NOW)
 
-    assert (first.delivery, first.number, first.retries, first.due_at) == (redelivery().delivery, 1, 0, NOW)
+    assert (first.delivery, first.number, first.retries, first.due_at) == (attempt_due().delivery, 1, 0, NOW)
 
 
 def test_a_retry_is_one_attempt_more_and_one_step_further_in_the_schedule() -> None:
-    first = AttemptDue.first(redelivery().delivery, NOW)
+    first = AttemptDue.first(attempt_due().delivery, NOW)
     second = first.retry(NOW + timedelta(seconds=5))
     third = second.retry(NOW + timedelta(minutes=5))
 
@@ -212,7 +212,7 @@ def test_a_retry_is_one_attempt_more_and_one_step_further_in_the_schedule() -> N
 
 
 def test_a_replay_is_one_attempt_more_at_once_with_the_whole_schedule_before_it() -> None:
-    last = AttemptDue(delivery=redelivery().delivery, number=10, retries=9, due_at=Timestamp.of(NOW))
+    last = AttemptDue(delivery=attempt_due().delivery, number=10, retries=9, due_at=Timestamp.of(NOW))
     replay = last.replay(NOW + timedelta(days=3))
 
     assert (replay.delivery, replay.number, replay.retries) == (last.delivery, 11, 0)
@@ -221,10 +221,10 @@ def test_a_replay_is_one_attempt_more_at_once_with_the_whole_schedule_before_it(
 
 
 def test_what_is_sent_is_the_message_in_its_targets_group() -> None:
-    parameters = sent(redelivery())
+    parameters = sent(attempt_due())
 
     assert parameters["QueueUrl"] == QUEUE_URL
-    assert parse_retry_message(parameters["MessageBody"]) == redelivery()
+    assert parse_retry_message(parameters["MessageBody"]) == attempt_due()
     assert parameters["MessageGroupId"] == "1b647dfa18d45e72"
 
 
@@ -234,7 +234,7 @@ def test_what_is_sent_is_the_message_in_its_targets_group() -> None:
         (timedelta(days=-1), 0),
         (timedelta(milliseconds=-1), 0),
         (timedelta(0), 0),
-        # Rounded down, it would come before it is due, and go round once more.
+        # Rounded down, it would come before it is due, and be sent once more.
         (timedelta(milliseconds=1), 1),
         (timedelta(seconds=5), 5),
         (timedelta(seconds=5, milliseconds=1), 6),
@@ -247,16 +247,16 @@ def test_what_is_sent_is_the_message_in_its_targets_group() -> None:
     ],
     ids=str,
 )
-def test_it_is_held_back_until_it_is_due_in_whole_seconds_and_for_15_minutes_at_most(
+def test_it_is_delayed_until_it_is_due_in_whole_seconds_and_for_15_minutes_at_most(
     due_in: timedelta, delay: int
 ) -> None:
-    suppressed = sent(redelivery(NOW + due_in))["DelaySeconds"]
+    suppressed = sent(attempt_due(NOW + due_in))["DelaySeconds"]
 
     assert suppressed == delay
     assert isinstance(suppressed, int)
 
 
-def test_what_goes_round_again_is_still_due_when_it_was() -> None:
+def test_a_message_that_is_sent_again_is_due_at_the_same_time() -> None:
     due_at = NOW + timedelta(hours=5)
 
-    assert parse_retry_message(sent(redelivery(due_at), NOW + LONGEST_DELAY)["MessageBody"]).due_at == due_at
+    assert parse_retry_message(sent(attempt_due(due_at), NOW + LONGEST_DELAY)["MessageBody"]).due_at == due_at

@@ -1,4 +1,4 @@
-"""When a failed delivery is attempted again: the schedule, its jitter, and what the endpoint asks for."""
+"""When a failed delivery is attempted again: the schedule, its jitter, and `Retry-After`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STEPS = [
 
 
 def template_delays() -> Sequence[timedelta]:
-    """The schedule of a stack whose parameters were left as they are."""
+    """Return the schedule of a stack whose parameters have their defaults."""
     parameters = yaml_parse((PROJECT / "template.yaml").read_text())["Parameters"]
     names = ("WEBHOOKS_TABLE", "DELIVERIES_TABLE", "RETRY_QUEUE_URL")
     others = dict.fromkeys(names, "x") | {"DELIVERY_RETENTION_DAYS": "30", "ALLOW_PRIVATE_TARGETS": "false"}
@@ -100,7 +100,7 @@ def test_after_the_last_step_there_is_no_retry_whatever_the_endpoint_asks_for(re
         ("1" + "0" * 60, 10 * HOUR),
     ],
 )
-def test_seconds_are_honoured_up_to_10_hours(text: str | None, asked: timedelta) -> None:
+def test_seconds_count_up_to_10_hours(text: str | None, asked: timedelta) -> None:
     assert parse_retry_after(text, NOW) == asked
 
 
@@ -116,13 +116,13 @@ def test_seconds_are_honoured_up_to_10_hours(text: str | None, asked: timedelta)
         ("Fri, 21 Dec 2018 03:00:05 GMT", 10 * HOUR - timedelta(seconds=1)),
         ("Fri, 21 Dec 2018 03:00:07 GMT", 10 * HOUR),
         ("Fri, 31 Dec 9999 23:59:59 GMT", 10 * HOUR),
-        # HTTP knows no other zone: what another says of itself is not believed.
+        # HTTP dates are in UTC: the name of another zone is ignored.
         ("Thu, 20 Dec 2018 18:00:06 +0100", HOUR),
         ("Thu, 20 Dec 2018 18:00:06 -0000", HOUR),
         ("Thu, 20 Dec 2018 18:00:06 EST", HOUR),
     ],
 )
-def test_a_date_is_honoured_in_each_of_its_forms_up_to_10_hours_ahead(text: str, asked: timedelta) -> None:
+def test_a_date_counts_in_each_of_its_forms_up_to_10_hours_ahead(text: str, asked: timedelta) -> None:
     assert parse_retry_after(text, NOW) == asked
 
 
@@ -194,8 +194,8 @@ def test_what_the_endpoint_asks_for_is_waited_for_and_up_to_20_percent_more_but_
 
 
 @given(st.integers(), st.integers(0, len(STEPS) - 1), st.integers(0, 10**6))
-def test_a_pause_is_the_longer_of_step_and_wish_give_or_take_the_jitter(seed: int, retries: int, wish: int) -> None:
-    step, asked = STEPS[retries], min(timedelta(seconds=wish), LONGEST_RETRY_AFTER)
-    taken = pause(schedule(seed), retries, str(wish))
+def test_a_pause_is_the_longer_of_step_and_retry_after_with_jitter(seed: int, retries: int, retry_after: int) -> None:
+    step, asked = STEPS[retries], min(timedelta(seconds=retry_after), LONGEST_RETRY_AFTER)
+    taken = pause(schedule(seed), retries, str(retry_after))
 
     assert max(step * 0.8, asked) <= taken <= max(step, asked) * 1.2

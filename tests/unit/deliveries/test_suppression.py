@@ -1,4 +1,4 @@
-"""Which notifications a target's settings hold back, and what may be set."""
+"""The deliveries that a target's preferences suppress, and the preferences that may be set."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def repeated(since: str) -> Repetition:
     return Repetition(at(since))
 
 
-def test_by_default_nothing_is_held_back() -> None:
+def test_by_default_nothing_is_suppressed() -> None:
     for event in EventType:
         assert reason_to_suppress(Preferences(), event, repeated("12-01 01:00"), MIDNIGHT) is None
 
 
-def test_of_changes_alone_what_repeats_is_held_back_and_what_is_new_is_not() -> None:
+def test_with_changes_only_repetitions_are_suppressed_and_news_is_not() -> None:
     assert reason_to_suppress(CHANGES, FAILURE, None, NOON) is None
     reason = reason_to_suppress(CHANGES, FAILURE, repeated("12-01 01:00"), NOON)
     assert reason == "nothing new since 2018-12-01T01:00:00.000Z"
@@ -63,12 +63,12 @@ def test_hours_within_a_day_are_quiet_from_the_one_to_before_the_other() -> None
     ]
 
 
-def test_failures_and_misses_are_told_in_quiet_hours_and_nothing_else() -> None:
+def test_in_quiet_hours_only_failures_and_misses_are_sent() -> None:
     preferences = Preferences(quiet_hours=NIGHT)
 
-    told = [event for event in EventType if reason_to_suppress(preferences, event, None, MIDNIGHT) is None]
+    sent = [event for event in EventType if reason_to_suppress(preferences, event, None, MIDNIGHT) is None]
 
-    assert told == [EventType.FAILURE, EventType.MISSING]
+    assert sent == [EventType.FAILURE, EventType.MISSING]
     assert reason_to_suppress(preferences, SUCCESS, None, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
     assert reason_to_suppress(preferences, SUCCESS, None, NOON) is None
 
@@ -84,7 +84,7 @@ def test_failures_and_misses_are_told_in_quiet_hours_and_nothing_else() -> None:
         (Preferences(quiet_hours=QuietHours(time(7), time(8), "../etc/passwd")), "noise.quietHours.timezone", "IANA"),
     ],
 )
-def test_what_can_not_be_meant_is_refused_by_its_field(preferences: Preferences, field: str, allowed: str) -> None:
+def test_invalid_preferences_are_refused_by_field(preferences: Preferences, field: str, allowed: str) -> None:
     with pytest.raises(InvalidTarget) as refused:
         check_preferences(preferences, FAILURE)
 
@@ -93,16 +93,16 @@ def test_what_can_not_be_meant_is_refused_by_its_field(preferences: Preferences,
 
 
 @pytest.mark.parametrize("event", [SUCCESS, EventType.RECOVERED])
-def test_nobody_is_reminded_of_what_does_not_last(event: EventType) -> None:
+def test_there_are_no_reminders_of_what_does_not_last(event: EventType) -> None:
     with pytest.raises(InvalidTarget, match=r"only with Backup\.Failure"):
         check_preferences(Preferences(changes_only=True, remind_hours=24), event)
 
 
-def test_what_can_be_meant_is_taken() -> None:
+def test_valid_preferences_are_accepted() -> None:
     check_preferences(Preferences(changes_only=True, remind_hours=720, quiet_hours=NIGHT), FAILURE)
 
 
-def test_a_zone_that_is_no_more_holds_nothing_back() -> None:
+def test_a_zone_that_no_longer_exists_suppresses_nothing() -> None:
     gone = Preferences(quiet_hours=QuietHours(time(0), time(23, 59), "Mars/Base"))
 
     assert reason_to_suppress(gone, SUCCESS, None, NOON) is None

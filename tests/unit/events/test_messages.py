@@ -406,7 +406,7 @@ class TestMessagesThatCannotBeUsed:
             pytest.param(json.dumps(finished())[:-1] + ', "n": ' + "9" * 300 * 1024 + "x}", id="long bad number"),
         ],
     )
-    def test_what_is_no_message_at_all_is_refused_as_a_whole(self, body: str) -> None:
+    def test_other_texts_are_refused_as_a_whole(self, body: str) -> None:
         assert refusal(body).field == "$"
 
     def test_a_number_of_300_kib_is_refused_with_its_field(self) -> None:

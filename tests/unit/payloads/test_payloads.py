@@ -38,15 +38,15 @@ def test_the_default_format_is_the_faqs_example_payload_to_the_character(name: s
 @pytest.mark.parametrize(
     ("format_name", "case"), [(format_name, case) for format_name in FORMATS for case in cases_of(format_name)]
 )
-def test_a_payload_is_what_was_written_down(format_name: str, case: str) -> None:
+def test_a_payload_is_the_expected_one(format_name: str, case: str) -> None:
     written = path_of(format_name, case).read_text(encoding="utf-8")
 
     assert golden(format_name, case) == written, (
-        "where it is to be another, write it down with `python -m tests.support.golden_payloads`, and read the diff"
+        "if the change is right, run `python -m tests.support.golden_payloads`, and read the diff"
     )
 
 
-def test_nothing_is_written_down_that_is_no_more() -> None:
+def test_each_expected_payload_has_a_format_and_a_case() -> None:
     there = {path.relative_to(GOLDEN).with_suffix("").parts for path in GOLDEN.glob("*/*")}
 
     assert there == {(format_name, case) for format_name in FORMATS for case in cases_of(format_name)}

@@ -1,4 +1,4 @@
-"""The documents lead somewhere: each relative link to a file that is there, and to a heading in it."""
+"""Each relative link of the documents leads to an existing file, and to a heading in it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FOLDERS = [
     PROJECT / name
     for name in ("template.yaml", "functions", "layers", "local", "tests", "benchmarks", "events", "tools/reference.py")
 ]
-# A file in the repository, with or without folders; `<name>.py` is none.
+# A file in the repository, with or without folders. `<name>.py` is not one.
 FILE = re.compile(r"(?:^|(?<= ))(\w[\w./-]*\.(?:py|js|yaml|json))(?=$|[ :])")
 
 
 def trouble(path: Path, link: str) -> str | None:
-    """Why a link leads nowhere; None where it leads somewhere, or out of the repository."""
+    """Return why a link leads nowhere, or None if it leads somewhere or out of the repository."""
     name, _, anchor = link.partition("#")
     if "://" in name or name.startswith("mailto:"):
         return None

@@ -1,4 +1,4 @@
-"""What of the template tells the operator how it goes, and keeps a bad version from all but a few calls."""
+"""The alarms and dashboard of the template, and deployments that limit a bad version to a few calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local.template import PROJECT, cloudformation
 
 SOURCES = [*(PROJECT / "functions").rglob("*.py"), *(PROJECT / "layers/shared/backup_webhooks").rglob("metrics.py")]
-# Given up by an endpoint's fault, not ours: told only to those who ask for it.
+# The endpoint's fault, not the service's: the alarm's actions are optional.
 OPTIONAL = {"RetryDeadLettersAlarm"}
 
 
@@ -33,7 +33,7 @@ def alarms(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The metrics of an alarm: namespace, name, and the dimensions as text."""
+    """Yield the metrics of an alarm: namespace, name, and the dimensions as text."""
     properties = alarm["Properties"]
     whole = [one["Fn::If"][1] if "Fn::If" in one else one for one in properties.get("Metrics", [])]
     for metric in [one["MetricStat"]["Metric"] for one in whole if "MetricStat" in one] or [properties]:
@@ -41,7 +41,7 @@ def watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def translated(template: dict[str, Any], layers: str = "none") -> dict[str, Any]:
-    """As AWS would have it, with code that is packaged under that key."""
+    """Return the template as AWS has it, with the code packaged under that key."""
     for one in template["Resources"].values():
         if one["Type"] == "AWS::Serverless::Function":
             one["Properties"]["CodeUri"] = {"Bucket": "b", "Key": "functions"}
@@ -93,7 +93,7 @@ def test_missed_backups_that_is_silent_for_five_minutes_raises_an_alarm(template
         assert (one["ComparisonOperator"], one["TreatMissingData"]) == ("LessThanThreshold", "breaching")
 
 
-def test_each_alarm_is_told_to_the_topic_when_it_begins_and_when_it_ends(template: dict[str, Any]) -> None:
+def test_each_alarm_notifies_the_topic_when_it_begins_and_when_it_ends(template: dict[str, Any]) -> None:
     topic = [{"Fn::If": ["TellAlarms", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]}]
 
     for name, alarm in alarms(template).items():
@@ -115,12 +115,12 @@ def test_what_alarms_and_dashboard_look_at_is_counted_by_a_function(template: di
     ours = {name for alarm in alarms(template).values() for space, name, _ in watched(alarm) if space[:4] != "AWS/"}
     ours |= {metric[1] for metric in shown if metric[0] == "SimpleBackupWebhooks"}
     assert {name for name in ours if f'"{name}"' not in source} == set()
-    # What is counted and not shown, nobody would look for.
+    # A metric that is counted and not shown would not be found.
     assert set(re.findall(r'add_metric\(\s*"(\w+)"', source)) - {metric[1] for metric in shown} == {"ReportsDue"}
 
 
 def dashboard(template: dict[str, Any]) -> list[list[Any]]:
-    """The dashboard's metrics; each variable in it is a resource that there always is."""
+    """Return the dashboard's metrics. Each variable in it is a resource that always exists."""
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     for name in {variable.split(".")[0] for variable in re.findall(r"\$\{([\w.:]+)\}", body)}:
         assert name.startswith("AWS::") or "Condition" not in template["Resources"][name], name
@@ -179,7 +179,7 @@ def test_a_deployment_goes_back_at_an_alarm_of_the_function_and_is_there_only_wi
         assert group.get("Condition") == one.get("Condition")
 
 
-def test_what_mends_a_standing_alarm_can_be_deployed_at_once(template: dict[str, Any]) -> None:
+def test_a_fix_can_be_deployed_during_an_alarm(template: dict[str, Any]) -> None:
     template["Parameters"]["CanaryDeployment"]["Default"] = "false"
     resources = translated(template)
 

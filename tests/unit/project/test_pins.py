@@ -1,4 +1,4 @@
-"""What is deployed of others' code is what was locked, byte for byte."""
+"""Deployed third-party code is the locked code, byte for byte."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from local.template import PROJECT
 
 
 def test_each_requirement_of_the_layer_has_hashes() -> None:
-    """pip asks for the hashes of all as soon as one has any; without any it would take what the index has."""
+    """pip checks the hashes of all requirements as soon as one has any. Without hashes it takes what the index has."""
     text = (PROJECT / "layers/dependencies/requirements.txt").read_text()
     requirements = text.replace("\\\n", "").splitlines()
     assert len(requirements) > 1

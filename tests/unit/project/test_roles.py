@@ -1,4 +1,4 @@
-"""What AWS itself does in the name of a role, read from a template."""
+"""The use of roles by AWS itself, read from a template."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def arn_of(name: str) -> dict[str, Any]:
 
 
 def roles(**more: tuple[str, dict[str, Any]]) -> Roles:
-    """The roles of a template with the function Work, of the role Own, and a few names; and more resources."""
+    """Return the roles of a template with the function Work, its role Own, a few names, and more resources."""
     work = {
         "Role": arn_of("Own"),
         "LoggingConfig": {"LogGroup": {"Ref": "Log"}},

@@ -1,4 +1,4 @@
-"""The rooms of the package: import-linter, as `make check` calls it, sees an import that points up."""
+"""The rooms of the package: import-linter, as in `make check`, reports an import that points up."""
 
 from __future__ import annotations
 

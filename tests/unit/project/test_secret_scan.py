@@ -1,4 +1,4 @@
-"""What `make check` takes for a secret. Those here are put together, or the scan would find them in this file."""
+"""The secret scan of `make check`. The secrets here are concatenated, so that it does not find them in this file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_each_planted_secret_is_found_where_it_is(tmp_path: Path) -> None:
     assert [str(file) for file in files if f"{file}:1" not in answer.stdout] == []
 
 
-def test_what_is_known_to_be_made_up_is_passed_over_and_nothing_else_on_its_line(tmp_path: Path) -> None:
+def test_known_fakes_are_ignored_and_nothing_else_on_their_line(tmp_path: Path) -> None:
     file = tmp_path / "test_it.py"
     file.write_text('SECRET = "hunter2"\n')
     assert scan(file).returncode == 0

@@ -1,4 +1,4 @@
-"""The scripts of docs/sources.md: whole, and the same wherever they stand. What they do is tried in the integration."""
+"""The scripts of docs/sources.md are whole, and the same in each place. Integration tests run them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_shell_understands_it(name: str) -> None:
     script = snippets()[name]
 
     assert subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=False).returncode == 0
-    # A ping that fails must not keep a backup from being made.
+    # A ping that fails must not prevent a backup.
     assert "set -e" not in script
 
 

@@ -1,4 +1,4 @@
-"""What of the template keeps strangers out: it can't be tried here, so it is at least held fast."""
+"""The parts of the template that keep strangers out. They cannot be tried here, so their values are checked."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_each_route_of_the_api_wants_a_token_of_the_issuer_for_the_audience(reso
 
 
 def test_the_api_stands_where_sam_local_looks_for_routes(template: dict[str, Any]) -> None:
-    """Once it has met a function, `sam local start-api` looks for routes in SAM's own resources alone."""
+    """Once it has found a function, `sam local start-api` looks for routes only in SAM's own resources."""
     kinds = [one["Type"] for one in template["Resources"].values()]
 
     assert kinds.index("AWS::ApiGatewayV2::Api") < kinds.index("AWS::Serverless::Function")
@@ -74,13 +74,13 @@ def test_what_waits_or_is_kept_is_encrypted(template: dict[str, Any]) -> None:
     assert all(table["SSESpecification"] == {"SSEEnabled": True} for table in of_type["AWS::DynamoDB::Table"])
 
 
-def test_nobody_makes_himself_a_user_or_another_accounts(resources: dict[str, Any]) -> None:
+def test_users_cannot_sign_up_or_change_their_account(resources: dict[str, Any]) -> None:
     client = resources["UserPoolClient"]
 
     assert resources["UserPool"]["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
     assert "custom:account_alias" in client["ReadAttributes"]
     assert "custom:account_alias" not in client["WriteAttributes"]
-    # The scope with which a user changes his own attributes.
+    # With this scope users change their own attributes.
     assert "aws.cognito.signin.user.admin" not in client["AllowedOAuthScopes"]
     assert client["AllowedOAuthFlows"] == ["code"]
 
@@ -105,7 +105,7 @@ def test_nothing_that_sends_email_is_there_without_a_sender(template: dict[str, 
 
 
 def mentioned(part: Any) -> Iterator[str]:
-    """The resources that a part of the template refers to."""
+    """Yield the resources that a part of the template refers to."""
     if isinstance(part, dict):
         if "Ref" in part:
             yield part["Ref"]
@@ -119,7 +119,7 @@ def mentioned(part: Any) -> Iterator[str]:
 
 
 def without(condition: str, part: Any) -> Any:
-    """A part of the template, as it is where the condition does not hold."""
+    """Return a part of the template as it is if the condition is false."""
     if isinstance(part, dict):
         if part.get("Fn::If", [None])[0] == condition:
             return without(condition, part["Fn::If"][2])

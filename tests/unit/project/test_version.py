@@ -1,4 +1,4 @@
-"""The version stands in one place, and the changelog's newest one is that."""
+"""The version is in one place, and is the changelog's newest one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_changelogs_newest_version_is_this_one_below_what_is_unreleased() ->
     assert unreleased == "[Unreleased]"
     assert len(found) == len(versions)
     assert found[0][0] == __version__
-    # The newest first, each with its day.
+    # The newest comes first, each with its day.
     assert [one for one, _ in found] == sorted((one for one, _ in found), key=_numbers, reverse=True)
     days = [date.fromisoformat(day) for _, day in found]
     assert days == sorted(days, reverse=True)

@@ -1,4 +1,4 @@
-"""What docs/webhooks.md tells receivers is what is posted: bodies, fields, headers, limits, the schedule."""
+"""docs/webhooks.md describes the posts: bodies, fields, headers, limits, the schedule."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def short(event: EventType) -> str:
 
 
 def said_of(fields: str) -> set[str]:
-    """The events of a row: `all`, `all but Missing`, or their names."""
+    """Return the events of a row: `all`, `all but Missing`, or their names."""
     every = {short(event) for event in EventType}
     if fields.startswith("all"):
         return every - {fields.removeprefix("all").removeprefix(" but ")}
@@ -94,7 +94,7 @@ def test_examples_of_fields_are_of_one_of_the_bodies() -> None:
     assert [one for one in examples if one[1] not in {str(body.get(one[0])) for body in bodies}] == []
 
 
-def test_each_header_of_ours_is_told() -> None:
+def test_each_header_of_the_service_is_documented() -> None:
     target = Target("TEST", EventType.FAILURE, "https://hooks.example/", secrets=(new_secret(), new_secret()))
     delivery = Delivery.of(example("backup-failed.json"), target)
     sent = delivery.headers(target, delivery.body_for(target), datetime.now(UTC))
@@ -105,11 +105,11 @@ def test_each_header_of_ours_is_told() -> None:
     assert [len(one.removeprefix("v1,")) for one in sent["webhook-signature"].split(" ")] == [44, 44]
 
 
-def test_a_test_message_can_be_told_by_these_names() -> None:
+def test_a_test_event_has_these_names() -> None:
     (rows,) = tables(PAGE["How each looks to you"])
-    sample: Event = example_event("TEST", EventType.FAILURE, datetime.now(UTC))
+    test_event: Event = example_event("TEST", EventType.FAILURE, datetime.now(UTC))
 
-    assert names(rows[0]["body"]) == [sample.server_id, sample.account_policy_name]
+    assert names(rows[0]["body"]) == [test_event.server_id, test_event.account_policy_name]
 
 
 def test_limits_are_those_of_the_code() -> None:

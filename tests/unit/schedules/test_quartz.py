@@ -343,7 +343,7 @@ def test_a_leap_day_on_a_fifth_sunday_comes_every_28_years() -> None:
         # Beirut skipped 00:00-01:00 on 31 March and repeated 23:00-24:00 on 26 October 2024.
         ("0 30 0 * * ?", "Asia/Beirut", "2024-03-30T12:00+02:00", "2024-04-01T00:30+03:00"),
         ("0 0 0 * * ?", "Asia/Beirut", "2024-10-26T12:00+03:00", "2024-10-27T00:00+02:00"),
-        # Nuuk skipped 23:00-24:00 on 30 March 2024; Quartz loses the day after it too.
+        # Nuuk skipped 23:00-24:00 on 30 March 2024. Quartz loses the day after it too.
         ("0 0 * * * ?", "America/Nuuk", "2024-03-30T22:00-02:00", "2024-04-01T00:00-01:00"),
         # Troll skips 01:00-03:00; Quartz continues at 04:00.
         ("0 0 * * * ?", "Antarctica/Troll", "2024-03-31T00:00+00:00", "2024-03-31T04:00+02:00"),
