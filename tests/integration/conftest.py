@@ -57,7 +57,7 @@ def sqs_proxy(stack: Stack) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def new_queue(stack: Stack) -> Iterator[Callable[[], str]]:
-    """Makes queues of the test's own, where no other test's messages are; answers with the URL."""
+    """Makes queues of the test's own, and returns their URLs."""
     sqs, urls = stack.client("sqs"), []
 
     def make() -> str:
@@ -71,7 +71,7 @@ def new_queue(stack: Stack) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def emptied(stack: Stack) -> Iterator[None]:
-    """What the test has led to BackupEventsQueue itself, through functions in processes of their own, is no other's."""
+    """Empty BackupEventsQueue after the test, whose functions in their own processes may have sent to it."""
     yield
     taken_off(stack, stack.outputs["BackupEventsQueueUrl"])
 
@@ -93,12 +93,12 @@ class Account:
         return TargetsStore(self.stack.client("dynamodb"), self.stack.outputs["WebhooksTableName"])
 
     def target(self) -> Target:
-        """The account's one target, as it is stored now."""
+        """Return the account's only target as it is stored now."""
         (target,) = self.targets.of_account(self.alias)
         return target
 
     def deliveries(self, day: str = "2018-12-20") -> list[dict[str, Any]]:
-        """The delivery log of a day, in the order of its keys."""
+        """Return the delivery log of a day, in the order of its keys."""
         answer = self.stack.client("dynamodb").query(
             TableName=self.stack.outputs["DeliveriesTableName"],
             KeyConditionExpression="accountDay = :day",
@@ -119,12 +119,12 @@ def account(stack: Stack) -> Account:
 
 @pytest.fixture(scope="session")
 def access(template: Template, pytestconfig: pytest.Config) -> Access:
-    """Knows what the functions are allowed, and hears what they call."""
+    """Compares the calls of the functions with the rights of their roles."""
     access = Access(Roles(template.whole))
     plugin = pytestconfig.pluginmanager.get_plugin(NAME)
     assert isinstance(plugin, UnusedRights)
     plugin.access = access
-    # The session of the functions' clients, and of theirs alone: the stack's own have another.
+    # Only the functions' clients use this session. The stack's own clients have another.
     boto3.setup_default_session()
     boto3.DEFAULT_SESSION.events.register("before-parameter-build", access.check)  # type: ignore[union-attr]
     return access
@@ -135,9 +135,9 @@ type Handler = Callable[[dict[str, Any], Any], Any]
 
 @pytest.fixture
 def handler_of(stack: Stack, access: Access, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Handler]]:
-    """Makes a function's own handler in a new execution environment, with variables that are to differ.
+    """Makes a function's own handler in a new execution environment, with some variables changed.
 
-    It is allowed what the function's role allows; what it called beyond that fails the test.
+    The function may call only what its role allows. Another call fails the test.
     """
 
     def make(function: str, **changes: str) -> Handler:
@@ -146,7 +146,7 @@ def handler_of(stack: Stack, access: Access, monkeypatch: pytest.MonkeyPatch) ->
             monkeypatch.setenv(variable, value)
         # Imported in the function's environment, as Lambda does: Powertools reads it then.
         app = importlib.import_module(f"functions.{function}.app")
-        # What a new environment would not know.
+        # A new environment has no cached clients.
         for made_once in (clients.dynamodb, clients.sqs, clients.sesv2, clients.backup, services, *vars(app).values()):
             if hasattr(made_once, "cache_clear"):
                 made_once.cache_clear()
@@ -198,7 +198,7 @@ def redeliverer(handler_at: Callable[..., Invoke]) -> Invoke:
 
 @pytest.fixture(scope="session")
 def world_aws(template: Template, stack: Stack) -> Iterator[Aws]:
-    """The AWS of worlds on the tables of the stack, where the accounts of the tests and the handlers store too."""
+    """The AWS of worlds on the stack's tables, in which the tests' accounts and the handlers store too."""
     region = CREDENTIALS["AWS_DEFAULT_REGION"]
     elsewhere = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"} & os.environ.keys()
     url = stack.client("dynamodb").meta.endpoint_url
@@ -209,9 +209,9 @@ def world_aws(template: Template, stack: Stack) -> Iterator[Aws]:
 
 @pytest.fixture
 def client_of(handler_of: Callable[..., Handler], new_queue: Callable[[], str]) -> Callable[..., Client]:
-    """Makes clients of the API: `claim` as in `Client`; `environment`: variables of the function that are to differ.
+    """Makes clients of the API. `claim`: as in `Client`. `environment`: variables of the function to change.
 
-    What they put on the queue of events stands on one of the test's own.
+    Their functions send to a queue of the test's own.
     """
     own = {"BACKUP_EVENTS_QUEUE_URL": new_queue()}
 
@@ -223,7 +223,7 @@ def client_of(handler_of: Callable[..., Handler], new_queue: Callable[[], str]) 
 
 @pytest.fixture
 def client(account: Account, client_of: Callable[..., Client]) -> Client:
-    """One of the account's own people."""
+    """A client of the account."""
     return client_of(account.alias)
 
 
@@ -232,7 +232,7 @@ Source = Callable[..., dict[str, int]]
 
 @pytest.fixture
 def backup(stack: Stack, every_job: AwsBackup) -> Iterator[AwsBackup]:
-    """An AWS Backup in which nothing is, of which nothing is remembered; and an empty queue."""
+    """An empty AWS Backup without stored state, and an empty queue."""
     client, table = stack.client("dynamodb"), stack.outputs["SourcesTableName"]
     for item in client.scan(TableName=table)["Items"]:
         client.delete_item(TableName=table, Key={name: item[name] for name in ("collection", "entry")})
@@ -245,9 +245,9 @@ def backup(stack: Stack, every_job: AwsBackup) -> Iterator[AwsBackup]:
 
 @pytest.fixture
 def source_at(stack: Stack, backup: AwsBackup, handler_of: Callable[..., Handler]) -> Callable[..., Source]:
-    """Makes the handler, in the function's own environment, with DynamoDB and SQS at the given endpoints."""
+    """Makes the handler in the function's own environment, with DynamoDB and SQS at the given endpoints."""
 
-    # Of before any handler was made: what is entered for one is what the next client finds.
+    # Read before any handler is made, as a handler's environment also applies to the next client.
     usual = {service: stack.client(service).meta.endpoint_url for service in ("dynamodb", "sqs")}
 
     def at(**urls: str) -> Source:
@@ -265,7 +265,7 @@ def source(source_at: Callable[..., Source]) -> Source:
 
 @pytest.fixture
 def script_at(stack: Stack, new_queue: Callable[[], str], handler_of: Callable[..., Handler]) -> Callable[..., Script]:
-    """Makes scripts, with variables of the function's environment that are to differ."""
+    """Makes scripts, with some variables of the function's environment changed."""
     queue = new_queue()
 
     def make(**environment: str) -> Script:

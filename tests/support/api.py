@@ -51,7 +51,7 @@ class Client:
     ) -> Answer:
         target = path + (f"?{urlencode(query)}" if query else "")
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        claims = None if self.claim is None else {"account_alias": self.claim, "sub": "somebody"}
+        claims = None if self.claim is None else {"account_alias": self.claim, "sub": "user"}
         event = request_event(ROUTE, method, target, dict(headers or {}), content, claims)
         answer = self.handler(event, Context(function_name="WebhooksApiFunction"))
         return Answer(answer["statusCode"], answer["headers"], answer.get("body") or "")

@@ -220,7 +220,7 @@ def test_thousands_missed_at_once_are_all_sent_and_memory_stays_flat(
     sent: list[str] = []
 
     def take(call: Call) -> Answer:
-        """Answer in place of the queue: moto's sends slow down with a queue's length, and those of SQS do not."""
+        """Answer in place of the queue: moto's sends slow down with a queue's length, those of SQS do not."""
         entries = call.parameters.get("Entries", [])
         sent.extend(json.loads(entry["MessageBody"])["serverPolicyId"] for entry in entries)
         return 200, json.dumps({"MessageId": "1", "Successful": [{"Id": entry["Id"]} for entry in entries]}).encode()

@@ -1,4 +1,4 @@
-"""`make audit` against an OSV of our own: what it asks about, and what it makes of each answer and of none."""
+"""`make audit` against an OSV of our own: its questions, and its result for each answer and for none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADVISORY = "PYSEC-2026-1"
 class Osv(ThreadingHTTPServer):
     """Answers as OSV's API does (`POST /v1/querybatch`, `GET /v1/vulns/ID`).
 
-    `vulnerable` is the one package that it warns of; `asked` has names and versions.
+    `vulnerable`: the one package with an advisory. `asked`: names and versions.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ def test_an_advisory_fails_whichever_lock_has_the_package(osv: Osv, package: str
     assert f"\n{package} " in answer.stdout
 
 
-def test_where_nobody_can_be_asked_that_is_said_and_is_neither_found_nor_none_found() -> None:
+def test_without_an_answer_the_audit_says_so_and_claims_neither_result() -> None:
     answer = audit("http://127.0.0.1:9")
 
     assert answer.returncode == 2

@@ -1,4 +1,4 @@
-"""`python -m local fill`: what the API, the report and missed_backups find in a large account."""
+"""`python -m local fill`: a large account in the API, the report and missed_backups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def account(stack: Stack) -> Account:
 
 @pytest.fixture(scope="module")
 def now(account: Account, stack: Stack) -> datetime:
-    """The time up to which the account's servers have backups."""
+    """Fill the account, and return the time up to which its servers have backups."""
     now = utc_now()
     fill(stack, account.alias, SERVERS, now)
     return now
@@ -67,7 +67,7 @@ def test_the_page_has_each_server_with_its_month(client: Client, account: Accoun
     month = totals(chart)
     assert month == sum((totals(server["days"]) for server in servers), Counter())
     assert all(0 < month[trouble] < month["success"] / 10 for trouble in COUNTS[1:])
-    # The weekend has fewer, and today is not over.
+    # Fewer backups run at the weekend, and today is not over.
     assert all(totals([day]).total() > SERVERS * 0.8 for day in chart[:-2])
 
 
@@ -80,7 +80,7 @@ def test_a_search_finds_the_servers_of_a_data_centre(client: Client, account: Ac
     assert all(server["serverId"].startswith(prefix) for server in found["items"])
 
 
-def test_to_fill_again_changes_nothing(
+def test_filling_again_changes_nothing(
     client: Client, account: Account, stack: Stack, now: datetime, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def known() -> list[Any]:
@@ -97,7 +97,7 @@ def test_to_fill_again_changes_nothing(
 
 
 def test_backups_stay_the_same_as_time_passes() -> None:
-    """Those of an interval would all move with the first, as each counts from the end of the one before."""
+    """The backups of an interval must not move with the first, though each counts from the end of the one before."""
     now = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
     def backups(number: int, known_at: datetime) -> list[RecordedEvent]:
@@ -126,7 +126,7 @@ def test_missed_backups_finds_none_at_once_and_all_when_their_time_comes(
 def test_the_report_lists_all_servers(
     account: Account, stack: Stack, now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    # Not the file of a stack that runs beside the tests.
+    # The file of a stack that runs beside the tests is not used.
     monkeypatch.setattr("local.stack.STACK_FILE", tmp_path / "stack.json")
     with published(stack):
         assert main(["report", account.alias, "--no-open", "--folder", str(tmp_path)]) == 0

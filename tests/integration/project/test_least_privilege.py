@@ -1,8 +1,8 @@
-"""Each role allows what is done with it, and nothing else.
+"""Each role allows the calls that are made with it, and no others.
 
 A function's calls are checked against its role at the time of the call, in all tests that run its handler in the
 tests' process (`handler_of`). Rights that no test has used fail the whole run at its end (`tests.support.rights`).
-`make test TESTS="tests/integration -m handler"` runs no more than that takes.
+`make test TESTS="tests/integration -m handler"` runs only these tests.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def message(sender: str, content: str = "Simple") -> dict[str, Any]:
         ),
     ],
 )
-def test_what_the_role_does_not_allow_is_denied_and_told(
+def test_a_call_that_the_role_does_not_allow_is_denied_and_reported(
     function: str, call: Callable[[], Any], said: str, handler_of: Callable[..., Handler], access: Access
 ) -> None:
     handler_of(function)

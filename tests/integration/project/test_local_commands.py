@@ -1,4 +1,4 @@
-"""The commands that need a running stack, where the one that ran is gone."""
+"""The commands that need a running stack, after that stack has ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVENTS = PROJECT / "events"
 
 @pytest.fixture
 def stack_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    # Not the file of a stack that runs beside the tests.
+    # The file of a stack that runs beside the tests is not used.
     monkeypatch.setattr("local.stack.STACK_FILE", tmp_path / "stack.json")
     return tmp_path / "stack.json"
 

@@ -20,13 +20,13 @@ from local.receiver import Receiver
 from local.stack import Stack, embedded
 from local.template import PROJECT, Template
 
-# A process that does not end is killed then, which fails the test.
+# A process that does not end by then is killed, which fails the test.
 PATIENCE_SECONDS = 300
 PORT = 9000
 
 
 class Run:
-    """A process of `python -m local`, or of other arguments of Python. `lines`: what it has printed so far."""
+    """A process of `python -m local`, or with other arguments of Python. `lines`: its output so far."""
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_ENDPOINT_URL")}
@@ -45,7 +45,7 @@ class Run:
         self._timer.start()
 
     def wait_for(self, text: str) -> str:
-        """The next line with that text."""
+        """Return the next line with that text."""
         assert self.process.stdout
         for line in self.process.stdout:
             self.lines.append(line)
@@ -54,12 +54,12 @@ class Run:
         raise AssertionError(f"{text!r} was not printed, but: {self.lines}")
 
     def rest(self) -> list[str]:
-        """The lines until its end."""
+        """Return the lines until its end."""
         assert self.process.stdout
         return self.process.stdout.read().splitlines()
 
     def functions(self) -> list[int]:
-        """Descriptors of its child processes, which can be read once those have ended. None but on Linux."""
+        """Return descriptors of its child processes, which can be read once these have ended. Empty except on Linux."""
         children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return [os.pidfd_open(int(child)) for path in children for child in path.read_text().split()]
 
@@ -87,7 +87,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def address() -> str:
-    """An address of this machine at which no other test and no other stack listens."""
+    """Return an address of this machine at which no other test and no other stack listens."""
     address = f"127.{os.getpid() >> 16 & 255}.{os.getpid() >> 8 & 255}.{max(os.getpid() & 255, 2)}"
     try:
         socket.create_server((address, PORT)).close()
@@ -97,7 +97,7 @@ def address() -> str:
 
 
 def ended(processes: list[int]) -> bool:
-    """Whether all of them end."""
+    """Return whether all of them end."""
     for process in processes:
         if not select.select([process], [], [], PATIENCE_SECONDS)[0]:
             return False
@@ -106,7 +106,7 @@ def ended(processes: list[int]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("moment", "number"),
+    ("step", "number"),
     [
         ("Starting: Python modules", signal.SIGINT),
         ("Starting: embedded AWS", signal.SIGINT),
@@ -114,13 +114,13 @@ def ended(processes: list[int]) -> bool:
     ],
 )
 def test_a_signal_ends_a_start_with_one_line(
-    moment: str, number: signal.Signals, start: Start, address: str, tmp_path: Path
+    step: str, number: signal.Signals, start: Start, address: str, tmp_path: Path
 ) -> None:
     run = start("-m", "local", "run", f"LISTEN={address}", f"PORT={PORT}")
-    run.wait_for(moment)
+    run.wait_for(step)
     functions = run.functions()
 
-    # To the whole group, as a terminal sends it.
+    # A terminal sends the signal to the whole group.
     os.killpg(run.process.pid, number)
 
     assert run.rest()[-1].startswith("Stopped")
@@ -164,7 +164,7 @@ def test_a_simulation_ends_with_its_figures(start: Start, address: str) -> None:
     assert run.process.wait() == 0
 
 
-def test_a_run_that_is_to_end_by_itself_fails_if_a_signal_ends_it(start: Start) -> None:
+def test_a_run_with_an_end_fails_if_a_signal_ends_it(start: Start) -> None:
     run = start("-m", "local", "run", "ONCE=1")
     run.wait_for("Starting: SAM translation")
 
@@ -201,7 +201,7 @@ until_signal(work)
     assert LIMIT_SECONDS < 2
 
 
-def test_a_run_leaves_a_stack_alone_that_it_has_not_made(start: Start, stack: Stack, tmp_path: Path) -> None:
+def test_a_run_does_not_touch_a_stack_that_it_has_not_made(start: Start, stack: Stack, tmp_path: Path) -> None:
     run = start("-m", "local", "run", "ONCE=1", AWS_ENDPOINT_URL=stack.endpoint)
 
     (line,) = [line for line in run.rest() if not line.startswith("Starting: ")]
@@ -211,7 +211,7 @@ def test_a_run_leaves_a_stack_alone_that_it_has_not_made(start: Start, stack: St
     assert stack.functions()
 
 
-def test_a_stack_without_the_tag_is_left_alone_in_any_case(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_without_the_tag_is_never_touched(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = b"""<DescribeStacksResponse><DescribeStacksResult><Stacks><member>
 <StackName>local</StackName><StackId>1</StackId><CreationTime>2026-11-25T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus></member></Stacks>
 </DescribeStacksResult></DescribeStacksResponse>"""
@@ -232,10 +232,10 @@ def test_an_endpoint_that_does_not_answer_is_named(template: Template, monkeypat
         pass
 
 
-def test_tables_that_the_run_has_not_made_are_left_alone(
+def test_tables_that_the_run_has_not_made_are_not_touched(
     template: Template, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The session's stack under another name: a table of the template's own is all that counts.
+    # The session's stack has another name, so only the table names of the template count.
     monkeypatch.setattr("local.stack.STACK_NAME", "another")
     monkeypatch.setenv("AWS_ENDPOINT_URL", stack.endpoint)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", stack.client("dynamodb").meta.endpoint_url)

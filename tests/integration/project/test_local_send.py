@@ -1,4 +1,4 @@
-"""`python -m local send`: what it refuses to send, and what it says of that which it has sent."""
+"""`python -m local send`: the messages that it refuses, and its report of those that it sends."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.integration.conftest import Account
 from tests.support.messages import finished, missed, sqs_event
 
 EVENTS = PROJECT / "events"
-# As long as a slow machine needs; nothing waits for its end.
+# A slow machine needs this long. No test waits for the end of it.
 PATIENCE = ("--within", "120")
 
 
 @pytest.fixture
 def stack_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    # Not the file of a stack that runs beside the tests.
+    # The file of a stack that runs beside the tests is not used.
     monkeypatch.setattr("local.stack.STACK_FILE", tmp_path / "stack.json")
 
 
@@ -57,7 +57,7 @@ def running(stack_file: None, template: Template, stack: Stack, emptied: None) -
         (json.dumps({"Records": [{"eventSource": "aws:s3"}]}), "records are not messages of BackupEventsQueue"),
     ],
 )
-def test_what_the_service_would_refuse_is_not_sent(
+def test_a_message_that_the_service_would_refuse_is_not_sent(
     source: str, reason: str, stack_file: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # No stack is running, so sending would fail in another way.
@@ -152,7 +152,7 @@ def test_a_message_that_the_function_fails_to_handle_is_reported_with_the_reason
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Accepted by `send`, refused by the function.
+    # `send` accepts it, but the function refuses it.
     monkeypatch.setattr("local.messages.check_all", lambda bodies: [parse_message(finished(account.alias))])
 
     assert main(["send", finished(account.alias, backupFinishedDate="yesterday"), *PATIENCE]) == 1

@@ -1,4 +1,4 @@
-"""The settings of `make run`, and what it says of those that cannot be used."""
+"""The settings of `make run`, and its errors for those that cannot be used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from local.template import PROJECT
         "LISTEN=nonsense",
         "LISTEN=host:99999",
         "LISTEN=::1",
-        # An address for documents, which no machine has.
+        # An address for documentation, which no machine has.
         "LISTEN=192.0.2.1",
         "ONCE=maybe",
         "SPEED=abc",

@@ -1,4 +1,4 @@
-"""What `make run` is made of: the queue's poller and the minute's schedule, with a clock that runs fast."""
+"""The parts of `make run`: the queue's poller, the schedule of each minute, and a clock that runs fast."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.support.messages import finished
 PATIENCE_SECONDS = 60
 
 
-def test_on_a_fast_clock_a_backup_that_never_starts_is_told_of(
+def test_on_a_fast_clock_a_backup_that_never_starts_is_reported(
     account: Account, stack: Stack, template: Template
 ) -> None:
     arrived = threading.Event()
@@ -57,16 +57,16 @@ def test_on_a_fast_clock_a_backup_that_never_starts_is_told_of(
 
 @pytest.fixture
 def restless() -> Iterator[None]:
-    """moto's threads, which are of this process, get in each other's way as often as they can."""
+    """Switch between moto's threads, which are in this process, as often as possible."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(usual)
 
 
-def test_of_those_who_write_at_once_on_a_condition_one_succeeds(stack: Stack, restless: None) -> None:
+def test_of_conditional_writes_at_the_same_time_one_succeeds(stack: Stack, restless: None) -> None:
     dynamodb, table = stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"]
-    # Not first in the threads: see `clients.dynamodb`.
+    # Read before the threads start, as `clients.dynamodb` explains.
     refused = dynamodb.exceptions.ConditionalCheckFailedException
 
     def claim(key: str) -> int:
@@ -88,8 +88,8 @@ def test_of_those_who_write_at_once_on_a_condition_one_succeeds(stack: Stack, re
     assert won == [1] * 20
 
 
-def test_what_transactions_copy_is_not_kept(stack: Stack, account: Account) -> None:
-    """Gigabytes after a thousand of them."""
+def test_copies_of_transactions_are_not_kept(stack: Stack, account: Account) -> None:
+    """A thousand transactions would keep gigabytes."""
     before = len(Item.instances_tracked)
     client, table = stack.client("dynamodb"), stack.outputs["WebhooksTableName"]
     for number in range(3):
@@ -99,7 +99,7 @@ def test_what_transactions_copy_is_not_kept(stack: Stack, account: Account) -> N
     assert len(Item.instances_tracked) == before
 
 
-def test_a_transaction_whose_condition_fails_leaves_all_as_it_was(stack: Stack, account: Account) -> None:
+def test_a_transaction_whose_condition_fails_changes_nothing(stack: Stack, account: Account) -> None:
     client, table = stack.client("dynamodb"), stack.outputs["WebhooksTableName"]
 
     def operation(kind: str, target: str, account: str, **more: Any) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def test_the_demo_shows_what_arrives_in_any_format(format_name: str, capsys: pyt
     assert "TEST-MESSAGE" in capsys.readouterr().out
 
 
-def test_the_local_clock_runs_as_many_times_as_fast_as_it_is_told() -> None:
+def test_the_local_clock_runs_as_many_times_as_fast_as_set() -> None:
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
 
     assert LocalClock(10, started=hour_ago)() - hour_ago >= timedelta(hours=10)
@@ -186,7 +186,7 @@ def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    # Not the file of a stack that is running beside the tests.
+    # The file of a stack that runs beside the tests is not used.
     monkeypatch.setattr("local.stack.STACK_FILE", tmp_path / "stack.json")
 
     def said(*arguments: str, status: int = 0) -> str:
@@ -195,7 +195,7 @@ def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
         return captured.err if status else captured.out
 
     url, event = "http://127.0.0.1:9/dead", "Backup.Failure"
-    # The log is looked through day by day, up to now.
+    # The log is read day by day, up to now.
     end = iso_milliseconds(datetime.now(UTC) - timedelta(minutes=1))
     key = f"{end}#{event}#rp-1#{Target(account.alias, EventType(event), url).target_id}"
     with published(stack):

@@ -1,4 +1,4 @@
-"""The start of the functions: as long as it takes, and what is said meanwhile."""
+"""The start of the functions: its time limit, and the lines that are printed meanwhile."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from local.stack import Function, Stack
 from local.warm_up import Patience, warm_up
 from local.worker import FunctionError, Worker
 
-# Shorter than any start.
+# Shorter than any start takes.
 NO_TIME = 0.01
 
 
 @pytest.fixture
 def worker_of(stack: Stack, tmp_path: Path) -> Iterator[Callable[[str], Worker]]:
-    """Makes workers of a function with the given code and next to no time."""
+    """Makes workers of a function with the given code and almost no time limit."""
     with ExitStack() as workers:
 
         def make(code: str) -> Worker:
@@ -34,7 +34,7 @@ def worker_of(stack: Stack, tmp_path: Path) -> Iterator[Callable[[str], Worker]]
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
-    """A pipe: who reads it waits until somebody writes."""
+    """A named pipe: a reader waits until the test writes."""
     os.mkfifo(tmp_path / "gate")
     return tmp_path / "gate"
 

@@ -1,4 +1,4 @@
-"""moto's patched DynamoDB answers as moto itself does."""
+"""The patched DynamoDB of moto gives the same answers as moto's own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def patched() -> None:
 
 
 def table_of(rng: random.Random, *, ranged: bool) -> Table:
-    """A table with an index by `account` and `server`, a number; some items are in no index."""
+    """Return a table with an index by `account` and `server`, a number. Some items are in no index."""
     keys = ["id", "place"] if ranged else ["id"]
     table = Table(  # type: ignore[abstract] # moto makes it so too
         "T",
@@ -84,7 +84,7 @@ def queries(rng: random.Random, *, ranged: bool) -> Iterator[dict[str, Any]]:
 
 
 def pages(query: Any, table: Table, arguments: dict[str, Any]) -> list[Any]:
-    """All pages: the items, and how many were looked at. An empty page at the end is left out, as moto may add one."""
+    """Return all pages: the items, and the scanned counts. An empty last page is left out, as moto may add one."""
     found: list[Any] = []
     start: Any = None
     while start or not found:

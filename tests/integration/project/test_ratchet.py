@@ -1,7 +1,7 @@
-"""What must not grow unseen, and is not noisy: AWS calls, what a tick reads, what each function imports.
+"""Numbers that must not grow unseen: AWS calls, what a tick reads, the modules that each function imports.
 
-Each number is written down: the calls in tests/support/aws_calls.py, the rest here. Where one has grown, first look
-whether it must; where one has shrunk, write the smaller one down, so that it stays.
+The calls are in tests/support/aws_calls.py, the other numbers here. If a number has grown, first look whether it must.
+If one has shrunk, write the smaller one down, so that it cannot grow again.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from tests.support.pings import Script
 from tests.support.policies import changed
 
 SUCCESS, FAILURE, MISSING = EventType.SUCCESS, EventType.FAILURE, EventType.MISSING
-# The tick, on a table and a queue with nothing in them.
+# A tick on an empty table and an empty queue.
 policies, tick = test_missed_backups.policies, test_missed_backups.tick
 
-GROWN = "where it must, write the new number down in tests/support/aws_calls.py: the service costs more then"
+GROWN = "if it must be so, write the new number down in tests/support/aws_calls.py: the service costs more then"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def made() -> AwsCalls:
 def small_world(
     handler_at: Callable[..., Invoke], new_queue: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Invoke]:
-    """Makes handlers whose queues are the test's own; `email`: whether this installation sends any."""
+    """Makes handlers whose queues are the test's own. `email`: whether this installation sends e-mail."""
     events, retries, notices = (new_queue() for _ in range(3))
 
     def make(function: str, *, email: bool = True) -> Invoke:
@@ -67,7 +67,7 @@ def small_world(
 
 
 def ended(account: Account, status: str, policy: str = "") -> str:
-    """A backup of a server policy that no other test has."""
+    """Return the end of a backup of a server policy that no other test has."""
     own = {"serverPolicyId": f"{account.alias}{policy}", "restorePointCreationStatus": status}
     return finished(account.alias, **own)
 
@@ -126,7 +126,7 @@ def test_a_notification_calls_aws_no_more_than_it_did(
     assert made.actions == CALLS[name], GROWN
 
 
-def test_a_second_target_costs_a_claim_and_an_outcome(
+def test_a_second_target_costs_a_claim_and_an_attempt_result(
     account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
 ) -> None:
     for path in ("one", "two"):
@@ -141,7 +141,7 @@ def test_a_second_target_costs_a_claim_and_an_outcome(
 
 
 def after_a_failure(account: Account, status: str) -> list[str]:
-    """A night that failed, and the next."""
+    """Return a failed night, and the next one with that status."""
     night = {"backupStartedDate": "2018-12-21T01:00:00Z", "backupFinishedDate": "2018-12-21T01:39:38Z"}
     return [ended(account, "FAILED"), json.dumps(json.loads(ended(account, status)) | night)]
 
@@ -168,7 +168,7 @@ def test_a_recovery_is_a_message_and_a_notification_of_its_own(
     assert len(receiver.posts) == 2
 
 
-def test_what_is_held_back_costs_a_write(
+def test_a_suppressed_delivery_costs_a_write(
     account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
 ) -> None:
     account.set_target(FAILURE, receiver.url, preferences=Preferences(changes_only=True))
@@ -183,7 +183,7 @@ def test_what_is_held_back_costs_a_write(
     assert len(receiver.posts) == 1
 
 
-def test_what_is_gathered_costs_a_transaction_and_a_look(
+def test_a_grouped_delivery_costs_a_transaction_and_a_read(
     account: Account, receiver: Receiver, small_world: Callable[..., Invoke], made: AwsCalls
 ) -> None:
     target = account.set_target(MISSING, receiver.url, preferences=Preferences(group=True))
@@ -219,7 +219,7 @@ def test_a_reminder_calls_aws_no_more_than_it_did(
         notifier(ended(account, "FAILED"))
     assert made.actions == CALLS["a failure that is posted and has a reminder"], GROWN
 
-    # As if the hour were over: the message for it is not to be had before.
+    # The reminder is due now, as its message would be invisible for an hour.
     due_at = Timestamp.of(utc_now())
     reminders = RemindersStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
     for name, at in (("a reminder", due_at), ("a reminder that waits", Timestamp.of(due_at + timedelta(hours=1)))):
@@ -241,7 +241,7 @@ def test_a_reminder_calls_aws_no_more_than_it_did(
 @pytest.mark.parametrize(
     ("name", "status"), [("a retry that arrives", 200), ("a retry that fails and is repeated", 503)]
 )
-def test_a_redelivery_calls_aws_no_more_than_it_did(
+def test_a_retry_calls_aws_no_more_than_it_did(
     name: str, status: int, account: Account, stack: Stack, small_world: Callable[..., Invoke], made: AwsCalls
 ) -> None:
     statuses = [503, status]
@@ -368,8 +368,8 @@ def test_a_function_imports_no_more_than_it_did(function: str) -> None:
     imported = modules_of(function)
 
     assert len(imported) <= MODULES[function], (
-        f"{function} imports {len(imported)} modules, {MODULES[function]} were enough: each cold start takes longer. "
-        "`python -X importtime` tells which are dear; import late what few invocations need"
+        f"{function} imports {len(imported)} modules instead of at most {MODULES[function]}: cold starts take longer. "
+        "`python -X importtime` shows the slow ones; import late what few invocations need"
     )
     assert ("pydantic" in imported) == (function == "webhooks_api"), "pydantic costs more than all of boto3's import"
     formats = {name for name in imported if name.startswith("backup_webhooks.payloads.")} - {
@@ -381,7 +381,7 @@ def test_a_function_imports_no_more_than_it_did(function: str) -> None:
 
 
 def modules_of(function: str) -> set[str]:
-    """What importing the function's app imports, in an interpreter of its own."""
+    """Return the modules that the import of the function's app imports, in an interpreter of its own."""
     script = "import sys; before = set(sys.modules); import app; print(*sorted(set(sys.modules) - before))"
     path = os.pathsep.join(map(str, [PROJECT / "functions" / function, PROJECT / "layers" / "shared"]))
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "AWS_DEFAULT_REGION": "us-east-1"}

@@ -1,4 +1,4 @@
-"""What the runbook has operators run."""
+"""The scripts of the runbook."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.integration.conftest import Account
 from tests.support.snippets import snippets
 
 
-def test_what_is_gone_is_put_back_and_what_is_newer_stays(account: Account, stack: Stack, tmp_path: Path) -> None:
+def test_missing_targets_are_restored_and_newer_ones_stay(account: Account, stack: Stack, tmp_path: Path) -> None:
     dynamodb, live = stack.client("dynamodb"), stack.outputs["WebhooksTableName"]
     described = dynamodb.describe_table(TableName=live)["Table"]
     of_key = {key["AttributeName"] for key in described["KeySchema"]}

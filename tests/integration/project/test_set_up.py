@@ -1,4 +1,4 @@
-"""What make says while it sets the environment up, with stand-ins for Python and uv."""
+"""The output of make while it sets up the environment, with stand-ins for Python and uv."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.template import PROJECT
 
-# `python3 -m venv FOLDER` makes a Python there, whose `-m pip install` makes uv.
+# `python3 -m venv FOLDER` makes a Python whose `-m pip install` makes uv.
 PYTHON = """#!/bin/sh
 mkdir -p "$3/bin"
 printf '#!/bin/sh\\nprintf "#!/bin/sh\\\\nexit 0\\\\n" >"${0%%python}uv"; chmod +x "${0%%python}uv"\\n' >"$3/bin/python"

@@ -43,7 +43,7 @@ def refusing(*addresses: str) -> Callable[[Mail], bool]:
 
 
 def test_each_recipient_gets_the_report_once_at_the_accounts_hour(world: ReportsWorld) -> None:
-    world.set(("one", DAILY), ("two", DAILY), ("nobody", NONE), hour=7, timezone="Europe/Berlin")
+    world.set(("one", DAILY), ("two", DAILY), ("three", NONE), hour=7, timezone="Europe/Berlin")
     ended = world.end(at("2026-11-24 01:00"), "FAILED")
 
     world.run_until(at("2026-11-24 06:00"))
@@ -51,7 +51,7 @@ def test_each_recipient_gets_the_report_once_at_the_accounts_hour(world: Reports
     world.run_until(at("2026-11-25 05:55"))
 
     assert world.restore_points("one") == world.restore_points("two") == [[ended]]
-    assert world.mails("nobody") == []
+    assert world.mails("three") == []
     (mail,) = world.mails("one")
     assert mail.sender == "Simple Backup <backups@example.com>"
     assert "1 failed" in mail.subject

@@ -1,7 +1,7 @@
 """A night of servers of each kind from each source: their events through all functions to the customer's endpoint.
 
-NIGHT_SERVERS=500 makes it a night of as many. REAL_BACKUPS=1 is such a night, in which restic and Borg make the backups
-of some; else their scripts only ping. NIGHT_SEED=… is the night that was before.
+NIGHT_SERVERS=500 makes it a night of that many. REAL_BACKUPS=1 makes such a night in which restic and Borg make some of
+the backups; otherwise their scripts only ping. NIGHT_SEED=… repeats an earlier night.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ NUMBER_OF = {Source.MESSAGES: max(NUMBER - sum(_OTHERS.values()), len(KINDS))} |
 PINGING = (Source.PINGS, Source.RESTIC, Source.BORG)
 HOUR = timedelta(hours=1)
 
-_TOLD = [
+_TEXTS = [
     re.compile(r"^Status: (?P<says>\w+)  -  Account: (?P<account>\w+)  -  Server: (?P<server>\S+)  -  "),
     re.compile(r"^(?P<server>\S+) missed a backup expected at (?P<says>\S+) for policy "),
     re.compile(r"^(?P<server>\S+) recovered with restore point .*, after (?P<says>\d+ \w+) backup since "),
@@ -100,7 +100,7 @@ def read(path: str, body: str | bytes, account: Account) -> ReadPost:
     """Return a post's content as a person reads it."""
     _, target, event = path.split("/")
     text = json.loads(body)["text"]
-    (found,) = filter(None, (pattern.match(text) for pattern in _TOLD))
+    (found,) = filter(None, (pattern.match(text) for pattern in _TEXTS))
     assert found.groupdict().get("account", account.alias) == account.alias
     return ReadPost(target, event, found["server"], found["says"])
 
@@ -122,7 +122,7 @@ def log_of(stack: Stack, account: Account, dusk: datetime) -> list[dict[str, Any
     ]
 
 
-def test_of_a_night_each_is_told_what_a_person_would_expect(
+def test_each_target_gets_the_posts_that_a_person_would_expect(
     night: Night, account: Account, stack: Stack, receiver: Receiver
 ) -> None:
     """Messages come shuffled, repeated, up to an hour late. No event is lost, sent twice, or sent of an open run."""

@@ -136,7 +136,7 @@ def test_a_change_to_the_version_before_a_target_was_switched_off_is_refused(
     assert not account.target().enabled
 
 
-def test_a_change_that_fails_leaves_all_as_it_was(
+def test_a_change_that_fails_changes_nothing(
     account: Account, dynamodb_proxy: FaultProxy, proxied: TargetsStore
 ) -> None:
     account.set_target(FAILURE, url(1))
@@ -231,7 +231,7 @@ def test_a_change_that_is_always_overtaken_is_a_conflict_and_changes_nothing(
     assert account.target().url == url(1)
 
 
-def test_what_changes_nothing_is_no_change(account: Account, store: TargetsStore) -> None:
+def test_a_change_without_differences_is_no_change(account: Account, store: TargetsStore) -> None:
     account.set_target(FAILURE, url(1))
     before = store.load(account.alias, FAILURE)
 

@@ -30,13 +30,13 @@ from tests.support.policies import at
 
 @pytest.fixture
 def url(account: Account, client: Client) -> str:
-    """A ping URL of the account."""
+    """Return a new ping URL of the account."""
     return str(made(client, account.alias)["url"])
 
 
 @pytest.fixture
 def script(script_at: Callable[..., Script], url: str) -> Script:
-    """A script, made after the URL, as the environment is the ping function's from then on."""
+    """A script. It is made after the URL, as the environment is the ping function's from then on."""
     return script_at()
 
 
