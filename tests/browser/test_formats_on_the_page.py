@@ -47,7 +47,7 @@ def test_each_format_is_offered_by_its_name_and_previewed(account: Account, visi
     assert person.axe() == []
 
 
-def test_what_was_previewed_is_what_a_test_sends(account: Account, visit: Visit, receiver: Receiver) -> None:
+def test_a_test_sends_the_previewed_body(account: Account, visit: Visit, receiver: Receiver) -> None:
     card = visit(account.alias).open_event("Missing Backups")
     card.get_by_label("Target URL").fill(receiver.url)
     card.get_by_label("Format").select_option(label="Slack")
@@ -94,7 +94,7 @@ def test_a_pager_needs_its_routing_key_which_is_not_shown_again(
     assert ROUTING_KEY not in person.page.content()
 
 
-def test_a_key_stays_when_something_else_is_changed_and_goes_with_its_format(account: Account, visit: Visit) -> None:
+def test_a_key_stays_through_other_changes_and_is_removed_with_its_format(account: Account, visit: Visit) -> None:
     account.set_target(FAILURE, "https://hooks.example/", format="ntfy", destination_key="backups")
     card = visit(account.alias).open_event("Backup Failure")
     card.get_by_label("On", exact=True).uncheck()

@@ -82,7 +82,7 @@ def test_a_recipient_is_added_saved_and_still_there_after_a_reload(
     expect(person.page.get_by_text(next_report)).to_be_visible()
 
 
-def test_the_readers_zone_is_offered_where_none_is_set_and_nothing_is_saved_by_that(
+def test_without_a_zone_the_readers_zone_is_offered_and_not_saved(
     account: Account, visit: Visit, store: ReportSettingsStore
 ) -> None:
     person = visit(account.alias, at=AT, timezone_id="America/St_Johns")
@@ -193,7 +193,7 @@ class TestWhatIsWrong:
         expect(person.page.get_by_text("Not saved: see the marked fields.")).to_be_visible()
         assert store.load(account.alias).revision == 0
 
-    def test_what_is_stored_is_shown_as_text(self, account: Account, visit: Visit, store: ReportSettingsStore) -> None:
+    def test_stored_markup_is_shown_as_text(self, account: Account, visit: Visit, store: ReportSettingsStore) -> None:
         store.save(account.alias, ReportSettings([Recipient(f"{HOSTILE}@b.example")], timezone="Asia/Tokyo"))
         person = visit(account.alias, at=AT)
 
@@ -348,7 +348,7 @@ def test_an_installation_that_sends_no_e_mail_says_so(account: Account, visit: V
     assert person.axe() == []
 
 
-def test_where_e_mail_is_sent_nothing_is_said_of_that(account: Account, visit: Visit) -> None:
+def test_with_a_sender_there_is_no_warning(account: Account, visit: Visit) -> None:
     person = visit(account.alias, at=AT)
 
     expect(address(person)).to_be_visible()

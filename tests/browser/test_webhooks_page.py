@@ -402,7 +402,7 @@ def test_a_person_who_saves_over_it_types_header_values_again(account: Account, 
     assert account.target().headers == {"X-Key": "s3cret again"}
 
 
-def test_unsaved_changes_are_not_lost_in_passing(account: Account, visit: Visit) -> None:
+def test_leaving_unsaved_changes_asks_first(account: Account, visit: Visit) -> None:
     person = visit(account.alias)
     card = person.open_event("Backup Failure")
     card.get_by_label("Target URL").fill("https://hooks.example/unsaved")

@@ -60,7 +60,7 @@ KILLS = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
 
 @dataclass(frozen=True)
 class Request:
-    """What a request asks for. `service`: `dynamodb`, `sqs`, `sesv2`, `backup`, or `endpoint` for a POST to a target.
+    """The content of a request. `service`: `dynamodb`, `sqs`, `sesv2`, `backup`, or `endpoint` for a POST to a target.
 
     `on`: the table, index, queue or path, the expression of an update, and the state that it writes. Requests that are
     equal are alike.

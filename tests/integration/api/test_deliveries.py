@@ -129,7 +129,7 @@ def test_they_are_filtered_by_event_state_and_time(account: Account, log: Client
     assert found(since=ago(days=1), until=ago(days=2)) == set()
 
 
-def test_a_filter_that_finds_nothing_in_a_long_log_ends_in_time_and_goes_on(
+def test_a_filter_that_finds_nothing_in_a_long_log_ends_in_time_and_can_continue(
     account: Account, add: Callable[..., None], client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backup_webhooks.deliveries.delivery_log._MOST_EXAMINED", 20)

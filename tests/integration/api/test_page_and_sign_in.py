@@ -56,7 +56,7 @@ class TestPage:
 
         assert sum(sizes.values()) < 100_000, sizes
 
-    def test_what_a_browser_has_is_not_sent_again(self, served: HttpApi) -> None:
+    def test_cached_files_are_not_sent_again(self, served: HttpApi) -> None:
         first = get(served.url + "/page/app.js")
 
         again = get(served.url + "/page/app.js", if_none_match=first.headers["etag"])
@@ -166,7 +166,7 @@ class TestGateway:
         assert self.status(served, sign_in.access_token("TEST")) == 200
         assert self.status(served, sign_in.access_token("OTHR")) == 403
 
-    def test_what_is_no_valid_token_opens_nothing(self, served: HttpApi, sign_in: SignIn) -> None:
+    def test_an_invalid_token_opens_no_account(self, served: HttpApi, sign_in: SignIn) -> None:
         good = sign_in.access_token("TEST")
         head, claims, signature = good.split(".")
         forged = json.dumps(
@@ -232,7 +232,7 @@ class TestDemoSignIn:
 
         assert answer.status == 400
 
-    def test_it_is_no_part_of_what_is_deployed(self) -> None:
+    def test_it_is_not_deployed(self) -> None:
         for folder in ("functions", "layers"):
             for path in Path(PROJECT / folder).rglob("*.py"):
                 assert "local.sign_in" not in path.read_text()

@@ -119,7 +119,7 @@ class TestMaking:
             ({"serverPolicyId": "another's"}, "serverPolicyId", "not permitted"),
         ],
     )
-    def test_what_can_not_be_used_is_named_with_what_is_allowed(
+    def test_an_invalid_field_is_named_with_what_is_allowed(
         self,
         account: Account,
         client: Client,
@@ -218,7 +218,7 @@ class TestChanging:
         assert second["changedDate"] > first["changedDate"]
         assert second["serverPolicyId"] == first["serverPolicyId"] == key["serverPolicyId"]
 
-    def test_what_is_left_out_stays(self, account: Account, client: Client) -> None:
+    def test_fields_that_are_left_out_stay(self, account: Account, client: Client) -> None:
         key = made(client, account.alias, timezone="Europe/Berlin")
         path = keys(account, key["pingKeyId"])
 
@@ -253,7 +253,7 @@ class TestChanging:
 
 
 class TestRevoking:
-    def test_a_revoked_key_is_gone_and_nothing_is_expected_any_more(
+    def test_a_revoked_key_is_removed_and_no_backup_is_expected(
         self,
         account: Account,
         client: Client,
@@ -296,7 +296,7 @@ class TestRevoking:
 
         assert [one["serverPolicyStatus"] for one in sent()] == ["ACTIVE", "INACTIVE"]
 
-    def test_a_removal_whose_answer_was_lost_is_done_all_the_same(
+    def test_a_removal_whose_answer_was_lost_is_done(
         self, account: Account, client_of: Callable[..., Client], queue: str, dynamodb_proxy: FaultProxy
     ) -> None:
         client = client_of(account.alias, BACKUP_EVENTS_QUEUE_URL=queue, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)

@@ -87,7 +87,7 @@ class TestSettings:
         assert client.put(path, shown).status == 204
         assert client.get(path).json == shown | {"etag": '"2"'}
 
-    def test_a_change_is_answered_with_what_is_stored_then_if_asked_for(self, client: Client, path: str) -> None:
+    def test_a_change_returns_what_is_stored_if_asked_for(self, client: Client, path: str) -> None:
         answer = client.put(path, {"recipients": [{"address": "a@b.example"}]}, prefer="return=representation")
 
         assert (answer.status, answer.headers["etag"]) == (200, '"1"')
@@ -370,7 +370,7 @@ class TestNextReport:
         assert self.next_report_at(client, path) is None
 
     @pytest.mark.parametrize("sender", ["", "backups@example.com"])
-    def test_where_the_installation_has_no_sender_none_is_sent(
+    def test_without_a_sender_no_report_is_sent(
         self, account: Account, client_of: Callable[..., Client], path: str, sender: str
     ) -> None:
         client = client_of(account.alias, EMAIL_SENDER=sender)

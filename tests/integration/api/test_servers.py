@@ -84,7 +84,7 @@ def only(client: Client, account: Account) -> dict[str, Any]:
     ("status", "state"),
     [("SUCCESS", "ok"), ("PARTIAL_SUCCESS", "partial"), ("FAILED", "failed"), ("CANCELLED", "cancelled")],
 )
-def test_a_server_stands_as_its_last_backup_ended(
+def test_a_servers_state_is_its_last_result(
     account: Account, add: Callable[..., str], client: Client, status: str, state: str
 ) -> None:
     end = ago(hours=2)

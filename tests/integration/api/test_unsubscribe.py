@@ -111,7 +111,7 @@ class TestLink:
             assert ADDRESS not in unescape(answer.text)
         assert settings(store, account) == ([STAYS.address], 3, "Asia/Tokyo")
 
-    def test_a_recipient_who_was_taken_out_and_comes_again_has_another_link(
+    def test_a_recipient_who_is_removed_and_added_again_has_another_link(
         self, account: Account, stranger: Client, store: ReportSettingsStore, token: str
     ) -> None:
         stored = store.load(account.alias)
@@ -138,7 +138,7 @@ class TestOneClick:
         ],
         ids=["form", "multipart", "broken JSON", "bytes", "much", "nothing"],
     )
-    def test_it_ends_the_e_mail_whatever_the_body(
+    def test_it_ends_the_e_mail_with_any_body(
         self,
         account: Account,
         served: HttpApi,

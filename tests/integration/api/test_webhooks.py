@@ -68,7 +68,7 @@ class TestEvents:
         assert client.delete(event_path(account)).status == 204
         assert client.get(event_path(account)).json["targetUris"] == []
 
-    def test_what_is_set_is_what_is_called(self, account: Account, client: Client) -> None:
+    def test_the_notifier_posts_to_the_url_that_is_set(self, account: Account, client: Client) -> None:
         wanted = {
             "targetUri": url(),
             "format": "detailed",
@@ -102,7 +102,7 @@ class TestEvents:
         assert client.put(event_path(account), read).status == 204
         assert account.target().headers == {"x-a": "s3cret"}
 
-    def test_a_patch_changes_what_it_names_alone(self, account: Account, client: Client) -> None:
+    def test_a_patch_changes_only_what_it_names(self, account: Account, client: Client) -> None:
         target = account.set_target(FAILURE, url(), format="detailed", headers={"x-a": "b"})
 
         answer = client.patch(event_path(account, "targetUris", target.target_id), {"enabled": False})
@@ -126,9 +126,7 @@ class TestPreferences:
 
         assert targets(put)[url()]["noise"] == self.NONE
 
-    def test_what_is_set_is_what_the_notifier_reads_and_other_changes_leave_it(
-        self, account: Account, client: Client
-    ) -> None:
+    def test_the_notifier_reads_what_is_set_and_other_changes_keep_it(self, account: Account, client: Client) -> None:
         client.put(event_path(account), {"targetUris": [{"targetUri": url(), "noise": self.PREFERENCES}]})
         patched = client.patch(
             event_path(account, "targetUris", account.target().target_id), {"format": "detailed"}, **REPRESENTATION
@@ -286,7 +284,7 @@ class TestRefusals:
             ({"targetUri": url(), "headers": {"x-a": 1}}, "headers.x-a", "valid string"),
         ],
     )
-    def test_a_target_that_can_not_be_names_its_field_and_what_is_allowed(
+    def test_an_invalid_target_names_its_field_and_what_is_allowed(
         self, account: Account, client: Client, target: dict[str, Any], field: str, reason: str
     ) -> None:
         answer = client.put(event_path(account), {"targetUris": [{"targetUri": url(9)}, target]})
@@ -438,9 +436,7 @@ class TestTestSends:
         assert (dead.json["status"], dead.json["reason"]) == (None, "connection refused")
         assert {one.health.consecutive_failures for one in account.targets.of_account(account.alias)} == {0}
 
-    def test_the_address_guard_stands_before_a_test_too(
-        self, account: Account, client_of: Callable[..., Client]
-    ) -> None:
+    def test_the_address_guard_applies_to_a_test_too(self, account: Account, client_of: Callable[..., Client]) -> None:
         with Receiver() as receiver:
             target = account.set_target(FAILURE, receiver.url)
             client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")

@@ -80,7 +80,7 @@ class TestAsASetting:
         assert KEY[1:] not in answer.text
         assert account.targets.of_account(account.alias) == []
 
-    def test_it_stays_where_a_request_leaves_it_out(self, account: Account, client: Client) -> None:
+    def test_it_stays_if_a_request_leaves_it_out(self, account: Account, client: Client) -> None:
         put(account, client, format="pagerduty", destinationKey=KEY)
         read = client.get(event_path(account)).json
 
@@ -155,7 +155,7 @@ class TestInAnAttempt:
         assert KEY not in waiting.body
         assert keys([post for _, post in endpoint.posts]) == [KEY, OTHER]
 
-    def test_a_retry_whose_key_went_with_the_format_is_not_made_and_the_log_says_so(
+    def test_a_retry_whose_key_was_removed_is_not_made_and_the_log_says_so(
         self, account: Account, world: World
     ) -> None:
         endpoint = Times(503)

@@ -76,7 +76,7 @@ def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
     assert (entry["state"], entry["attempts"], entry["body"]) == ("delivered", 1, post.body.decode())
 
 
-def test_it_waits_for_a_minute_and_what_comes_later_is_another_message(
+def test_a_group_waits_for_a_minute_and_later_events_are_another_message(
     account: Account, world: World, receiver: Receiver
 ) -> None:
     account.set_target(MISSING, receiver.url, format="detailed", preferences=GROUPING)

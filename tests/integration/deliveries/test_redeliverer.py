@@ -196,7 +196,7 @@ class TestReplay:
         assert len({post.headers["webhook-id"] for _, post in endpoint.posts}) == 1
         assert (entry(account)["state"], entry(account)["attempts"]) == ("delivered", 2)
 
-    def test_what_was_delivered_can_be_replayed_too(self, account: Account, world: World) -> None:
+    def test_a_successful_delivery_can_be_replayed_too(self, account: Account, world: World) -> None:
         endpoint = Times(200)
         endpoint.world = world
         with Receiver(endpoint) as receiver:

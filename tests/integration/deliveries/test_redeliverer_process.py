@@ -120,7 +120,7 @@ def test_killed_after_a_step_it_loses_nothing_and_repeats_only_a_post_in_flight(
 
 
 @pytest.mark.parametrize("step", ["claim", "record"])
-def test_where_a_call_fails_the_message_comes_again_or_was_not_needed_for_more(
+def test_if_a_call_fails_the_message_comes_again_or_the_call_was_not_needed(
     account: Account,
     worker: Worker,
     world: World,

@@ -56,7 +56,7 @@ def test_servers_are_found_by_how_their_names_begin(store: ServerPoliciesStore, 
     "cursor",
     ["?", "é", "AAAA", to_cursor(), to_cursor("a"), to_cursor("a", ""), to_cursor("a", "x" * 2000), "e30", "WzEsMl0"],
 )
-def test_what_is_no_cursor_is_refused(store: ServerPoliciesStore, account: Account, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(store: ServerPoliciesStore, account: Account, cursor: str) -> None:
     with pytest.raises(InvalidCursor):
         store.page(account.alias, cursor=cursor)
 

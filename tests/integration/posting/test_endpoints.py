@@ -320,7 +320,7 @@ def test_the_process_outlives_them_all(worker: Worker, at_first: Process) -> Non
 
 
 @pytest.mark.usefixtures("trials")
-def test_where_redirects_lead_to_is_never_called(elsewhere: Endpoint) -> None:
+def test_the_targets_of_redirects_are_never_called(elsewhere: Endpoint) -> None:
     assert elsewhere.connections == 0
 
 

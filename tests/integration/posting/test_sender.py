@@ -198,13 +198,13 @@ class TestAnswers:
         assert endpoint.connections == 1
 
     @pytest.mark.parametrize("status", [200, 404, 410, 500])
-    def test_the_body_of_the_answer_is_kept_whatever_the_status(self, status: int) -> None:
+    def test_the_body_of_the_answer_is_kept_with_any_status(self, status: int) -> None:
         attempt = attempt_at(answering(response(f"{status} Whatever", b"caf\xc3\xa9 \xff\x00")))
 
         assert (attempt.status, attempt.response) == (status, b"caf\xc3\xa9 \xff\x00")
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_a_redirect_is_a_failure_and_where_it_leads_to_is_not_called(self, status: int) -> None:
+    def test_a_redirect_is_a_failure_and_is_not_followed(self, status: int) -> None:
         with Endpoint(keeping_alive) as elsewhere:
             attempt = attempt_at(answering(response(f"{status} Elsewhere", b"", f"location: {elsewhere.url}")))
 
@@ -251,7 +251,7 @@ class TestAnswers:
             ),
         ],
     )
-    def test_what_is_odd_but_http_is_an_answer(self, answer: bytes, status: int, kept: bytes) -> None:
+    def test_odd_but_valid_http_is_an_answer(self, answer: bytes, status: int, kept: bytes) -> None:
         attempt = attempt_at(answering(answer))
 
         assert (attempt.status, attempt.reason, attempt.response) == (status, None, kept)
@@ -276,7 +276,7 @@ class TestAnswers:
             pytest.param(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000 + b"\r\n", id="100,000 headers"),
         ],
     )
-    def test_what_is_not_http_is_no_answer(self, answer: bytes) -> None:
+    def test_anything_but_http_is_no_answer(self, answer: bytes) -> None:
         attempt = attempt_at(answering(answer))
 
         assert (attempt.status, attempt.reason, attempt.response) == (None, NOT_HTTP, b"")
@@ -893,15 +893,13 @@ class TestTheAddressGuard:
         assert (attempt.status, attempt.reason) == (None, NOT_RESOLVED)
 
     @linux_only
-    def test_the_next_address_is_tried_where_the_first_refuses(self, endpoint: Endpoint) -> None:
+    def test_the_next_address_is_tried_if_the_first_refuses(self, endpoint: Endpoint) -> None:
         sender = local_sender(resolver=Names(ipv4("127.0.0.2", "127.0.0.1")))
 
         assert post(f"http://hooks.example.com:{endpoint.port}/", sender).delivered
 
     @linux_only
-    def test_the_next_address_has_its_share_of_the_time_where_the_first_answers_nothing(
-        self, endpoint: Endpoint
-    ) -> None:
+    def test_the_next_address_has_its_share_of_the_time_if_the_first_does_not_answer(self, endpoint: Endpoint) -> None:
         limits = urllib3.Timeout(connect=1, total=1)
         sender = local_sender(resolver=Names(ipv4("127.0.0.2", "127.0.0.1")), limits=limits)
 

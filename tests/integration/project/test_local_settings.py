@@ -92,5 +92,5 @@ def test_by_a_fast_clock_only_the_schedules_make_backups() -> None:
 
     due = [simulation.due(start + timedelta(minutes=minute)) for minute in range(24 * 60)]
 
-    # Of the policies of the demo: one a day, one at night, six a day, and one each six hours.
+    # The demo's policies: one a day, one at night, six a day, and one each six hours.
     assert 5 <= sum(message["type"] == "BackupFinished" for messages in due for message in messages) <= 12

@@ -187,7 +187,7 @@ def test_the_answer_holds_this_change_and_not_one_that_came_right_after(
         proxied.change(account.alias, FAILURE, lambda _: [], written.version)
 
 
-def test_what_is_answered_is_what_is_stored(account: Account, store: TargetsStore) -> None:
+def test_the_answer_is_what_is_stored(account: Account, store: TargetsStore) -> None:
     account.set_target(FAILURE, url(1), enabled=False)
     account.set_target(FAILURE, url(2), headers={"x-a": "b"})
     new = Target(account.alias, FAILURE, url(3))

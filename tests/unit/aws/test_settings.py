@@ -49,7 +49,7 @@ def test_other_variables_do_not_matter() -> None:
     assert DeliverySettings.from_env(environment(PATH="/bin")) == DeliverySettings.from_env(environment())
 
 
-def test_private_targets_are_allowed_where_it_says_true() -> None:
+def test_private_targets_are_allowed_if_it_says_true() -> None:
     assert DeliverySettings.from_env(environment(ALLOW_PRIVATE_TARGETS="true")).allow_private_targets
 
 

@@ -94,7 +94,7 @@ def test_the_message_is_json_in_camel_case_with_all_that_an_attempt_takes() -> N
 
 
 @given(st.builds(AttemptDue, delivery=deliveries, number=st.integers(1, 10**9), retries=counts, due_at=timestamps))
-def test_what_was_encoded_is_read_back_unchanged(before: AttemptDue) -> None:
+def test_an_encoded_message_is_read_back_unchanged(before: AttemptDue) -> None:
     after = parse_retry_message(encode_retry_message(before))
 
     assert after == before
@@ -220,7 +220,7 @@ def test_a_replay_is_one_attempt_more_at_once_with_the_whole_schedule_before_it(
     assert (replay.retry(NOW).number, replay.retry(NOW).retries) == (12, 1)
 
 
-def test_what_is_sent_is_the_message_in_its_targets_group() -> None:
+def test_a_message_is_sent_in_its_targets_group() -> None:
     parameters = sent(attempt_due())
 
     assert parameters["QueueUrl"] == QUEUE_URL

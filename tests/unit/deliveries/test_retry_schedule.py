@@ -75,7 +75,7 @@ def test_two_schedules_spread_their_pauses_differently_without_being_seeded() ->
 
 
 @pytest.mark.parametrize("retry_after", [None, "5", "36000"])
-def test_after_the_last_step_there_is_no_retry_whatever_the_endpoint_asks_for(retry_after: str | None) -> None:
+def test_after_the_last_step_there_is_no_retry_even_with_retry_after(retry_after: str | None) -> None:
     assert schedule().retry_at(len(STEPS) - 1, retry_after, NOW)
     assert schedule().retry_at(len(STEPS), retry_after, NOW) is None
     assert schedule().retry_at(len(STEPS) + 1, retry_after, NOW) is None
@@ -165,7 +165,7 @@ def test_a_date_that_is_past_asks_for_nothing(text: str) -> None:
     ],
     ids=ascii,
 )
-def test_what_is_neither_seconds_nor_a_date_asks_for_nothing(text: str) -> None:
+def test_other_values_of_retry_after_are_ignored(text: str) -> None:
     assert parse_retry_after(text, NOW) == NOTHING
 
 
@@ -180,12 +180,12 @@ def test_any_text_asks_for_something_between_nothing_and_10_hours(text: str) -> 
 
 
 @pytest.mark.parametrize("text", ["0", "1", "4", "Thu, 20 Dec 2018 16:00:06 GMT", "-3600", "soon"])
-def test_what_the_endpoint_asks_for_never_shortens_a_pause(text: str) -> None:
+def test_retry_after_never_shortens_a_pause(text: str) -> None:
     for retries in range(1, len(STEPS)):
         assert pause(schedule(7), retries, text) == pause(schedule(7), retries)
 
 
-def test_what_the_endpoint_asks_for_is_waited_for_and_up_to_20_percent_more_but_never_less() -> None:
+def test_a_pause_is_retry_after_and_up_to_20_percent_more_but_never_less() -> None:
     retry_schedule = schedule()
     parts = sorted(pause(retry_schedule, 0, "3600") / HOUR for _ in range(1000))
 

@@ -93,7 +93,7 @@ def test_invalid_preferences_are_refused_by_field(preferences: Preferences, fiel
 
 
 @pytest.mark.parametrize("event", [SUCCESS, EventType.RECOVERED])
-def test_there_are_no_reminders_of_what_does_not_last(event: EventType) -> None:
+def test_there_are_no_reminders_of_events_that_do_not_last(event: EventType) -> None:
     with pytest.raises(InvalidTarget, match=r"only with Backup\.Failure"):
         check_preferences(Preferences(changes_only=True, remind_hours=24), event)
 

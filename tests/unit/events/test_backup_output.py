@@ -58,14 +58,14 @@ def test_it_is_never_cut_within_a_character(shift: int) -> None:
     assert KEPT_BYTES - 4 < len(output.encode()) <= KEPT_BYTES
 
 
-def test_much_of_nothing_is_cut_all_the_same() -> None:
+def test_long_empty_output_is_cut_too() -> None:
     assert BackupOutput.of(b"\xff" * 6_000_000).encode()[:3] == "…".encode()
     assert BackupOutput.of(b"\x00" * 6_000_000) == "…"
     assert BackupOutput.of(b"\x80" * 6_000_000) == "…"
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300))
-def test_whatever_comes_it_is_printable_bounded_and_stays_as_it_is(content: object) -> None:
+def test_any_output_becomes_printable_and_bounded_and_then_stays(content: object) -> None:
     output = BackupOutput.of(content)
 
     assert all(character in "\n\t" or character >= " " for character in output)
@@ -74,7 +74,7 @@ def test_whatever_comes_it_is_printable_bounded_and_stays_as_it_is(content: obje
 
 
 @pytest.mark.parametrize("output", [7, ["a"], {"a": [1]}, True, 1.5, None, ""])
-def test_a_message_is_taken_whatever_its_output(output: object) -> None:
+def test_a_message_is_accepted_with_any_output(output: object) -> None:
     message = parse_message(finished("TEST", log=output))
 
     assert isinstance(message, BackupFinished)

@@ -98,7 +98,7 @@ def test_a_new_server_owes_nothing_for_the_time_before_it() -> None:
 
 
 class TestInterval:
-    def test_it_counts_from_the_activation_where_there_is_no_history(self) -> None:
+    def test_it_counts_from_the_activation_if_there_is_no_history(self) -> None:
         assert tracked(every(6, "12-19 09:00")).expected_at == at("12-19 15:00")
 
     def test_it_counts_from_the_finish(self) -> None:
@@ -149,7 +149,7 @@ class TestInterval:
 
         assert policy.expected_at == at("12-19 17:00")
 
-    def test_the_schedule_wins_where_both_stand(self) -> None:
+    def test_the_schedule_wins_if_both_are_set(self) -> None:
         assert tracked(changed("12-19 09:00", backup_interval_hours=1)).expected_at == at("12-19 17:00")
 
 

@@ -169,7 +169,7 @@ class TestRepetition:
     def test_a_success_that_a_failure_has_overtaken_is_no_news(self) -> None:
         assert tracked(FAILED_1, FAILED_5, SUCCESS_4).repetition(SUCCESS_4) == Repetition()
 
-    def test_a_success_is_news_where_something_was_wrong(self) -> None:
+    def test_a_success_after_trouble_is_news(self) -> None:
         assert tracked(FAILED_1, SUCCESS_4).repetition(SUCCESS_4) is None
         assert tracked(PARTIAL_3, SUCCESS_4).repetition(SUCCESS_4) is None
         assert tracked(SUCCESS_4, SUCCESS_6).repetition(SUCCESS_6) == Repetition()

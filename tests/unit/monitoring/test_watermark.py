@@ -100,7 +100,7 @@ def test_a_gap_between_ticks_is_known_until_the_next_one() -> None:
     assert watermark.resumed_at == back
 
 
-def test_what_is_kept_does_not_grow() -> None:
+def test_the_stored_watermark_does_not_grow() -> None:
     assert len(run(Watermark(), NOON, 5000).seen) <= 9
 
 

@@ -62,7 +62,7 @@ def test_an_event_is_the_same_each_time_and_another_than_others() -> None:
 @given(
     st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff"), min_size=1, max_size=64)
 )
-def test_whatever_the_names_no_attribute_holds_what_it_may_not(name: str) -> None:
+def test_no_name_puts_a_forbidden_character_into_an_attribute(name: str) -> None:
     event = read("backup-failed.json", accountAlias=name, serverId=name)
 
     assert not FORBIDDEN.search(event.get_subject() or "")

@@ -63,7 +63,7 @@ def test_of_26_facts_24_are_shown_and_the_others_counted() -> None:
 
 
 @pytest.mark.parametrize("below", [1, 0])
-def test_6000_characters_in_all_are_whole(below: int) -> None:
+def test_6000_characters_in_all_are_not_cut(below: int) -> None:
     room = MOST_CHARACTERS - below - TITLE - 6 * LABEL
     whole = message(card(facts=[("Server", "x" * 1000)] * 5 + [("Server", "x" * (room - 5000))]))
 

@@ -22,7 +22,7 @@ def test_a_card_of_up_to_100_widgets_is_whole(count: int) -> None:
     assert len(widgets(message(card_of_many(count)))) == 1 + count
 
 
-def test_what_100_widgets_do_not_hold_is_counted() -> None:
+def test_facts_beyond_100_widgets_are_counted() -> None:
     shown = widgets(message(card_of_many(100)))
 
     assert len(shown) == 100

@@ -24,7 +24,7 @@ LINE = len("Server: ")
         ("backup-success.json", 2, "white_check_mark"),
     ],
 )
-def test_what_went_wrong_is_more_urgent(name: str, priority: int, tag: str) -> None:
+def test_trouble_is_more_urgent(name: str, priority: int, tag: str) -> None:
     posted = json.loads(render("ntfy", example(name)))
 
     assert (posted["priority"], posted["tags"]) == (priority, [tag])

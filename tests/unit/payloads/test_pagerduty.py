@@ -26,7 +26,7 @@ def event(name: str, **changes: Any) -> dict[str, Any]:
     ("name", "severity"),
     [("backup-failed.json", "error"), ("backup-partial-success.json", "warning"), ("backup-missed.json", "error")],
 )
-def test_what_went_wrong_opens_an_incident(name: str, severity: str) -> None:
+def test_trouble_opens_an_incident(name: str, severity: str) -> None:
     triggering = event(name)
 
     assert triggering["event_action"] == "trigger"
@@ -80,7 +80,7 @@ def test_facts_with_one_label_are_all_there() -> None:
     assert triggered(card_of_many(3, "x"))["custom_details"] == {"Server": "x", "Server (2)": "x", "Server (3)": "x"}
 
 
-def test_the_routing_key_takes_the_place_of_what_hides_it_and_nothing_else_changes() -> None:
+def test_the_routing_key_replaces_its_placeholder_and_nothing_else_changes() -> None:
     key = format_named("pagerduty").key
     assert key
     body = render("pagerduty", example("backup-failed.json", serverId='*** "routing_key":"***" 💾')).decode()

@@ -49,7 +49,7 @@ def test_emoji_count_twice_and_none_is_cut_in_two() -> None:
     assert header("💾" * 68) == HEADING + "💾" * 67 + "…"
 
 
-def test_what_is_cut_keeps_the_accents_of_its_last_character() -> None:
+def test_a_cut_text_keeps_the_accents_of_its_last_character() -> None:
     assert header("x" * 133 + "e\u0301\u0301") == HEADING + "x" * 133 + "…"
 
 
@@ -76,7 +76,7 @@ def test_fifty_blocks_are_shown_whole(facts: int) -> None:
     assert "Not shown" not in str(shown)
 
 
-def test_what_fifty_blocks_do_not_hold_is_counted() -> None:
+def test_facts_beyond_fifty_blocks_are_counted() -> None:
     shown = sections(message(card_of_many(246)))
 
     assert len(shown) == 49

@@ -156,7 +156,7 @@ def test_public_addresses_are_allowed(address: str) -> None:
         pytest.param("5f00::1", id="segment routing"),
     ],
 )
-def test_what_is_not_global_unicast_is_refused(address: str) -> None:
+def test_an_address_outside_global_unicast_is_refused(address: str) -> None:
     assert not is_public(address)
 
 

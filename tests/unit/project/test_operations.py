@@ -108,7 +108,7 @@ def test_each_alarm_has_its_chapter_in_the_runbook(template: dict[str, Any]) -> 
     assert sorted(name for chapter in chapters for name in re.findall(r"\w+Alarm", chapter)) == sorted(alarms(template))
 
 
-def test_what_alarms_and_dashboard_look_at_is_counted_by_a_function(template: dict[str, Any]) -> None:
+def test_each_metric_of_alarms_and_dashboard_is_counted_by_a_function(template: dict[str, Any]) -> None:
     source = "".join(map(Path.read_text, SOURCES))
     shown = dashboard(template)
 
@@ -127,7 +127,7 @@ def dashboard(template: dict[str, Any]) -> list[list[Any]]:
     return [metric for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]]
 
 
-def test_what_calls_a_function_calls_the_alias_that_a_deployment_leads(template: dict[str, Any]) -> None:
+def test_each_caller_of_a_function_calls_the_alias_that_a_deployment_moves(template: dict[str, Any]) -> None:
     functions = set(of_type(template, "AWS::Serverless::Function"))
     resources = translated(template)
 
@@ -165,7 +165,7 @@ def test_a_changed_parameter_makes_a_new_version_of_each_function(tmp_path: Path
     assert len(before - versions("LogRetentionDays=14 EmailSender=two@example.com")) == 8
 
 
-def test_a_deployment_goes_back_at_an_alarm_of_the_function_and_is_there_only_with_it(template: dict[str, Any]) -> None:
+def test_a_deployment_is_rolled_back_at_an_alarm_of_its_function(template: dict[str, Any]) -> None:
     functions = of_type(template, "AWS::Serverless::Function")
     resources = translated(template)
 

@@ -59,7 +59,7 @@ def test_a_queue_is_polled_in_the_name_of_the_function_that_it_is_for(name: str)
     assert beyond_logs(roles(Polls=("AWS::Lambda::EventSourceMapping", mapping))) == {("Own", ask) for ask in POLLS}
 
 
-def test_what_failed_is_sent_to_its_destination_in_the_name_of_the_function() -> None:
+def test_a_failed_event_is_sent_to_its_destination_in_the_name_of_the_function() -> None:
     config = {"FunctionName": {"Ref": "Work"}, "DestinationConfig": {"OnFailure": {"Destination": arn_of("Dead")}}}
 
     assert beyond_logs(roles(Config=("AWS::Lambda::EventInvokeConfig", config))) == {
@@ -68,9 +68,7 @@ def test_what_failed_is_sent_to_its_destination_in_the_name_of_the_function() ->
 
 
 @pytest.mark.parametrize(("target", "arn"), [(arn_of("Work"), FUNCTION), ({"Ref": "live"}, f"{FUNCTION}:live")])
-def test_a_schedule_invokes_exactly_what_it_names_and_keeps_what_was_not_taken(
-    target: dict[str, Any], arn: str
-) -> None:
+def test_a_schedule_invokes_exactly_its_target_and_keeps_failed_events(target: dict[str, Any], arn: str) -> None:
     schedule = {"Target": {"Arn": target, "RoleArn": arn_of("Ticks"), "DeadLetterConfig": {"Arn": arn_of("Dead")}}}
 
     assert beyond_logs(roles(EveryMinute=("AWS::Scheduler::Schedule", schedule))) == {
@@ -101,7 +99,7 @@ def test_a_condition_must_be_met() -> None:
     assert not right.covers(Ask("sqs:SendMessage", QUEUE))
 
 
-def test_a_right_to_everything_is_for_what_knows_no_resource() -> None:
+def test_a_right_to_everything_covers_only_actions_without_a_resource() -> None:
     right = Right("backup:ListBackupPlans", "*", frozenset())
 
     assert right.covers(Ask("backup:ListBackupPlans"))

@@ -36,7 +36,7 @@ def test_each_route_of_the_api_wants_a_token_of_the_issuer_for_the_audience(reso
     }
 
 
-def test_the_api_stands_where_sam_local_looks_for_routes(template: dict[str, Any]) -> None:
+def test_the_api_is_where_sam_local_looks_for_routes(template: dict[str, Any]) -> None:
     """Once it has found a function, `sam local start-api` looks for routes only in SAM's own resources."""
     kinds = [one["Type"] for one in template["Resources"].values()]
 
@@ -54,7 +54,7 @@ def test_the_api_is_throttled_logged_and_closed_to_other_origins(resources: dict
         assert secret not in stage["AccessLogSettings"]["Format"].lower()
 
 
-def test_a_ping_may_do_what_it_must_and_no_more(resources: dict[str, Any]) -> None:
+def test_the_ping_function_has_only_the_rights_that_it_needs(resources: dict[str, Any]) -> None:
     statements = resources["PingRole"]["Policies"][0]["PolicyDocument"]["Statement"]
 
     assert {str(one["Action"]): one["Resource"] for one in statements if "logs" not in str(one["Action"])} == {
@@ -66,7 +66,7 @@ def test_a_ping_may_do_what_it_must_and_no_more(resources: dict[str, Any]) -> No
     assert resources["PingKeysTable"]["SSESpecification"] == {"SSEEnabled": True}
 
 
-def test_what_waits_or_is_kept_is_encrypted(template: dict[str, Any]) -> None:
+def test_queues_and_tables_are_encrypted(template: dict[str, Any]) -> None:
     of_type: dict[str, list[dict[str, Any]]] = {}
     for one in template["Resources"].values():
         of_type.setdefault(one["Type"], []).append(one["Properties"])
@@ -85,7 +85,7 @@ def test_users_cannot_sign_up_or_change_their_account(resources: dict[str, Any])
     assert client["AllowedOAuthFlows"] == ["code"]
 
 
-def test_a_user_pool_is_made_only_where_no_issuer_is_given(template: dict[str, Any]) -> None:
+def test_a_user_pool_is_made_only_without_an_issuer(template: dict[str, Any]) -> None:
     made = {name for name, one in template["Resources"].items() if one["Type"].startswith("AWS::Cognito::")}
 
     assert made == {"UserPool", "UserPoolDomain", "UserPoolClient"}
@@ -163,7 +163,7 @@ def test_aws_backup_is_read_and_never_written_and_only_its_lists_are_of_everythi
     assert str(plans["Resource"]["Fn::Sub"]).endswith(":backup-plan:*")
 
 
-def test_an_event_of_aws_backup_that_is_not_taken_or_fails_stands_in_the_dead_letters(
+def test_a_lost_or_failed_event_of_aws_backup_is_in_the_dead_letter_queue(
     resources: dict[str, Any],
 ) -> None:
     dead_letters = {"Fn::GetAtt": ["AwsBackupDeadLetterQueue", "Arn"]}

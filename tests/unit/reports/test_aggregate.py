@@ -70,7 +70,7 @@ def test_the_backups_of_the_time_are_counted_by_result() -> None:
     assert (made.ended, made.missed) == (5, 1)
 
 
-def test_what_was_recorded_after_the_cut_is_left_to_the_next_report() -> None:
+def test_backups_recorded_after_the_cut_are_left_to_the_next_report() -> None:
     late = backup("12-20 06:00", "FAILED", recorded="12-20 07:01:00.001")
 
     assert report(late).totals == DayCounts()
@@ -138,7 +138,7 @@ def of(name: str, ended: str, result: str) -> Backup:
     return backup(ended, result, server_policy_id=name, server_id=name)
 
 
-def test_what_is_wrong_now_comes_before_what_was_and_the_worst_first() -> None:
+def test_present_trouble_comes_before_past_trouble_and_the_worst_first() -> None:
     known = (
         server("fine"),
         server("recovered"),
@@ -180,7 +180,7 @@ def test_inactive_servers_are_listed_only_with_backups_of_the_time(
     assert bool(report(*backups, known=(server("one", active=active),)).servers) == listed
 
 
-def test_a_backup_of_a_server_policy_that_is_gone_is_reported_all_the_same() -> None:
+def test_a_backup_of_a_removed_server_policy_is_reported() -> None:
     made = report(of("gone", "12-20 01:00", "FAILED"), known=())
 
     (line,) = made.servers
@@ -188,7 +188,7 @@ def test_a_backup_of_a_server_policy_that_is_gone_is_reported_all_the_same() -> 
     assert made.attention == [line]
 
 
-def test_a_known_server_is_its_policy_and_how_it_stands() -> None:
+def test_a_known_server_has_its_policy_and_its_state() -> None:
     known = KnownServer.of(
         tracked(changed("12-19 09:00"), finished("12-19 17:00", "12-19 17:30", "FAILED")), at("12-20 07:00")
     )

@@ -127,7 +127,7 @@ def test_files_and_bytes_are_in_the_services_columns_as_far_as_they_are_known() 
     assert {dict(zip(header, bare, strict=True))[name] for name in header if "Files" in name or "Bytes" in name} == {""}
 
 
-def test_a_duration_is_in_whole_seconds_and_empty_where_the_start_is_not_known() -> None:
+def test_a_duration_is_in_whole_seconds_and_empty_if_the_start_is_unknown() -> None:
     ended = on("11-25 02:12:05")
 
     assert cells(attachment(backup(started_at=ended - timedelta(seconds=1.999))))["Duration Seconds"] == "1"

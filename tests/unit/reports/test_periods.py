@@ -29,7 +29,7 @@ def test_a_day_on_which_the_clocks_change_has_23_or_25_hours(day: str, hours: in
     assert end - BERLIN.start(ReportKind.DAILY, end) == hours * HOUR
 
 
-def test_an_hour_that_is_left_out_is_taken_where_the_clocks_go_on_and_of_two_the_first() -> None:
+def test_a_skipped_hour_is_when_the_clocks_change_and_of_two_the_first_counts() -> None:
     early = ReportDays(2, ZoneInfo("Europe/Berlin"))
 
     assert early.end_of(date(2026, 3, 29)) == at("2026-03-29 01:00")

@@ -85,9 +85,7 @@ class TestSubject:
             ({"totals": DayCounts(5), "read_until": on("11-25 05:00")}, "all 5 succeeded, may be incomplete"),
         ],
     )
-    def test_it_counts_the_worst_first_and_leaves_out_what_is_zero(
-        self, changes: dict[str, Any], expected: str
-    ) -> None:
+    def test_it_counts_the_worst_first_and_leaves_out_zeros(self, changes: dict[str, Any], expected: str) -> None:
         assert subject(report(**changes)) == f"Backups of TEST: {expected} \u2013 Wed 25 Nov 2026"
 
     def test_a_server_that_is_still_wrong_since_an_earlier_period_is_reported(self) -> None:
@@ -104,7 +102,7 @@ class TestSubject:
         assert subject(report(end="11-24 23:30")).endswith("Wed 25 Nov 2026")
 
     @pytest.mark.parametrize("name", HOSTILE)
-    def test_it_is_one_short_line_whatever_the_accounts_name(self, name: str) -> None:
+    def test_it_is_one_short_line_with_any_account_name(self, name: str) -> None:
         line = subject(
             report(
                 account=name,
@@ -160,7 +158,7 @@ class TestTotals:
         assert re.search("Partial +2  \\(\u22121\\)\n", text(made))
 
     @pytest.mark.parametrize("days", [3, 0.25])
-    def test_they_are_not_compared_where_the_period_before_is_not_as_long(self, days: float) -> None:
+    def test_they_are_not_compared_if_the_period_before_is_not_as_long(self, days: float) -> None:
         made = report(days=days, totals=DayCounts(30), before=DayCounts(10))
 
         assert all("compare" not in said and "+20" not in said for said in words(made))
@@ -189,7 +187,7 @@ class TestTotals:
         assert all("may be missing" not in said for said in words(report()))
 
 
-def test_that_the_table_has_only_what_did_not_succeed_is_said() -> None:
+def test_a_table_without_successes_says_so() -> None:
     for said in words(report(attachment_complete=False)):
         assert "Attached: the backups that did not succeed" in said
     for said in words(report()):
@@ -220,11 +218,11 @@ class TestSilence:
             assert "No backup ended in these 24 hours." in said
             assert "2 servers have an active backup policy; the next backup is expected Thu 26 Nov, 03:00." in said
 
-    def test_what_should_have_started_and_did_not_is_said(self) -> None:
+    def test_a_server_that_should_have_started_is_mentioned(self) -> None:
         for said in words(report([server(strip="vvvvvvm", state=ServerState.MISSED)])):
             assert "No backup ended in these 24 hours. 1 scheduled backup never started." in said
 
-    def test_nothing_of_it_where_a_backup_ended(self) -> None:
+    def test_it_is_not_reported_if_a_backup_ended(self) -> None:
         assert all("No backup ended" not in said for said in words(report([server()])))
 
 
@@ -266,7 +264,7 @@ class TestAttention:
     def test_nothing_needs_attention_is_said(self) -> None:
         assert all("Nothing needs attention." in said for said in words(report([server()])))
 
-    def test_it_is_not_asserted_where_servers_are_late_or_results_unread(self) -> None:
+    def test_it_is_not_said_if_servers_are_late_or_results_unread(self) -> None:
         late = report([server(state=ServerState.LATE), server("OTHER")])
         unread = report([server()], read_until=on("11-25 05:12"))
 
@@ -301,7 +299,7 @@ class TestWebhooks:
             assert "Switched off" in said
             assert "Off since Wed 25 Nov, 02:00: answered 410 Gone." in said
 
-    def test_one_that_works_again_is_listed_with_what_it_did_not_get(self) -> None:
+    def test_one_that_works_again_is_listed_with_its_lost_deliveries(self) -> None:
         again = webhook(consecutive_failures=0, failing_since=None, undelivered=1, reason=None)
 
         for said in words(report(webhooks=[again])):
@@ -323,14 +321,14 @@ class TestWebhooks:
         assert "secret" not in email.html + email.text + email.subject
 
     @pytest.mark.parametrize("url", ["https://[broken/secret", "", "//"])
-    def test_one_whose_url_cannot_be_read_is_listed_all_the_same(self, url: str) -> None:
+    def test_one_whose_url_cannot_be_read_is_listed(self, url: str) -> None:
         for said in words(report(webhooks=[webhook(url=url)])):
             assert "unknown host" in said
             assert "secret" not in said
 
 
 class TestAllServers:
-    def test_each_has_a_mark_a_day_and_how_it_stands(self) -> None:
+    def test_each_has_a_mark_a_day_and_a_state(self) -> None:
         made = report([server("DB", "v!xm-vv", state=ServerState.LATE)])
 
         assert ["Server and policy", "Now, next backup", *"TFSSMTW"] in html(made).rows
@@ -353,7 +351,7 @@ class TestAllServers:
 
         assert labels == ["partly succeeded", "failed", "missed", "none completed"]
 
-    def test_what_late_means_is_said_where_one_is(self) -> None:
+    def test_late_is_explained_if_a_server_is_late(self) -> None:
         assert all("Late: the scheduled" in said for said in words(report([server(state=ServerState.LATE)])))
         assert all("Late: the scheduled" not in said for said in words(report([server()])))
 
@@ -470,7 +468,7 @@ class TestText:
         assert {c for c in said if unicodedata.category(c) in INVISIBLE} <= {"\n", "\u2068", "\u2069"}
         assert said.count("\u2068") == said.count("\u2069")
 
-    def test_it_says_what_the_html_says(self) -> None:
+    def test_it_says_the_same_as_the_html(self) -> None:
         made = report(
             [server(state=ServerState.LATE), server("DB", "vvvvvvx")],
             webhooks=[webhook()],

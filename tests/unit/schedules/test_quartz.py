@@ -293,11 +293,11 @@ def test_the_last_fire_time() -> None:
     "expression",
     ["0 0 0 30 2 ?", "0 0 0 31 2,4,6,9,11 ?", "0 0 0 29 2 ? 2023", "0 0 0 L-30 2 ?", "0 0 0 1 1 ? 2020"],
 )
-def test_what_never_fires_has_no_next(expression: str) -> None:
+def test_an_expression_that_never_fires_has_no_next(expression: str) -> None:
     assert QuartzCron(expression).next_after(utc("2024-01-01T00:00:00")) is None
 
 
-def test_what_only_ever_falls_into_a_gap_has_no_next() -> None:
+def test_an_expression_that_fires_only_in_a_gap_has_no_next() -> None:
     last_sunday_of_march = QuartzCron("0 30 2 ? 3 1L", ZoneInfo("Europe/Berlin"))
     assert last_sunday_of_march.next_after(utc("2024-01-01T00:00:00")) is None
 

@@ -171,7 +171,7 @@ def test_a_target_is_looked_for_in_what_was_read_when_it_counted_or_later() -> N
     assert store.questions == ["TEST"]
 
 
-def test_what_was_read_before_it_counted_is_read_again() -> None:
+def test_targets_read_before_that_time_are_read_again() -> None:
     store, clock = Store(target()), Clock()
     cache = TargetsCache(store.of_account, clock)
     failures(cache)
@@ -186,7 +186,7 @@ def test_what_was_read_before_it_counted_is_read_again() -> None:
     assert store.questions == ["TEST", "TEST"]
 
 
-def test_what_is_older_than_30_seconds_is_read_again_however_old_it_may_be() -> None:
+def test_targets_older_than_30_seconds_are_read_again_whatever_the_caller_accepts() -> None:
     store, clock = Store(target()), Clock()
     cache = TargetsCache(store.of_account, clock)
     failures(cache)
@@ -196,7 +196,7 @@ def test_what_is_older_than_30_seconds_is_read_again_however_old_it_may_be() -> 
     assert store.questions == ["TEST", "TEST"]
 
 
-def test_a_renewed_target_takes_the_place_of_what_was_read_and_no_other_does() -> None:
+def test_a_renewed_target_replaces_the_one_that_was_read_and_no_other() -> None:
     others = target("https://other.example/"), target(event=EventType.SUCCESS), target(account="OTHER")
     store = Store(others[0], target(), *others[1:])
     cache = TargetsCache(store.of_account, Clock())
@@ -239,7 +239,7 @@ def test_an_account_that_was_not_read_is_not_known_by_one_renewed_target() -> No
     assert store.questions == ["TEST"]
 
 
-def test_what_was_read_grows_no_younger_when_a_target_of_it_is_renewed() -> None:
+def test_renewing_a_target_does_not_prolong_what_was_read() -> None:
     store, clock = Store(target()), Clock()
     cache = TargetsCache(store.of_account, clock)
     failures(cache)

@@ -108,7 +108,7 @@ def test_reserved_names_are_refused_in_any_case(name: str, change: Callable[[str
     ],
     ids=ascii,
 )
-def test_what_is_no_token_is_refused_as_a_name(name: str) -> None:
+def test_anything_but_a_token_is_refused_as_a_name(name: str) -> None:
     error = refusal({"authorization": SECRET, name: SECRET})
 
     assert error.field == f"headers[{name!a}]"
@@ -195,7 +195,7 @@ def test_a_post_carries_the_targets_headers_as_they_were_set_beside_ours() -> No
     assert sorted(headers) == sorted(["Authorization", "x-api-key", *OUR_HEADERS])
 
 
-def test_none_replaces_ours_even_where_it_was_stored_unchecked() -> None:
+def test_none_replaces_the_services_own_even_if_it_was_stored_unchecked() -> None:
     headers = posted(dict.fromkeys(OUR_HEADERS, "forged"))
 
     assert sorted(headers) == sorted(OUR_HEADERS)

@@ -79,7 +79,7 @@ def test_a_target_that_answers_410_is_switched_off_at_its_first_failure() -> Non
     assert reason(failing(last_status=410)) == "answered 410 Gone"
 
 
-def test_410_is_the_reason_where_five_days_have_passed_too() -> None:
+def test_410_is_the_reason_even_after_five_days() -> None:
     assert "410" in reason(failing(last_status=410, confirmed_at=NOW - GIVEN_UP_AFTER))
 
 

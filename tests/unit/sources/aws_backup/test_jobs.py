@@ -211,7 +211,7 @@ def test_an_expired_job_on_demand_missed_the_time_of_its_creation() -> None:
     assert missed.expected_date == at("2020-07-15T05:03:31Z")
 
 
-def test_a_failed_job_is_identified_by_its_own_id_whatever_it_left_behind() -> None:
+def test_a_failed_job_is_identified_by_its_own_id_despite_a_recovery_point() -> None:
     event = job_event("FAILED") | {"resources": ["arn:aws:ec2:us-west-2::snapshot/snap-half"]}
 
     assert cast("BackupFinished", message(event)).restore_point_id == "a827233a-d405-4a86-a440-759fa94f34dd"
@@ -226,7 +226,7 @@ def test_two_long_arns_stay_two_servers() -> None:
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.text(max_size=300))
-def test_the_message_can_be_used_whatever_names_aws_gives(arn: str, plan_id: str, resource_name: str) -> None:
+def test_the_message_can_be_used_with_any_names_of_aws(arn: str, plan_id: str, resource_name: str) -> None:
     event = job_event("COMPLETED", resourceArn=arn, createdBy={"backupPlanId": plan_id, "backupRuleId": plan_id})
 
     published = message(event, resource_name=resource_name)
