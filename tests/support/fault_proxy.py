@@ -27,10 +27,12 @@ class Call:
     """One call: `operation`, such as `UpdateItem`, and its parameters, which a test may change.
 
     For a service without a JSON protocol the operation is method and path, such as `GET /backup-jobs?maxResults=9`.
+    `repeated`: botocore makes it again, as one before it failed or was slow.
     """
 
     operation: str
     parameters: dict[str, Any]
+    repeated: bool
     forward: Callable[[], Answer]
 
 
@@ -87,7 +89,8 @@ class FaultProxy:
                 operation = target.rpartition(".")[2] if target else f"{self.command} {self.path}"
                 parameters = json.loads(body or b"{}")
 
-                call = Call(operation, parameters, lambda: service(operation, parameters, headers))
+                repeated = "attempt=1;" not in f"{headers.get('amz-sdk-request', 'attempt=1')};"
+                call = Call(operation, parameters, repeated, lambda: service(operation, parameters, headers))
                 proxy.calls.append(call)
                 answer = proxy.behaviour(call)
                 if isinstance(answer, Broken):

@@ -308,4 +308,4 @@ def test_no_day_before_the_retention_of_the_log_is_read(
     assert client.post(of_account(account.alias, "redeliveries"), {"since": since}).json["count"] == 0
     assert client.get(of_account(account.alias, "deliveries"), since=since).json["items"] == []
 
-    assert len(dynamodb_proxy.calls) <= 2 * 32
+    assert sum(not call.repeated for call in dynamodb_proxy.calls) <= 2 * 32

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from backup_webhooks import __version__
 from backup_webhooks.events.messages import EventType
+from backup_webhooks.posting import sender
 from cloudevents.core.bindings.http import HTTPMessage, from_http
 from cloudevents.core.formats.json import JSONFormat
 
@@ -22,6 +25,8 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.messages import failed_ids, finished
 
 FAILURE = EventType.FAILURE
+# A test fails after that.
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture
@@ -162,29 +167,34 @@ def test_a_failed_attempt_is_recorded_and_not_repeated(account: Account, notifie
 
 
 def test_a_bad_message_a_refusing_and_a_hanging_endpoint_harm_none_of_the_other_97(
-    account: Account, notifier: Invoke, receiver: Receiver, refusing_url: str
+    account: Account, notifier: Invoke, receiver: Receiver, refusing_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The sender's own tests prove its deadline. Here only the other posts free the endpoint that hangs.
+    monkeypatch.setattr(sender, "EXCHANGE_SECONDS", 2 * PATIENCE_SECONDS)
+    others, all_arrived = itertools.count(1), threading.Event()
+
+    def answer(post: Post) -> None:
+        if post.path == "/hangs":
+            all_arrived.wait(PATIENCE_SECONDS)
+        elif next(others) == 97:
+            all_arrived.set()
+
+    receiver.on_post = answer
     account.set_target(FAILURE, receiver.url)
     account.set_target(EventType.PARTIAL_SUCCESS, refusing_url)
+    account.set_target(EventType.SUCCESS, f"{receiver.url}/hangs")
     bodies = [finished(account.alias) for _ in range(97)]
-    with socket.create_server(("127.0.0.1", 0)) as hanging:
-        account.set_target(EventType.SUCCESS, f"http://127.0.0.1:{hanging.getsockname()[1]}/hangs")
-        bodies.insert(3, finished(account.alias, restorePointCreationStatus="SUCCESS"))
-        bodies.insert(40, '{"type": "BackupFinished", "accountAlias": ')
-        bodies.insert(70, finished(account.alias, restorePointCreationStatus="PARTIAL_SUCCESS"))
+    bodies.insert(3, finished(account.alias, restorePointCreationStatus="SUCCESS"))
+    bodies.insert(40, '{"type": "BackupFinished", "accountAlias": ')
+    bodies.insert(70, finished(account.alias, restorePointCreationStatus="PARTIAL_SUCCESS"))
 
-        response = notifier(*bodies)
+    response = notifier(*bodies)
 
+    assert all_arrived.is_set()
     assert failed_ids(response) == ["message-40"]
-    assert len(receiver.posts) == 97
-    failures = {entry["event"]: entry for entry in account.deliveries() if entry["state"] == "failed"}
-    assert failures["Backup.PartialSuccess"]["error"] == "connection refused"
-    hung = failures["Backup.Success"]
-    assert hung["error"] == "no complete answer in time (5 s to connect, 10 s in all)"
-    assert len(failures) == 2
-    # No delivery waited for the one that hung: all were posted before it was given up.
-    given_up = datetime.fromisoformat(hung["claimedAt"]).timestamp() + float(hung["milliseconds"]) / 1000
-    assert max(post.received_at for post in receiver.posts) < given_up
+    assert len(receiver.posts) == 98
+    (failure,) = (entry for entry in account.deliveries() if entry["state"] == "failed")
+    assert (failure["event"], failure["error"]) == ("Backup.PartialSuccess", "connection refused")
 
 
 def test_the_same_message_five_times_two_at_once_is_one_post(account: Account, notifier: Invoke) -> None:
@@ -226,6 +236,6 @@ def test_an_accounts_targets_are_read_once_a_batch(
 
     notifier_at(dynamodb_proxy.url)(*[finished(account.alias) for _ in range(10)])
 
-    calls = Counter(call.operation for call in dynamodb_proxy.calls)
+    calls = Counter(call.operation for call in dynamodb_proxy.calls if not call.repeated)
     assert calls["Query"] == 1
     assert calls["UpdateItem"] == 2 * 10
