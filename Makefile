@@ -26,9 +26,10 @@ help: ## The targets
 run: $(VENV) ## The service on this machine (ONCE=1: the samples, then exit; PORT=9000; QUIET=1; SPEED=3600: a fast clock)
 	@exec $(PYTHON) -m local run $(foreach name,ONCE LISTEN SPEED PORT QUIET,'$(name)=$(subst ','\'',$($(name)))')
 
-# A process for each core, of which each has a stack of its own.
+# One process more than there are cores, as tests also wait. Each has a stack of its own.
+PROCESSES := $(shell echo $$(($(shell nproc 2>/dev/null || echo 3) + 1)))
 test: $(VENV) artefact browser ## All tests
-	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+	@$(PYTHON) -m pytest --numprocesses $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 sam-local: $(VENV) artefact ## Each file of events/ and the page through `sam local`; needs Docker
 	@docker info >/dev/null || (echo "A Docker engine is needed, and there is none here"; exit 1)
@@ -105,7 +106,7 @@ bench: $(VENV) ## Benchmarks, as ratios and medians (QUICK=1: rough figures with
 
 # The system's Chromium, or Playwright's own. Without either, the tests of the page are skipped with a message.
 browser: $(VENV)
-	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 		.venv/bin/playwright install chromium >.playwright.log 2>&1 || \
 		echo "No Chromium here, and none could be fetched (.playwright.log): tests/browser is left out"
 

@@ -180,8 +180,6 @@ def _body(body: bytes) -> dict[str, Any]:
 def _handler(api: HttpApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # Head and body in one write: a body of its own would wait 40 ms until the client acknowledges the head.
-        wbufsize = -1
 
         def handle_any(self) -> None:
             length = int(self.headers.get("content-length", 0))

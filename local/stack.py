@@ -21,9 +21,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.server import ThreadedMotoServer
 
 from local.ending import at_signal
-from local.moto_dynamodb import make_atomic, make_forgetful, make_transactions_quick, make_updates_quick
-from local.moto_items import make_answers_quick, make_items_quick
-from local.moto_queries import make_queries_quick
+from local.moto_patches import patch_moto
 from local.sign_in import AUDIENCE, CLIENT_ID
 from local.template import PAGE_URL, PROJECT, Template
 
@@ -141,13 +139,7 @@ def embedded(  # noqa: PLR0913, PLR0917 - the address, and the services beside i
         yield dataclasses.replace(stack, outputs=deploy(stack, template, issuer, page_url, replace))
         return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    make_atomic()
-    make_forgetful()
-    make_transactions_quick()
-    make_updates_quick()
-    make_items_quick()
-    make_queries_quick()
-    make_answers_quick()
+    patch_moto()
     # On a taken port moto's server thread would end, and its starter would wait for ever.
     require_free(host, port)
     server = ThreadedMotoServer(ip_address=host, port=port, verbose=False)

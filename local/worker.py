@@ -157,8 +157,6 @@ class Worker:
 
         class RuntimeApi(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # Head and body in one write: a body of its own would wait 40 ms until the runtime acknowledges the head.
-            wbufsize = -1
 
             def do_GET(self) -> None:
                 worker._started.set()

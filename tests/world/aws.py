@@ -28,7 +28,8 @@ from moto.dynamodb.responses import DynamoHandler
 
 from local.aws_backup import AwsBackup
 from local.mailbox import Mailbox
-from local.moto_dynamodb import empty_tables, make_forgetful, make_transactions_quick, make_updates_quick
+from local.moto_dynamodb import empty_tables
+from local.moto_patches import patch_moto
 from local.stack import CREDENTIALS
 from local.template import Template
 from tests.support.fault_proxy import Answer, Broken, Call, FaultProxy, Service
@@ -178,9 +179,7 @@ def _retry_at_once(client: Any) -> None:
 @contextmanager
 def own_aws(template: Template) -> Iterator[Aws]:
     """Yield an AWS of its own with the template's tables, which are empty, and nothing else."""
-    make_forgetful()
-    make_transactions_quick()
-    make_updates_quick()
+    patch_moto()
     aws = Aws(template, REGION, moto_dynamodb(REGION), own=True)
     _create_tables(template)
     with aws.running():

@@ -12,8 +12,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.models.utilities import dynamo_to_dict
 
-from local.moto_items import make_answers_quick, make_items_quick
-from local.moto_queries import make_queries_quick
+from local.moto_patches import patch_moto
 from local.stack import Stack
 
 SEEDS = range(30)
@@ -22,9 +21,7 @@ INDEX = "byAccount"
 
 @pytest.fixture(autouse=True, scope="module")
 def patched() -> None:
-    make_items_quick()
-    make_queries_quick()
-    make_answers_quick()
+    patch_moto()
 
 
 def table_of(rng: random.Random, *, ranged: bool) -> Table:

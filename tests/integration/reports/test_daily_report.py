@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -452,10 +453,10 @@ def test_a_message_that_names_no_account_is_refused(world: ReportsWorld, body: s
         world.send(body)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_over_a_week_each_backup_is_reported_once(world: ReportsWorld, seed: int) -> None:
+def test_over_a_week_each_backup_is_reported_once(world: ReportsWorld) -> None:
     """Clocks change, backups come late and out of order, the hour is changed, and recipients cannot be reached."""
-    print(f"seed {seed}")
+    seed = int(os.environ.get("SEED") or random.randrange(2**32))
+    print(f"again: SEED={seed}")
     chance = random.Random(seed)
     start = chance.choice([at("2026-03-25 12:00"), at("2026-10-21 12:00")])
     world.now = start

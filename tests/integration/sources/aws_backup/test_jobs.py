@@ -18,6 +18,7 @@ from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
+from backup_webhooks.schedules.quartz import QuartzCron
 
 from local.__main__ import main
 from local.aws_backup import AwsBackup
@@ -239,8 +240,8 @@ def test_an_expired_job_is_one_miss_though_missed_backups_has_reported_it_before
     backup.selections = {plan["BackupPlanId"]: [{"SelectionName": "s", "IamRoleArn": "r", "Resources": [VOLUME]}]}
     source({"task": "read-plans"})
     notifier(*map(json.dumps, queued(stack)))
-    tomorrow = (utc_now() + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    scheduled = tomorrow + timedelta(hours=5)
+    scheduled = QuartzCron("0 0 5 * * ?").next_after(utc_now())
+    assert scheduled
 
     miss_tick(scheduled + timedelta(hours=2))
     notifier(*[json.dumps(body) for body in queued(stack) if body["type"] == "BackupMissed"])
