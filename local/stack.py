@@ -77,11 +77,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of this stack. `AWS_ENDPOINT_URL_<SERVICE>` replaces the endpoint of a service."""
-        return _session().client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}", self.endpoint),
-            config=Config(max_pool_connections=50),
-        )
+        return _client(service, os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}", self.endpoint))
 
     def functions(self) -> dict[str, Function]:
         """Return the functions by name, with the environment that CloudFormation resolved."""
@@ -112,6 +108,16 @@ def _session() -> boto3.Session:
         region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+@cache
+def _client(service: str, url: str) -> Any:
+    """Return the client of that URL: to make one takes longer than ten calls, and threads may share it."""
+    return _session().client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=url,
+        config=Config(max_pool_connections=50),
     )
 
 

@@ -509,7 +509,7 @@ WALKED_DAYS = 40
 
 
 @given(expressions(), MOMENTS)
-@settings(max_examples=300, deadline=None, print_blob=True)
+@settings(max_examples=100, deadline=None, print_blob=True)
 def test_next_after_agrees_with_walking_the_days(expression: str, timestamp: datetime) -> None:
     found = QuartzCron(expression).next_after(timestamp)
     walked = first_by_walking(expression, timestamp, WALKED_DAYS)
@@ -520,7 +520,7 @@ def test_next_after_agrees_with_walking_the_days(expression: str, timestamp: dat
 
 
 @given(st.one_of(st.text(max_size=200), st.text("0123456789*?-/,#LW \tMONFRIJ", max_size=60), expressions()))
-@settings(max_examples=300, deadline=None, print_blob=True)
+@settings(max_examples=100, deadline=None, print_blob=True)
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         cron = QuartzCron(text)
@@ -531,7 +531,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 @given(expressions(), ZONES, MOMENTS)
-@settings(max_examples=300, deadline=None, print_blob=True)
+@settings(max_examples=100, deadline=None, print_blob=True)
 def test_fire_times_rise_and_match_the_fields_in_their_zone(
     expression: str, zone: ZoneInfo, timestamp: datetime
 ) -> None:
@@ -548,7 +548,7 @@ def test_fire_times_rise_and_match_the_fields_in_their_zone(
 
 
 @given(expressions(), MOMENTS, st.floats(0, 1, exclude_max=True))
-@settings(max_examples=300, deadline=None, print_blob=True)
+@settings(max_examples=100, deadline=None, print_blob=True)
 def test_the_next_is_the_same_from_anywhere_before_it(expression: str, timestamp: datetime, part: float) -> None:
     cron = QuartzCron(expression)
     found = cron.next_after(timestamp)
