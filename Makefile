@@ -5,6 +5,8 @@ UV_BOOTSTRAP := .tools/uv
 UV := $(UV_BOOTSTRAP)/bin/uv
 VENV := .venv/.synced
 PYTHON := .venv/bin/python
+# Python that keeps what it has compiled, away from the sources, which are what is deployed.
+KEEPING := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX='$(CURDIR)/.venv/pycache' $(PYTHON)
 SAM := tools/sam/.venv/bin/sam
 CHECKOV := tools/checkov/.venv/bin/checkov
 # SAM's build method python3.13 installs with the pip of the first python3.13 on the PATH.
@@ -24,12 +26,12 @@ help: ## The targets
 
 # Without a shell between make and Python, which would not pass a signal on.
 run: $(VENV) ## The service on this machine (ONCE=1: the samples, then exit; PORT=9000; QUIET=1; SPEED=3600: a fast clock)
-	@exec $(PYTHON) -m local run $(foreach name,ONCE LISTEN SPEED PORT QUIET,'$(name)=$(subst ','\'',$($(name)))')
+	@exec $(KEEPING) -m local run $(foreach name,ONCE LISTEN SPEED PORT QUIET,'$(name)=$(subst ','\'',$($(name)))')
 
 # One process more than there are cores, as tests also wait. Each has a stack of its own.
 PROCESSES := $(shell echo $$(($(shell nproc 2>/dev/null || echo 3) + 1)))
 test: $(VENV) artefact browser ## All tests
-	@$(PYTHON) -m pytest --numprocesses $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder $(TESTS)
+	@$(KEEPING) -m pytest --numprocesses $(PROCESSES) --maxprocesses 5 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 sam-local: $(VENV) artefact ## Each file of events/ and the page through `sam local`; needs Docker
 	@docker info >/dev/null || (echo "A Docker engine is needed, and there is none here"; exit 1)
@@ -37,7 +39,7 @@ sam-local: $(VENV) artefact ## Each file of events/ and the page through `sam lo
 
 # Needs neither the artefact nor a browser.
 faults: $(VENV) ## The fault suite in full: each way at each call, and 1,000 worlds (SEEDS=1000), in half an hour or more
-	@EVERY=1 SEEDS=$(or $(SEEDS),1000) $(PYTHON) -m pytest tests/faults
+	@EVERY=1 SEEDS=$(or $(SEEDS),1000) $(KEEPING) -m pytest --numprocesses $(PROCESSES) --dist worksteal tests/faults
 
 check: $(VENV) $(SAM) $(CHECKOV) ## Form, types, pins, the template, secrets, and known vulnerabilities (make audit)
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(CHECKS)
