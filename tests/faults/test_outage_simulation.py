@@ -30,7 +30,7 @@ BEGIN = datetime(2018, 12, 3, tzinfo=UTC)
 END = BEGIN + 14 * HOUR
 SETTLED = END + 2 * HOUR
 GRACE = timedelta(seconds=420)
-SERVERS = 20
+SERVERS = 30
 INTERVAL_HOURS = 3
 MISS_RATE = 0.1
 KILL_RATE = 0.003
