@@ -9,8 +9,10 @@ import pytest
 from backup_webhooks.aws import clients
 from botocore.exceptions import ConnectionClosedError
 
+from local.aws_backup import AwsBackup
 from local.stack import Stack
 from tests.integration.conftest import Handler
+from tests.support.aws_backup import api_job, job_event
 from tests.support.fault_proxy import Answer, Broken, Call, FaultProxy
 
 
@@ -48,6 +50,19 @@ def test_a_truncated_response_of_sqs_is_retried(send: Callable[[], Any], sqs_pro
 
     assert send() == "0"
     assert len(sqs_proxy.calls) == 2
+
+
+def test_a_truncated_response_of_aws_backup_is_retried(
+    stack: Stack, backup: AwsBackup, handler_of: Callable[..., Handler]
+) -> None:
+    backup.jobs = [api_job(job_event("COMPLETED"))]
+    with FaultProxy(backup.url) as proxy:
+        proxy.behaviour = truncated_once(proxy)
+        handler_of("aws_backup", AWS_ENDPOINT_URL_BACKUP=proxy.url)
+
+        assert len(clients.backup().list_backup_jobs()["BackupJobs"]) == 1
+
+    assert len(proxy.calls) == 2
 
 
 def test_a_response_that_is_always_truncated_is_a_failure(get: Callable[[], Any], dynamodb_proxy: FaultProxy) -> None:

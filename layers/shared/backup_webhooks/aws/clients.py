@@ -85,4 +85,5 @@ def sesv2() -> SESV2Client:
 @cache
 def backup() -> BackupClient:
     """Return the AWS Backup client. Its quota is a few calls a second, and no caller waits, so it retries longer."""
-    return boto3.client("backup", config=CONFIG.merge(Config(read_timeout=20, retries={"total_max_attempts": 6})))
+    config = CONFIG.merge(Config(read_timeout=20, retries={"total_max_attempts": 6}))
+    return retrying_truncated_responses(boto3.client("backup", config=config))
