@@ -146,11 +146,13 @@ def test_a_function_that_lost_its_claim_does_not_overwrite_the_next_ones_result(
     event = parse_message(finished(account.alias))
     assert isinstance(event, BackupFinished)
 
-    def take_over(post: Post) -> None:
-        if len(slow.posts) == 1:
-            world.now += timedelta(seconds=61)
-            world.notifier.deliverer.deliver(due, target, world.now + timedelta(seconds=60))
-            outcomes.extend(account.deliveries())
+    def take_over(post: Post) -> int:
+        if len(slow.posts) == 2:
+            return 200
+        world.now += timedelta(seconds=61)
+        world.notifier.deliverer.deliver(due, target, world.now + timedelta(seconds=60))
+        outcomes.extend(account.deliveries())
+        return 503
 
     outcomes: list[dict[str, object]] = []
     with Receiver(on_post=take_over) as slow:
