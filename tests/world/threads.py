@@ -47,6 +47,10 @@ class _Later(Future[Any]):
                 self.set_result(call())
             except Exception as error:
                 self.set_exception(error)
+            except BaseException as end:
+                # The process has ended: for this caller, and for each that awaits the result while it unwinds.
+                self.set_exception(end)
+                raise
 
     def result(self, timeout: float | None = None) -> Any:
         self._run()

@@ -254,6 +254,25 @@ def peak_kib(worker: Worker) -> int:
     return int(status.read_text().partition("VmHWM:")[2].split()[0])
 
 
+def test_a_backup_that_starts_while_the_index_is_read_is_no_miss(
+    policies: ServerPoliciesStore, proxies: tuple[FaultProxy, FaultProxy], tick: Tick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(policies, changed("12-20 09:00"))
+    dynamodb, _ = proxies
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url)
+    clients.dynamodb.cache_clear()
+
+    def start(call: Call) -> Answer:
+        if call.operation == "BatchGetItem":
+            record(policies, started("12-20 17:59"))
+        return call.forward()
+
+    dynamodb.behaviour = start
+
+    assert tick() == {"due": 0, "sent": 0}
+    assert "BatchGetItem" in {call.operation for call in dynamodb.calls}
+
+
 def test_a_tick_with_nothing_due_reads_as_much_of_a_large_table_as_of_a_small_one(
     policies: ServerPoliciesStore, proxies: tuple[FaultProxy, FaultProxy], tick: Tick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
