@@ -206,7 +206,8 @@ class TestWhatIsWrong:
         person = visit(account.alias)
         person.page.route("**/reportRecipients", lambda route: route.fulfill(status=503, json={"detail": "try again"}))
         person.page.get_by_role("link", name="Monitoring").click()
-        expect(person.page.get_by_role("alert")).to_contain_text("The recipients could not be loaded. try again")
+        alert = person.page.get_by_role("alert").filter(has_text="The recipients could not be loaded. try again")
+        expect(alert).to_be_visible()
         person.page.unroute("**/reportRecipients")
 
         person.page.get_by_role("button", name="Try again").click()

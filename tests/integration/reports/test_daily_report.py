@@ -455,7 +455,7 @@ def test_a_message_that_names_no_account_is_refused(world: ReportsWorld, body: s
 
 def test_over_a_week_each_backup_is_reported_once(world: ReportsWorld) -> None:
     """Clocks change, backups come late and out of order, the hour is changed, and recipients cannot be reached."""
-    seed = int(os.environ.get("SEED") or random.randrange(2**32))
+    seed = int(os.environ.get("SEED") or 0)
     print(f"again: SEED={seed}")
     chance = random.Random(seed)
     start = chance.choice([at("2026-03-25 12:00"), at("2026-10-21 12:00")])
