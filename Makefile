@@ -38,7 +38,7 @@ sam-local: $(VENV) artefact ## Each file of events/ and the page through `sam lo
 	@$(PYTHON) -m pytest tests/sam_local
 
 # Needs neither the artefact nor a browser.
-faults: $(VENV) ## The fault suite in full: each way at each call, and 1,000 worlds (SEEDS=1000), half an hour to an hour
+faults: $(VENV) ## The fault suite in full: each way at each call, and 1,000 worlds (SEEDS=1000), in half an hour or more
 	@EVERY=1 SEEDS=$(or $(SEEDS),1000) $(KEEPING) -m pytest --numprocesses $(PROCESSES) --dist worksteal tests/faults
 
 check: $(VENV) $(SAM) $(CHECKOV) ## Form, types, pins, the template, secrets, and known vulnerabilities (make audit)

@@ -38,7 +38,7 @@ def make_dispatch_quick() -> None:
 
 @functools.cache
 def make_queues_quick() -> None:
-    """Make moto read the clock once for a message, and one attribute of the queue for a message that is received.
+    """Make moto read the clock without a date, and one attribute of the queue for a message that is received.
 
     moto computes all attributes at each send, and several times for each message received: the time grows with the
     square of a queue's length.
