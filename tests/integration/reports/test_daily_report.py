@@ -455,15 +455,14 @@ def test_a_message_that_names_no_account_is_refused(world: ReportsWorld, body: s
 
 def test_over_a_week_each_backup_is_reported_once(world: ReportsWorld) -> None:
     """Clocks change, backups come late and out of order, the hour is changed, and recipients cannot be reached."""
-    seed = int(os.environ.get("SEED") or 0)
+    seed = int(os.environ.get("SEED") or random.randrange(2**32))
     print(f"again: SEED={seed}")
     chance = random.Random(seed)
     start = chance.choice([at("2026-03-25 12:00"), at("2026-10-21 12:00")])
     world.now = start
     zone = chance.choice(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
     world.set(("one", DAILY), ("other", DAILY), ("weekly", WEEKLY), hour=chance.randrange(24), timezone=zone)
-    first_day = world.schedule.load(world.account)[1].due_at
-    assert first_day is not None
+    first_due = start
     ended_at: dict[str, datetime] = {}
     world.mailbox.refuse = lambda mail: "other" in mail.to and chance.random() < 0.7
     for _ in range(8 * 24):
@@ -473,15 +472,18 @@ def test_over_a_week_each_backup_is_reported_once(world: ReportsWorld) -> None:
             ended_at[world.end(ended, recorded=ended + delay)] = ended
         if chance.random() < 0.02:
             world.set(("one", DAILY), ("other", DAILY), ("weekly", WEEKLY), hour=chance.randrange(24), timezone=zone)
+        progress = world.schedule.load(world.account)[1]
+        if progress.due_at and not progress.reported:
+            # A changed hour moves the first report, too, which covers the day before it.
+            first_due = progress.due_at
         world.run_until(world.now + HOUR)
     world.mailbox.refuse = refusing()
     world.run_until(world.now + 4 * DAY)
 
     counted = Counter(point for points in world.restore_points("one") for point in points)
-    expected = {point for point, ended in ended_at.items() if ended >= first_day - 22 * HOUR}
+    expected = {point for point, ended in ended_at.items() if ended >= first_due - 22 * HOUR}
     assert expected <= set(counted)
     assert set(counted.values()) == {1}
     for name in ("other", "weekly"):
         others = Counter(point for points in world.restore_points(name) for point in points)
         assert set(others.values()) <= {1}
-        assert set(others) <= set(counted)
