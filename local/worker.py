@@ -1,4 +1,4 @@
-"""A function's execution environment: AWS's runtime client in a process, and the Lambda Runtime API that it calls."""
+"""A function's execution environment: a process of `local/runtime.py`, and the Lambda Runtime API that it calls."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from local.template import PROJECT
 START_SECONDS = 300
 _INVOCATION = "/2018-06-01/runtime/invocation/"
 _LOOK_SECONDS = 0.2
+_RUNTIME = PROJECT / "local" / "runtime.py"
 _processes: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
 
 
@@ -124,7 +125,8 @@ class Worker:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - Python itself, as Lambda would start it
-                [sys.executable, "-m", "awslambdaric", self._function.handler],
+                # -P: the modules of the program's own folder are not the function's.
+                [sys.executable, "-P", _RUNTIME, self._function.handler],
                 cwd=self._source,
                 env=self._environment,
                 stdout=log,

@@ -34,7 +34,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 20_000
+# For conditions, which a busy machine meets late.
+PATIENCE_MS = 120_000
+# The page gives an answer of the service 15 seconds, which a busy machine may take.
+NO_DEADLINES = "AbortSignal.timeout = () => new AbortController().signal"
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 DARK = {"color_scheme": "dark"}
 # Each width and each scheme once: the style sheet does not depend on the two together.
@@ -87,7 +90,7 @@ class Person:
         """Return the recent deliveries with that text, once there are `count`. Each look is a click on Refresh."""
         table = self.page.get_by_role("table", name="Recent deliveries")
         rows = table.get_by_role("row").filter(has_text=text)
-        for _ in range(40):
+        for _ in range(2 * PATIENCE_MS // 1000):
             if rows.count() >= count:
                 break
             self.page.get_by_role("button", name="Refresh").click()
@@ -116,6 +119,7 @@ def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
         if (name := json.dumps(options, sort_keys=True)) not in made:
             made[name] = browser.new_context(**({"locale": "en-GB", "timezone_id": "Europe/Berlin"} | options))
             made[name].set_default_timeout(PATIENCE_MS)
+            made[name].add_init_script(NO_DEADLINES)
         return made[name]
 
     yield context

@@ -102,7 +102,7 @@ def test_a_ping_shows_with_its_log_and_so_does_the_server(account: Account, visi
     card = panel(person).get_by_role("listitem").filter(has=person.page.get_by_role("heading", name="fileserver"))
     expect(card.get_by_text("Failure", exact=True)).to_be_visible()
     log = card.get_by_role("region", name=re.compile("^Log of "))
-    for _ in range(40):
+    for _ in range(4 * PATIENCE_MS // 1000):
         card.get_by_text("Logs of the last backups").click()
         if log.or_(card.get_by_text("has sent a log")).first.text_content() and log.count():
             break

@@ -332,7 +332,7 @@ class TestRefusals:
     ) -> None:
         account.set_target(FAILURE, "https://stored.example/")
         client = client_of(account.alias, ALLOW_PRIVATE_TARGETS="false")
-        together = threading.Barrier(4, timeout=10)
+        together = threading.Barrier(4, timeout=60)
         asked = []
 
         def resolve(host: str, port: int) -> list[Address]:
