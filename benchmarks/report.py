@@ -24,7 +24,6 @@ from typing import Any
 import boto3
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.events.timestamps import iso_milliseconds
-from backup_webhooks.history.backups_store import _item
 from backup_webhooks.monitoring.server_policies_store import _fields
 from backup_webhooks.reports.recipients import ReportSettings
 from botocore import xform_name
@@ -60,7 +59,11 @@ def measure(quick: bool) -> Iterable[Figure]:
         proxy = running.enter_context(FaultProxy(stack.client("dynamodb").meta.endpoint_url))
         world = ReportsAccount(stack.client("dynamodb"), mailbox, END - timedelta(hours=12))
         write(world.policies.client, world.policies.table, (to_item(_fields(one)) for one in policies(world.account)))
-        write(world.backups.client, world.backups.table, (to_item(_item(one)) for one in backups(world.account)))
+        write(
+            world.backups.client,
+            world.backups.table,
+            (to_item(world.backups.item(one)) for one in backups(world.account)),
+        )
         function = stack.functions()["DailyReportFunction"]
         source, own = template.sources[function.name], {"AWS_ENDPOINT_URL_SESV2": mailbox.url}
 
@@ -127,4 +130,5 @@ def bare(event: dict[str, Any], context: object) -> None:
 
 @cache
 def _client() -> Any:
-    return boto3.client("dynamodb", config=Config(max_pool_connections=64))
+    # Without validation, as the function has it.
+    return boto3.client("dynamodb", config=Config(max_pool_connections=64, parameter_validation=False))

@@ -17,8 +17,8 @@ from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, 
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
 from backup_webhooks.events.messages import EventType, RecordedEvent
 from backup_webhooks.events.timestamps import utc_now
-from backup_webhooks.history import backups_store
 from backup_webhooks.history.backup import Backup
+from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring import server_policies_store
 from backup_webhooks.monitoring.expectation import TOLERANCE
 from backup_webhooks.posting.sender import AttemptResult
@@ -51,6 +51,7 @@ def fill(stack: Stack, account: str, servers: int, now: datetime) -> int:
     """Store the servers with their month up to now, and print how far it is. Return the exit status."""
     started, backups, recent = time.monotonic(), 0, list[RecordedEvent]()
     writer = _Writer(stack)
+    history = BackupsStore(stack.client("dynamodb"), stack.outputs["BackupsTableName"])
     for numbers in batched(range(1, servers + 1), max(servers // _STEPS, _AT_ONCE), strict=False):
         for some in batched(numbers, _AT_ONCE, strict=False):
             made = [filled_server(account, number, now) for number in some]
@@ -58,7 +59,7 @@ def fill(stack: Stack, account: str, servers: int, now: datetime) -> int:
             # Revision 1, as after a first `save`.
             known = (server_policies_store._fields(replace(tracked, revision=1)) for tracked, _ in made)
             writer.write(stack.outputs["ServerPoliciesTableName"], known)
-            writer.write(stack.outputs["BackupsTableName"], (backups_store._item(_backup(event)) for event in events))
+            writer.write(history.table, (history.item(_backup(event)) for event in events))
             backups += len(events)
             recent = nlargest(_DELIVERIES, [*recent, *events], attrgetter("occurred_at"))
         print(f"{numbers[-1]:,} of {servers:,} servers, {time.monotonic() - started:.0f} s", flush=True)

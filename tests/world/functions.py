@@ -48,6 +48,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "EMAIL_SENDER": "backups@example.com",
     "PAGE_URL": "https://page.example/",
     "DELIVERY_RETENTION_DAYS": "30",
+    "BACKUP_RETENTION_DAYS": "60",
     "ALLOW_PRIVATE_TARGETS": "true",
     # Three steps of the deployed schedule.
     "RETRY_DELAYS_SECONDS": "5,300,1800",

@@ -124,7 +124,9 @@ def test_the_longest_of_names_are_kept(account: Account, notifier: Invoke, store
     assert [backup.restore_point_id for backup in kept(store, account)] == [widest]
 
 
-def test_a_backup_is_kept_for_400_days(account: Account, notifier: Invoke, store: BackupsStore, stack: Stack) -> None:
+def test_a_backup_is_kept_for_the_days_of_the_setting(
+    account: Account, notifier: Invoke, store: BackupsStore, stack: Stack
+) -> None:
     notifier(finished(account.alias))
 
     (backup,) = kept(store, account)
@@ -133,7 +135,7 @@ def test_a_backup_is_kept_for_400_days(account: Account, notifier: Invoke, store
         KeyConditionExpression="accountDay = :day",
         ExpressionAttributeValues={":day": {"S": f"{account.alias}#2018-12-20"}},
     )["Items"]
-    assert int(item["expiresAt"]["N"]) == int((backup.recorded_at + 400 * DAY).timestamp())
+    assert int(item["expiresAt"]["N"]) == int((backup.recorded_at + 60 * DAY).timestamp())
 
 
 def test_the_addresses_that_had_an_email_about_a_backup_are_recorded(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from aws_lambda_powertools import Logger
@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.clients import Clients
-from backup_webhooks.aws.settings import Text
+from backup_webhooks.aws.settings import Text, WholeNumber
 from backup_webhooks.deliveries.attempt import DEFERRED, Deliverer, DeliverySettings, Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
@@ -59,6 +59,7 @@ class NotifierSettings(DeliverySettings, frozen=True, kw_only=True):
 
     server_policies_table: Text
     backups_table: Text
+    backup_retention_days: WholeNumber
     backup_events_queue_url: Text
     email_notices_queue_url: str = ""
 
@@ -100,7 +101,7 @@ class Notifier(Struct, frozen=True):
                 ServerPoliciesStore(dynamodb, settings.server_policies_table),
                 BackupEventsQueue(sqs, settings.backup_events_queue_url),
             ),
-            backups=BackupsStore(dynamodb, settings.backups_table),
+            backups=BackupsStore(dynamodb, settings.backups_table, timedelta(days=settings.backup_retention_days)),
             backup_output=BackupOutputStore(dynamodb, settings.backups_table),
             watermark_store=WatermarkStore(dynamodb, settings.server_policies_table),
             email_notices=EmailNoticesQueue(sqs, settings.email_notices_queue_url),

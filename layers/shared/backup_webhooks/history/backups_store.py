@@ -23,25 +23,32 @@ from backup_webhooks.history.backup import Backup
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-RETENTION = timedelta(days=400)
 _decoder = msgspec.json.Decoder(Backup)
 
 
 class BackupsStore(Struct, frozen=True):
-    """Stores and finds backups. Raises botocore's errors."""
+    """Stores and finds backups. Raises botocore's errors. `retention`: for how long `keep` stores them."""
 
     client: DynamoDBClient
     table: str
+    retention: timedelta = timedelta(days=60)
 
     def keep(self, backup: Backup) -> None:
-        """Store the backup for 400 days, unless it is stored already. It is idempotent."""
+        """Store the backup, unless it is stored already. It is idempotent."""
         with suppress(self.client.exceptions.ConditionalCheckFailedException):
             self.client.put_item(
                 TableName=self.table,
-                Item=to_item(_item(backup)),
+                Item=to_item(self.item(backup)),
                 # A later `recorded_at` would make a report count the backup again.
                 ConditionExpression="attribute_not_exists(accountDay)",
             )
+
+    def item(self, backup: Backup) -> dict[str, Any]:
+        """Return the item that `keep` stores."""
+        return _key(backup) | {
+            "backup": msgspec.json.encode(backup, enc_hook=iso_milliseconds).decode(),
+            "expiresAt": int((backup.recorded_at + self.retention).timestamp()),
+        }
 
     def between(self, account: str, since: datetime, until: datetime) -> Iterator[Backup]:
         """Yield the account's backups from `since` to before `until`, in the order of time.
@@ -83,13 +90,6 @@ class BackupsStore(Struct, frozen=True):
                 ConditionExpression="attribute_exists(accountDay)",
                 ExpressionAttributeValues=to_item({":address": {address}}),
             )
-
-
-def _item(backup: Backup) -> dict[str, Any]:
-    return _key(backup) | {
-        "backup": msgspec.json.encode(backup, enc_hook=iso_milliseconds).decode(),
-        "expiresAt": int((backup.recorded_at + RETENTION).timestamp()),
-    }
 
 
 def _key(backup: Backup) -> dict[str, str]:
