@@ -22,7 +22,8 @@ _NOTHING_FAILED = {"batchItemFailures": []}
 
 @cache
 def _client(service: str) -> Any:
-    return boto3.client(service, config=Config(max_pool_connections=64))
+    # Without validation, as the functions have it.
+    return boto3.client(service, config=Config(max_pool_connections=64, parameter_validation=False))
 
 
 def notify(event: dict[str, Any], context: object) -> dict[str, Any]:

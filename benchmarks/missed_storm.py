@@ -157,7 +157,8 @@ def bare(event: dict[str, Any], context: object) -> None:
 
 @cache
 def _client(service: str) -> Any:
-    return boto3.client(service, config=Config(max_pool_connections=64))
+    # Without validation, as the functions have it.
+    return boto3.client(service, config=Config(max_pool_connections=64, parameter_validation=False))
 
 
 def _prepared(count: int, mark: str) -> list[Any]:
