@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,8 @@ from backup_webhooks.history.backup import Backup, BackupResult
 from backup_webhooks.history.backups_store import BackupsStore
 
 from local.stack import Stack
-from tests.integration.conftest import Account, Invoke
-from tests.support.messages import failed_ids, finished, missed
+from tests.integration.conftest import Account, Handler, Invoke
+from tests.support.messages import Context, failed_ids, finished, missed, sqs_event
 from tests.support.policies import at
 
 DAY = timedelta(days=1)
@@ -125,9 +126,11 @@ def test_the_longest_of_names_are_kept(account: Account, notifier: Invoke, store
 
 
 def test_a_backup_is_kept_for_the_days_of_the_setting(
-    account: Account, notifier: Invoke, store: BackupsStore, stack: Stack
+    account: Account, handler_of: Callable[..., Handler], store: BackupsStore, stack: Stack
 ) -> None:
-    notifier(finished(account.alias))
+    notifier = handler_of("notifier", BACKUP_RETENTION_DAYS="90")
+
+    notifier(sqs_event(finished(account.alias)), Context())
 
     (backup,) = kept(store, account)
     (item,) = stack.client("dynamodb").query(
@@ -135,7 +138,7 @@ def test_a_backup_is_kept_for_the_days_of_the_setting(
         KeyConditionExpression="accountDay = :day",
         ExpressionAttributeValues={":day": {"S": f"{account.alias}#2018-12-20"}},
     )["Items"]
-    assert int(item["expiresAt"]["N"]) == int((backup.recorded_at + 60 * DAY).timestamp())
+    assert int(item["expiresAt"]["N"]) == int((backup.recorded_at + 90 * DAY).timestamp())
 
 
 def test_the_addresses_that_had_an_email_about_a_backup_are_recorded(
