@@ -21,7 +21,6 @@ from typing import Any
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.history.backup import Backup, BackupResult
-from backup_webhooks.history.backups_store import _item
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import _fields
 
@@ -105,7 +104,7 @@ def test_a_large_account_is_reported_within_the_functions_memory(
         world = ReportsAccount(stack.client("dynamodb"), mailbox, END - timedelta(hours=12))
         world.set(("one", DAILY), ("two", DAILY))
         write(world.policies.client, world.policies.table, map(to_item, map(_fields, policies(world.account))))
-        write(world.backups.client, world.backups.table, map(to_item, map(_item, backups(world.account))))
+        write(world.backups.client, world.backups.table, map(to_item, map(world.backups.item, backups(world.account))))
         message = json.dumps({"account": world.account, "at": iso_milliseconds(END + timedelta(minutes=5))})
 
         with closing(Worker(function, template.sources[function.name], stack, tmp_path / "log", environment)) as worker:
