@@ -20,9 +20,14 @@ _BUSY_QUEUES = ("BackupEventsQueue", "RetryQueue")
 
 @contextmanager
 def functions_running(
-    template: Template, stack: Stack, clock: LocalClock, workers_a_queue: int = _WORKERS_A_QUEUE
+    template: Template,
+    stack: Stack,
+    clock: LocalClock,
+    workers_a_queue: int = _WORKERS_A_QUEUE,
+    *,
+    scheduled: bool = True,
 ) -> Iterator[Sequence[Worker]]:
-    """Run each function that has a queue or a schedule in its own workers, which it yields."""
+    """Run each function that has a queue or, if `scheduled`, a schedule in its own workers, which it yields."""
     workers: dict[str, list[Worker]] = defaultdict(list)
     drivers: list[Poller | RateScheduler] = []
     functions = stack.functions()
@@ -37,7 +42,8 @@ def functions_running(
         # One worker is enough for e-mail, and each process takes time to start.
         for _ in range(workers_a_queue if source.queue in _BUSY_QUEUES else 1):
             drivers.append(Poller(stack, url, source, start_worker(source.function), _noting_ends(source.queue)))
-    for schedule in (schedule for schedule in template.schedules if schedule.function in functions):
+    schedules = template.schedules if scheduled else ()
+    for schedule in (schedule for schedule in schedules if schedule.function in functions):
         of_function = workers.get(schedule.function) or [start_worker(schedule.function)]
         drivers.append(RateScheduler(schedule, of_function[0], clock))
     for driver in drivers:

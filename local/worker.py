@@ -40,7 +40,7 @@ def kill_functions() -> None:
 
 
 class Worker:
-    """One execution environment. It runs one invocation at a time, as on Lambda.
+    """One execution environment. It runs one invocation at a time, as on Lambda, and starts with the first one.
 
     `log`: the file to which the process prints.
     """
@@ -57,15 +57,26 @@ class Worker:
         self._api = QuietServer(("127.0.0.1", 0), self._handler())
         self._api.start(f"{function.name} runtime API")
         self._environment = self._make_environment(stack) | dict(environment or {})
-        self.process = self._start()
+        self._started = threading.Event()
+        self._starting = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The newest process. Without one, it starts."""
+        with self._starting:
+            if self._process is None:
+                self._process = self._start()
+            return self._process
 
     def invoke(self, event: Any) -> Any:
         """Return the handler's answer to the event. Raise `FunctionError` if there is none.
 
         The function's time begins when its process has started, as on Lambda.
         """
-        if self.process.poll() is not None:
-            self.process = self._start()
+        with self._starting:
+            if self._process and self._process.poll() is not None:
+                self._process = None
         return self._invoke(event, self._function.timeout)
 
     def warm_up(self, events: Sequence[Any] = ()) -> None:
@@ -78,9 +89,9 @@ class Worker:
             self._invoke(event, START_SECONDS)
 
     def _wait_until_started(self) -> None:
-        end = time.monotonic() + START_SECONDS
+        process, end = self.process, time.monotonic() + START_SECONDS
         while not self._started.wait(_LOOK_SECONDS):
-            if self.process.poll() is not None:
+            if process.poll() is not None:
                 raise FunctionError(f"{self.name} died at its start, {self._end()}")
             if time.monotonic() >= end:
                 raise FunctionError(f"{self.name} has not started within {START_SECONDS} s: see {self.log}")
@@ -110,8 +121,9 @@ class Worker:
             del self._answers[request_id]
 
     def close(self) -> None:
-        """End the process and the API."""
-        self._kill()
+        """End the process, if there is one, and the API."""
+        if self._process:
+            self._kill()
         self._api.stop()
 
     def _kill(self) -> None:

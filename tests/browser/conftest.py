@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
 
 from local.clock import LocalClock
 from local.demo import functions_running
@@ -71,7 +71,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def whole_stack(template: Template, stack: Stack, served: HttpApi) -> Iterator[HttpApi]:
     """Serve the page, and run the functions that post and retry. They empty all queues, so no other tests may run."""
-    with functions_running(template, stack, LocalClock(), workers_a_queue=1):
+    with functions_running(template, stack, LocalClock(), workers_a_queue=1, scheduled=False):
         yield served
 
 
@@ -88,13 +88,15 @@ class Person:
 
     def await_delivery(self, text: str, count: int = 1) -> Locator:
         """Return the recent deliveries with that text, once there are `count`. Each look is a click on Refresh."""
-        table = self.page.get_by_role("table", name="Recent deliveries")
-        rows = table.get_by_role("row").filter(has_text=text)
+        panel = self.page.get_by_role("region", name="Recent deliveries")
+        rows = panel.get_by_role("table").get_by_role("row").filter(has_text=text)
         for _ in range(2 * PATIENCE_MS // 1000):
+            # The page shows only the answer to its newest question: another click would drop this one.
+            expect(panel).to_have_attribute("aria-busy", "false")
             if rows.count() >= count:
                 break
-            self.page.get_by_role("button", name="Refresh").click()
             self.page.wait_for_timeout(500)
+            self.page.get_by_role("button", name="Refresh").click()
         return rows
 
     def axe(self) -> list[str]:

@@ -34,7 +34,7 @@ def stack_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def running(stack_file: None, template: Template, stack: Stack, emptied: None) -> Iterator[None]:
-    with functions_running(template, stack, LocalClock(), workers_a_queue=1), published(stack):
+    with functions_running(template, stack, LocalClock(), workers_a_queue=1, scheduled=False), published(stack):
         yield
 
 

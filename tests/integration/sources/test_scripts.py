@@ -43,7 +43,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
 
 @pytest.fixture(scope="module")
 def running(template: Template, stack: Stack) -> Iterator[None]:
-    with functions_running(template, stack, LocalClock(), workers_a_queue=1):
+    with functions_running(template, stack, LocalClock(), workers_a_queue=1, scheduled=False):
         yield
 
 
