@@ -102,7 +102,9 @@ class World:
         _at_once(
             policies.save,
             (
-                TrackedPolicy(f"policy-{number}").after(changed("12-20 09:00", server_policy_id=f"policy-{number}"))
+                TrackedPolicy("TEST", f"policy-{number}").after(
+                    changed("12-20 09:00", server_policy_id=f"policy-{number}")
+                )
                 for number in range(self.due)
             ),
         )

@@ -19,8 +19,8 @@ from itertools import batched
 from typing import Any
 
 from backup_webhooks.aws.items import to_item
+from backup_webhooks.monitoring.items import policy_item, shard_of
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
-from backup_webhooks.monitoring.server_policies_store import _fields, shard_of
 from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
@@ -99,7 +99,7 @@ def new_table(client: Any, properties: dict[str, Any], name: str) -> str:
 
 def fill(client: Any, table: str, count: int, on: str) -> None:
     """So many active policies with the same next start, after that moment, written in bulk."""
-    like = to_item(_fields(TrackedPolicy("like").after(changed(on))))
+    like = to_item(policy_item(TrackedPolicy("TEST", "like").after(changed(on))))
 
     def put(numbers: tuple[int, ...]) -> None:
         requests = [{"PutRequest": {"Item": like | _own(f"policy-{number}")}} for number in numbers]

@@ -26,8 +26,8 @@ from typing import Any
 import boto3
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.events.messages import encode_message
+from backup_webhooks.monitoring.items import SHARDS, policy_item
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
-from backup_webhooks.monitoring.server_policies_store import SHARDS, _fields
 from botocore.config import Config
 
 from benchmarks.figures import Figure
@@ -163,9 +163,9 @@ def _client(service: str) -> Any:
 
 def _prepared(count: int, mark: str) -> list[Any]:
     """For each shard its tens: the messages, and the items as the function leaves them once their miss is told."""
-    policy = TrackedPolicy("like").after(changed("12-20 09:00"))
+    policy = TrackedPolicy("TEST", "like").after(changed("12-20 09:00"))
     message = encode_message(policy.miss())
-    item = to_item(_fields(replace(policy.after_miss(LONG_AGO), revision=1)))
+    item = to_item(policy_item(replace(policy.after_miss(LONG_AGO), revision=1)))
     items = [item | {"serverPolicyId": {"S": f"{mark}-{number}"}} for number in range(count)]
     tens = [
         ([{"Id": str(position), "MessageBody": message} for position in range(len(ten))], ten)

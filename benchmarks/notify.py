@@ -58,7 +58,7 @@ def batch_of(marks: list[str]) -> dict[str, Any]:
 
 def month_old(mark: str) -> TrackedPolicy:
     """A nightly server policy with a backup in each of the nights since it was made, so that none of them waits."""
-    policy = TrackedPolicy(mark).after(
+    policy = TrackedPolicy(ACCOUNT, mark).after(
         changed("11-19 09:00", server_policy_id=mark, clc_account_alias=ACCOUNT, backup_schedule="0 0 1 * * ?")
     )
     for night in range(NIGHTS, 0, -1):

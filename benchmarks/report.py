@@ -24,7 +24,7 @@ from typing import Any
 import boto3
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.events.timestamps import iso_milliseconds
-from backup_webhooks.monitoring.server_policies_store import _fields
+from backup_webhooks.monitoring.items import policy_item
 from backup_webhooks.reports.recipients import ReportSettings
 from botocore import xform_name
 from botocore.config import Config
@@ -58,7 +58,9 @@ def measure(quick: bool) -> Iterable[Figure]:
         stack = running.enter_context(embedded(template))
         proxy = running.enter_context(FaultProxy(stack.client("dynamodb").meta.endpoint_url))
         world = ReportsAccount(stack.client("dynamodb"), mailbox, END - timedelta(hours=12))
-        write(world.policies.client, world.policies.table, (to_item(_fields(one)) for one in policies(world.account)))
+        write(
+            world.policies.client, world.policies.table, (to_item(policy_item(one)) for one in policies(world.account))
+        )
         write(
             world.backups.client,
             world.backups.table,

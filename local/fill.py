@@ -19,8 +19,8 @@ from backup_webhooks.events.messages import EventType, RecordedEvent
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
-from backup_webhooks.monitoring import server_policies_store
 from backup_webhooks.monitoring.expectation import TOLERANCE
+from backup_webhooks.monitoring.items import policy_item
 from backup_webhooks.posting.sender import AttemptResult
 from msgspec.structs import replace
 
@@ -57,7 +57,7 @@ def fill(stack: Stack, account: str, servers: int, now: datetime) -> int:
             made = [filled_server(account, number, now) for number in some]
             events = [event for _, of_server in made for event in of_server]
             # Revision 1, as after a first `save`.
-            known = (server_policies_store._fields(replace(tracked, revision=1)) for tracked, _ in made)
+            known = (policy_item(replace(tracked, revision=1)) for tracked, _ in made)
             writer.write(stack.outputs["ServerPoliciesTableName"], known)
             writer.write(history.table, (history.item(_backup(event)) for event in events))
             backups += len(events)

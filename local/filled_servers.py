@@ -45,8 +45,9 @@ def filled_server(account: str, number: int, now: datetime) -> tuple[TrackedPoli
     identity = both | {"account_alias": account, "server_policy_id": str(policy_id)}
     own = replace(
         tracked,
+        account=account,
         server_policy_id=str(policy_id),
-        policy=tracked.policy and replace(tracked.policy, account=account, **both),
+        policy=tracked.policy and replace(tracked.policy, **both),
     )
     return own, [
         replace(event, **identity, restore_point_id=str(uuid.uuid5(policy_id, event.restore_point_id)))
@@ -68,7 +69,7 @@ def _pattern(number: int, now: datetime) -> tuple[TrackedPolicy, list[RecordedEv
     changed = _changed(rng, begin - timedelta(days=begin.weekday(), minutes=rng.randrange(24 * 60)))
     shares = rng.choices(list(_RELIABILITIES), list(_RELIABILITIES.values()))[0]
     active_until = changed.changed_date + _ACTIVE_FOR if rng.random() < _INACTIVE else now
-    tracked, events = TrackedPolicy("").after(changed), list[RecordedEvent]()
+    tracked, events = TrackedPolicy("", "").after(changed), list[RecordedEvent]()
     while tracked.expected_at and tracked.expected_at < active_until:
         # Of the expected start's own, so that it has the same result if this is done again.
         rng = random.Random(f"{number} {tracked.expected_at}")  # noqa: S311 - invents a demo

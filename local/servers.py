@@ -70,7 +70,7 @@ class DemoServer:
         backups: list[Backup] = []
         timestamp = now - timedelta(days=30)
         changed = cast("ServerPolicyChanged", parse_message(json.dumps(self.changed(timestamp))))
-        tracked = TrackedPolicy(str(self._common()["serverPolicyId"])).after(changed)
+        tracked = TrackedPolicy(ACCOUNT, str(self._common()["serverPolicyId"])).after(changed)
         while timestamp < now:
             timestamp = min(timestamp + timedelta(hours=1), now)
             for backup in self.backups_until(timestamp, rng, _SKIPPED):

@@ -65,7 +65,7 @@ def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
                 restore_point_creation_status=BackupStatus(status),
             ),
         )
-    known = policies.load(policy_id)
+    known = policies.load(account.alias, policy_id)
     policies.save(known.after_miss(LONG_AGO))
     target = account.set_target(EventType.FAILURE, "http://127.0.0.1:9/" + ("x" * 80))
     account.targets.record_failure(target, 503, name, slow=False, now=NOW)

@@ -210,5 +210,5 @@ def test_a_start_just_within_the_hour_whose_consumer_is_killed_twice_is_no_false
 
     assert len(killed) == 2
     assert world.received == []
-    policy = ServerPoliciesStore(world.aws.dynamodb(), "ServerPoliciesTable").load("policy-0")
+    policy = ServerPoliciesStore(world.aws.dynamodb(), "ServerPoliciesTable").load("TEST", "policy-0")
     assert policy.expected_at == BEGIN + 41 * HOUR

@@ -87,7 +87,7 @@ def a_cancelled_backup_is_kept_and_not_posted(world: World, answer: Any) -> None
 
 def the_start_is_known_and_not_posted(world: World, answer: Any) -> None:
     posted({})(world, answer)
-    assert world.policies.load(UBUNTU).history.last_started_at == at("12-20 17:00:02")
+    assert world.policies.load("TEST", UBUNTU).history.last_started_at == at("12-20 17:00:02")
 
 
 def the_heartbeat_is_known_to_be_read(world: World, answer: Any) -> None:
@@ -97,7 +97,7 @@ def the_heartbeat_is_known_to_be_read(world: World, answer: Any) -> None:
 
 def the_schedule_is_known(world: World, answer: Any) -> None:
     assert answer == NO_FAILURES
-    tracked = world.policies.load(UBUNTU)
+    tracked = world.policies.load("TEST", UBUNTU)
     assert tracked.policy
     assert tracked.policy.backup_schedule == "0 0 17 * * ?"
     assert tracked.expected_at == at("12-19 17:00")
@@ -105,14 +105,14 @@ def the_schedule_is_known(world: World, answer: Any) -> None:
 
 def the_interval_is_known(world: World, answer: Any) -> None:
     assert answer == NO_FAILURES
-    policy = world.policies.load(POLICY_ID).policy
+    policy = world.policies.load("TEST", POLICY_ID).policy
     assert policy
     assert policy.backup_interval_hours == 6
 
 
 def no_backup_is_expected(world: World, answer: Any) -> None:
     assert answer == NO_FAILURES
-    tracked = world.policies.load(UBUNTU)
+    tracked = world.policies.load("TEST", UBUNTU)
     assert tracked.policy
     assert tracked.policy.server_policy_status == "INACTIVE"
     assert tracked.expected_at is None

@@ -99,7 +99,7 @@ CALLS: Mapping[str, Calls] = {
     "the page's webhooks": {"dynamodb:Query": 1},
     # One for each day in the log's retention, until a page is full.
     "the page's deliveries, of an account that had none of late": {"dynamodb:Query": 32},
-    "the page's servers and their chart": {"dynamodb:Query": 2},
+    "the page's servers and their chart": {"dynamodb:Query": 2, "dynamodb:BatchGetItem": 1},
 }
 
 

@@ -80,7 +80,7 @@ def finished(start: str, end: str, status: str = "SUCCESS", **fields: Any) -> Ba
 
 def tracked(*messages: PolicyMessage) -> TrackedPolicy:
     """Return what is known after these messages, in this order."""
-    policy = TrackedPolicy(POLICY_ID)
+    policy = TrackedPolicy("TEST", POLICY_ID)
     for message in messages:
         policy = policy.after(message)
     return policy
@@ -89,7 +89,7 @@ def tracked(*messages: PolicyMessage) -> TrackedPolicy:
 def no_policies(stack: Stack) -> None:
     """Empty ServerPoliciesTable of server policies and of the watermark."""
     client, table = stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"]
-    for page in client.get_paginator("scan").paginate(TableName=table, ProjectionExpression="serverPolicyId"):
+    for page in client.get_paginator("scan").paginate(TableName=table, ProjectionExpression="account, serverPolicyId"):
         for batch in batched(page["Items"], 25, strict=False):
             client.batch_write_item(RequestItems={table: [{"DeleteRequest": {"Key": key}} for key in batch]})
 
@@ -97,7 +97,7 @@ def no_policies(stack: Stack) -> None:
 def record(store: ServerPoliciesStore, *messages: PolicyMessage) -> None:
     """Store what is known after these messages, as the notifier does."""
     for message in messages:
-        store.save(store.load(message.server_policy_id).after(message))
+        store.save(store.load(message.account_alias, message.server_policy_id).after(message))
 
 
 def misses(policy: TrackedPolicy, as_of: str, resumed_at: datetime = LONG_AGO) -> list[str]:

@@ -6,7 +6,7 @@ import { PagedPanel } from './paged.js';
 import { PingUrls } from './ping_urls.js';
 
 const STATES = {
-  ok: ['good', 'OK'], partial: ['slow', 'Partial'], failed: ['bad', 'Failed'], cancelled: ['off', 'Cancelled'], late: ['slow', 'Late'], missed: ['missed', 'Missed'],
+  ok: ['good', 'OK'], partial: ['slow', 'Partial'], failed: ['bad', 'Failed'], cancelled: ['off', 'Cancelled'], unwatched: ['off', 'Not watched'], late: ['slow', 'Late'], missed: ['missed', 'Missed'],
   inactive: ['off', 'Inactive'], unknown: ['new', 'No backup heard of yet'],
 };
 const RESULTS = { SUCCESS: 'succeeded', PARTIAL_SUCCESS: 'partly succeeded', FAILED: 'failed', CANCELLED: 'was cancelled' };
@@ -44,7 +44,7 @@ function serverCard(server) {
 class ServerList extends PagedPanel {
   constructor(context) {
     super({ ...context, called: 'servers' });
-    this.search = field('Server name begins with', h('input', { type: 'search', autocomplete: 'off', spellcheck: 'false', oninput: () => this.searchSoon() }));
+    this.search = field('Server name contains', h('input', { type: 'search', autocomplete: 'off', spellcheck: 'false', oninput: () => this.searchSoon() }));
     const form = h('form', { role: 'search', class: 'filter', onsubmit: (event) => { event.preventDefault(); this.refresh(); } },
       this.search.node, h('button', {}, 'Search'));
     this.list = h('ul', { class: 'servers' });
@@ -60,7 +60,7 @@ class ServerList extends PagedPanel {
 
   ask(cursor) {
     clearTimeout(this.timer);
-    return readServerPolicies(this.account, { serverId: this.search.control.value.trim(), cursor }, this.signal);
+    return readServerPolicies(this.account, { server: this.search.control.value.trim(), cursor }, this.signal);
   }
 
   clear() {
@@ -68,14 +68,15 @@ class ServerList extends PagedPanel {
     this.moreButton.hidden = true;
   }
 
-  show({ items, next }) {
+  show({ items, next, byBeginning }) {
     const cards = items.map(serverCard);
     this.list.append(...cards);
     const shown = this.list.childElementCount;
     this.list.hidden = shown === 0;
-    const nothing = this.search.control.value.trim() ? 'No server has a name that begins so.' : 'No servers with a backup policy yet.';
+    const searched = byBeginning ? 'This account has more than 5,000 servers: only names that begin so, in that case, are found.' : '';
+    const nothing = this.search.control.value.trim() ? `No server has such a name. ${searched}` : 'No servers with a backup policy yet.';
     this.place.replaceChildren(...(shown === 0 && !next ? [h('p', { class: 'empty' }, nothing)] : []));
-    this.reach.textContent = shown ? `${counted(shown, 'server policy', 'server policies')} shown.` : '';
+    this.reach.textContent = shown ? `${counted(shown, 'server policy', 'server policies')} shown. ${searched}` : '';
     return cards[0]?.querySelector('h3');
   }
 }

@@ -79,7 +79,7 @@ def ids(stack: Stack) -> dict[str, str]:
     store.record(claim, AttemptResult(503, "answered 503", b"", 3), DeliveryState.FAILED, None)
     policies = ServerPoliciesStore(dynamodb, outputs["ServerPoliciesTableName"])
     policies.save(
-        policies.load("fuzz").after(changed("12-20 00:00", server_policy_id="fuzz", clc_account_alias="FUZZ"))
+        policies.load("FUZZ", "fuzz").after(changed("12-20 00:00", server_policy_id="fuzz", clc_account_alias="FUZZ"))
     )
     return {
         "account": account.alias,

@@ -76,14 +76,10 @@ class TestMaking:
         assert message["serverPolicyStatus"] == message["accountPolicyStatus"] == "ACTIVE"
         assert handler_at("notifier")(json.dumps(message)) == {"batchItemFailures": []}
         policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
-        known = policies.load(key["serverPolicyId"])
+        known = policies.load(account.alias, key["serverPolicyId"])
         assert known.expected_at is not None
         assert known.policy is not None
-        assert (known.policy.account, known.policy.server_id, known.policy.timezone) == (
-            account.alias,
-            "fileserver",
-            "Europe/Berlin",
-        )
+        assert (known.policy.server_id, known.policy.timezone) == ("fileserver", "Europe/Berlin")
 
     def test_a_plan_may_be_hours_after_the_backup_before(
         self, account: Account, client: Client, sent: Callable[[], list[dict[str, Any]]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from backup_webhooks.events.messages import BackupFinished, BackupStarted, BackupStatus, ServerPolicyChanged
-from backup_webhooks.events.timestamps import Timestamp
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 from backup_webhooks.monitoring.server_policies import PolicyMessage, TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 
@@ -39,7 +39,7 @@ def add(account: Account, stack: Stack) -> Callable[..., str]:
             "account_policy_name": "Nightly",
             "storage_region": "US WEST",
         }
-        known = TrackedPolicy(policy_id)
+        known = TrackedPolicy(account.alias, policy_id)
         for message in make(facts):
             known = known.after(message)
         if missed:
@@ -125,7 +125,7 @@ def test_a_start_ends_a_miss(account: Account, add: Callable[..., str], client: 
         missed=True,
     )
     policies = ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
-    known = policies.load(policy_id)
+    known = policies.load(account.alias, policy_id)
     assert known.policy
     start = BackupStarted(
         account_alias=account.alias,
@@ -194,7 +194,7 @@ def test_the_days_of_all_servers_add_up(account: Account, add: Callable[..., str
     assert shown == {"day": yesterday, "success": 2, "partialSuccess": 0, "failed": 1, "missed": 0}
 
 
-def test_servers_come_in_pages_and_are_found_by_how_they_begin(
+def test_servers_come_in_pages_and_are_found_by_a_part_of_their_names(
     account: Account, add: Callable[..., str], client: Client
 ) -> None:
     ids = {add(lambda facts: [ended(facts, ago(days=1), "SUCCESS")]) for _ in range(5)}
@@ -210,10 +210,8 @@ def test_servers_come_in_pages_and_are_found_by_how_they_begin(
 
     assert found == ids
     one = next(iter(ids))
-    assert [item["serverPolicyId"] for item in client.get(path, serverId=f"S-{one}").json["items"]] == [one]
-    assert client.get(path, serverId="T").json == {"items": [], "next": None}
-    first = client.get(path, limit=1).json["next"]
-    assert list(client.get(path, serverId="T", cursor=first).errors) == ["cursor"], "of another list"
+    assert [item["serverPolicyId"] for item in client.get(path, server=one[2:].upper()).json["items"]] == [one]
+    assert client.get(path, server="T").json == {"items": [], "next": None, "byBeginning": False}
     assert list(client.get(path, cursor="nonsense").errors) == ["cursor"]
 
 
@@ -231,3 +229,45 @@ def test_pages_go_on_behind_names_in_any_script(account: Account, add: Callable[
         query["cursor"] = page["next"]
 
     assert sorted(found) == sorted(names)
+
+
+def test_what_needs_attention_is_one_list_the_longest_trouble_first(
+    account: Account, add: Callable[..., str], client: Client
+) -> None:
+    add(lambda facts: [ended(facts, ago(days=3), "SUCCESS")])
+    younger = add(lambda facts: [ended(facts, ago(days=1), "PARTIAL_SUCCESS")])
+    older = add(lambda facts: [ended(facts, ago(days=2), "FAILED"), ended(facts, ago(hours=1), "FAILED")])
+    path = of_account(account.alias, "troubledServerPolicies")
+
+    first = client.get(path, limit="1").json
+    rest = client.get(path, cursor=first["next"]).json
+
+    assert [item["serverPolicyId"] for item in first["items"] + rest["items"]] == [older, younger]
+    assert first["items"][0]["troubledSince"] == iso_milliseconds(ago(days=2))
+    assert rest["next"] is None
+    assert list(client.get(path, cursor="nonsense").errors) == ["cursor"]
+
+
+def test_a_person_stops_watching_a_server_and_watches_it_again(
+    account: Account, add: Callable[..., str], client: Client, stack: Stack
+) -> None:
+    policy_id = add(lambda facts: [policy(facts, ago(hours=30)), ended(facts, ago(hours=24.5), "SUCCESS")])
+    path = of_account(account.alias, "serverPolicies", policy_id)
+    assert only(client, account)["state"] == "late"
+
+    stopped = client.patch(path, {"watched": False}).json
+
+    assert (stopped["watched"], stopped["state"], stopped["nextExpectedAt"]) == (False, "unwatched", None)
+    assert only(client, account) == stopped
+    again = client.patch(path, {"watched": True}).json
+    assert (again["watched"], again["state"]) == (True, "ok")
+    # The schedule counts from now: what passed meanwhile is not missed.
+    assert datetime.fromisoformat(again["nextExpectedAt"]) >= NOW + timedelta(hours=24)
+    assert client.patch(path, {"watched": True}).json == again
+
+
+def test_what_is_not_a_server_policy_cannot_be_watched(account: Account, client: Client) -> None:
+    answer = client.patch(of_account(account.alias, "serverPolicies", "unknown"), {"watched": False})
+    assert answer.status == 404
+    assert list(client.patch(of_account(account.alias, "serverPolicies", "unknown"), {"watched": "x"}).errors)
+    assert client.get(of_account(account.alias, "serverPolicies")).json["items"] == []

@@ -19,7 +19,8 @@ from tests.support.fault_proxy import Answer, Broken, Call, FaultProxy
 @pytest.fixture
 def get(stack: Stack, dynamodb_proxy: FaultProxy, handler_of: Callable[..., Handler]) -> Callable[[], Any]:
     """Reads an item that is stored, with the functions' client."""
-    key, table = {"serverPolicyId": {"S": "truncated"}}, stack.outputs["ServerPoliciesTableName"]
+    key = {name: {"S": "truncated"} for name in ("account", "serverPolicyId")}
+    table = stack.outputs["ServerPoliciesTableName"]
     stack.client("dynamodb").put_item(TableName=table, Item=key | {"name": {"S": "Nightly"}})
     handler_of("notifier", AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
     return lambda: clients.dynamodb().get_item(TableName=table, Key=key)["Item"]["name"]["S"]

@@ -121,7 +121,7 @@ def test_a_miss_has_reminders_until_its_policy_is_inactive(
     policy_id = f"{account.alias}-server"
     message = changed("12-01 16:00", server_policy_id=policy_id, clc_account_alias=account.alias)
     record(policies, message)
-    policy = policies.load(policy_id)
+    policy = policies.load(account.alias, policy_id)
     policies.save(policy.after_miss(world.now))
     world.send(encode_message(policy.miss()))
     wait(world, 49 * HOUR)

@@ -194,7 +194,7 @@ def test_with_changes_only_misses_in_a_row_are_posted_once(
     record(policies, changed("12-01 16:00", server_policy_id=policy_id, clc_account_alias=account.alias))
 
     for _ in range(3):
-        policy = policies.load(policy_id)
+        policy = policies.load(account.alias, policy_id)
         notify(encode_message(policy.miss()))
         policies.save(policy.after_miss(LONG_AGO))
 

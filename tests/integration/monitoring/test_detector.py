@@ -14,8 +14,9 @@ import pytest
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.events.messages import EventType, encode_message
+from backup_webhooks.monitoring.items import policy_item
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
-from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore, _fields
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
@@ -189,13 +190,13 @@ def test_a_tick_whose_process_is_killed_after_a_call_loses_no_miss_and_posts_non
 def fill(policies: ServerPoliciesStore, count: int, on: str) -> None:
     """Write `count` active policies with the same expected start, in bulk."""
     tracked = (
-        TrackedPolicy(f"policy-{number}").after(
+        TrackedPolicy("TEST", f"policy-{number}").after(
             changed(on, server_policy_id=f"policy-{number}", server_id=f"server-{number}")
         )
         for number in range(count)
     )
     for batch in batched(tracked, 25, strict=False):
-        puts = [{"PutRequest": {"Item": to_item(_fields(policy))}} for policy in batch]
+        puts = [{"PutRequest": {"Item": to_item(policy_item(policy))}} for policy in batch]
         policies.client.batch_write_item(RequestItems={policies.table: puts})
 
 

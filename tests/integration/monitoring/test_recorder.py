@@ -22,8 +22,8 @@ class OvertakenStore(ServerPoliciesStore, frozen=True):
 
     others: list[Callable[[], object]]
 
-    def load(self, server_policy_id: str) -> TrackedPolicy:
-        loaded = ServerPoliciesStore.load(self, server_policy_id)
+    def load(self, account: str, server_policy_id: str) -> TrackedPolicy:
+        loaded = ServerPoliciesStore.load(self, account, server_policy_id)
         while self.others:
             self.others.pop()()
         return loaded
@@ -37,7 +37,7 @@ def store(stack: Stack) -> ServerPoliciesStore:
 def test_a_policy_is_not_saved_over_another_revision(store: ServerPoliciesStore) -> None:
     policy = str(uuid.uuid4())
     record(store, changed("12-20 09:00", server_policy_id=policy))
-    seen = store.load(policy)
+    seen = store.load("TEST", policy)
     first = seen.after(finished("12-20 17:00", "12-20 17:30", server_policy_id=policy))
     second = seen.after(finished("12-20 17:10", "12-20 17:40", "FAILED", server_policy_id=policy))
 
@@ -45,7 +45,7 @@ def test_a_policy_is_not_saved_over_another_revision(store: ServerPoliciesStore)
     with pytest.raises(Conflict):
         store.save(second)
 
-    assert store.load(policy).history == first.history
+    assert store.load("TEST", policy).history == first.history
 
 
 def test_a_recovery_is_sent_only_by_the_writer_whose_success_it_is(store: ServerPoliciesStore, stack: Stack) -> None:

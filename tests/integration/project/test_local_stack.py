@@ -73,7 +73,7 @@ def test_of_conditional_writes_at_the_same_time_one_succeeds(stack: Stack, restl
         try:
             dynamodb.update_item(
                 TableName=table,
-                Key={"serverPolicyId": {"S": key}},
+                Key={"account": {"S": key}, "serverPolicyId": {"S": key}},
                 ConditionExpression="attribute_not_exists(serverPolicyId)",
                 UpdateExpression="SET claimed = :yes",
                 ExpressionAttributeValues={":yes": {"BOOL": True}},

@@ -16,7 +16,7 @@ from local.moto_patches import patch_moto
 from local.stack import Stack
 
 SEEDS = range(30)
-INDEX = "byAccount"
+INDEX = "byServer"
 
 
 @pytest.fixture(autouse=True, scope="module")

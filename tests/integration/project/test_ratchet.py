@@ -19,8 +19,9 @@ from backup_webhooks.deliveries.reminders_store import RemindersStore
 from backup_webhooks.deliveries.target_partition import partition_of
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import Timestamp, utc_now
+from backup_webhooks.monitoring.items import shard_of
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
-from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore, shard_of
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.target import DeliveryMode
 
@@ -283,7 +284,7 @@ def test_misses_call_aws_no_more_than_they_did(
 ) -> None:
     ids = [policy_id for number in range(1000) if shard_of(policy_id := f"policy-{number}") == 0][:10]
     for policy_id in ids:
-        policies.save(TrackedPolicy(policy_id).after(changed("12-20 09:00", server_policy_id=policy_id)))
+        policies.save(TrackedPolicy("TEST", policy_id).after(changed("12-20 09:00", server_policy_id=policy_id)))
 
     with made.counted():
         assert tick() == {"due": 10, "sent": 10}
@@ -345,11 +346,11 @@ def test_a_view_of_the_page_calls_aws_no_more_than_it_did(
 
 # All modules that a function's import brings along, Python's own and those of the layers. A room's `__init__` is one.
 MODULES = {
-    "notifier": 484,
+    "notifier": 485,
     "redeliverer": 467,
-    "missed_backups": 445,
-    "webhooks_api": 676,
-    "daily_report": 489,
+    "missed_backups": 446,
+    "webhooks_api": 677,
+    "daily_report": 490,
     "email_notices": 458,
     "ping": 431,
 }

@@ -229,7 +229,7 @@ def test_without_time_left_the_rest_is_left_for_later(world: ReportsWorld) -> No
 
 def test_with_no_backups_the_report_says_so(world: ReportsWorld) -> None:
     world.policies.save(
-        world.policies.load(f"sp-{world.account}").after(
+        world.policies.load(world.account, f"sp-{world.account}").after(
             changed("2026-11-01 12:00", clc_account_alias=world.account, server_policy_id=f"sp-{world.account}")
         )
     )

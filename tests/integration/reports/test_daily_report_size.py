@@ -21,8 +21,8 @@ from typing import Any
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.history.backup import Backup, BackupResult
+from backup_webhooks.monitoring.items import policy_item
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
-from backup_webhooks.monitoring.server_policies_store import _fields
 
 from local.mailbox import Mailbox
 from local.stack import Stack
@@ -53,7 +53,7 @@ def policies(account: str) -> Iterator[TrackedPolicy]:
     for number in range(SERVERS):
         policy_id, server = f"{account}-{number}", f"IL1SERVER{number:05}"
         yield (
-            TrackedPolicy(policy_id)
+            TrackedPolicy(account, policy_id)
             .after(
                 changed(
                     "2026-11-01 12:00",
@@ -103,7 +103,7 @@ def test_a_large_account_is_reported_within_the_functions_memory(
         environment = {"AWS_ENDPOINT_URL_SESV2": mailbox.url}
         world = ReportsAccount(stack.client("dynamodb"), mailbox, END - timedelta(hours=12))
         world.set(("one", DAILY), ("two", DAILY))
-        write(world.policies.client, world.policies.table, map(to_item, map(_fields, policies(world.account))))
+        write(world.policies.client, world.policies.table, map(to_item, map(policy_item, policies(world.account))))
         write(world.backups.client, world.backups.table, map(to_item, map(world.backups.item, backups(world.account))))
         message = json.dumps({"account": world.account, "at": iso_milliseconds(END + timedelta(minutes=5))})
 

@@ -135,9 +135,6 @@ def test_a_server_without_a_policy_message_is_identified_by_its_first_backup() -
     with_policy = tracked(started("12-20 01:00"), changed("12-20 02:00"))
 
     assert without_policy.identity
-    assert (without_policy.identity.account, without_policy.identity.server_id) == (
-        "TEST",
-        "testServerId20181228013921",
-    )
+    assert without_policy.identity.server_id == "testServerId20181228013921"
     assert with_policy.identity_from_backup is None
     assert with_policy.identity == with_policy.policy

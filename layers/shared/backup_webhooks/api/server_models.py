@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Self
 
-from backup_webhooks.api.models import Model, TimestampOut
+from backup_webhooks.api.models import Input, Model, TimestampOut
 from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.state import ServerState
@@ -47,6 +47,8 @@ class ServerPolicyOut(Model):
     account_policy_name: str
     storage_region: str
     state: ServerState
+    watched: bool
+    troubled_since: TimestampOut | None
     backup_schedule: str | None
     backup_interval_hours: int | None
     timezone: str | None
@@ -60,7 +62,7 @@ class ServerPolicyOut(Model):
     def of(cls, tracked: TrackedPolicy, state: ServerState, days: list[DayOut]) -> Self:
         """Return the answer for a tracked policy."""
         policy, identity, history = tracked.policy, tracked.identity, tracked.history
-        assert identity is not None  # noqa: S101 - found by its account, which is stored with it
+        assert identity is not None  # noqa: S101 - the first message brings it
         return cls(
             server_policy_id=tracked.server_policy_id,
             server_id=identity.server_id,
@@ -68,6 +70,8 @@ class ServerPolicyOut(Model):
             account_policy_name=identity.account_policy_name,
             storage_region=identity.storage_region,
             state=state,
+            watched=tracked.watched,
+            troubled_since=tracked.troubled_since,
             backup_schedule=policy.backup_schedule if policy else None,
             backup_interval_hours=policy.backup_interval_hours if policy else None,
             timezone=policy.timezone if policy else None,
@@ -84,3 +88,17 @@ class ServerPoliciesOut(Model):
 
     items: list[ServerPolicyOut]
     next: str | None
+    by_beginning: bool
+
+
+class TroubledServerPoliciesOut(Model):
+    """A page of the account's server policies that need attention, the longest first. `next`: as in the whole list."""
+
+    items: list[ServerPolicyOut]
+    next: str | None
+
+
+class WatchIn(Input):
+    """Whether backups of the server policy are expected."""
+
+    watched: bool

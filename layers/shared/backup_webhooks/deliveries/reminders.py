@@ -75,7 +75,8 @@ class Reminders(Struct, frozen=True):
         if event is None:
             return
         hours = target.preferences.remind_hours if target and target.enabled else None
-        if target is None or hours is None or not streaks.goes_on(message.server_policy_id, message.event_type):
+        trouble = (message.account, message.server_policy_id, message.event_type)
+        if target is None or hours is None or not streaks.goes_on(*trouble):
             self.store.forget(partition, message.server_policy_id, message.due_at)
             return
         now = self.clock()

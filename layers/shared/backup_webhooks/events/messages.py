@@ -194,6 +194,11 @@ class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", t
     backup_interval_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
     timezone: str = "UTC"
 
+    @property
+    def account_alias(self) -> str:
+        """Return the account, by the name that it has in the other messages."""
+        return self.clc_account_alias
+
 
 class Heartbeat(_Message, frozen=True, kw_only=True, rename="camel", tag="Heartbeat"):
     """Sent by missed_backups each minute. Once it is read, all messages sent before it have been read too."""

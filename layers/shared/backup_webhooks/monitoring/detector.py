@@ -20,8 +20,9 @@ from backup_webhooks.aws.settings import Settings, Text, WholeNumber
 from backup_webhooks.events.messages import Heartbeat, encode_message
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
+from backup_webhooks.monitoring.items import SHARDS
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
-from backup_webhooks.monitoring.server_policies_store import SHARDS, ServerPoliciesStore
+from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
 _THREADS = 8

@@ -40,9 +40,17 @@ class History(Struct, frozen=True):
     starts: tuple[datetime, ...] = ()
     finishes: tuple[datetime, ...] = ()
     overdue: tuple[datetime, ...] = ()
-    last_started_at: datetime | None = None
-    last_finished_at: datetime | None = None
     last_status: str | None = None
+
+    @property
+    def last_started_at(self) -> datetime | None:
+        """Return the newest start, or None before the first."""
+        return self.starts[-1] if self.starts else None
+
+    @property
+    def last_finished_at(self) -> datetime | None:
+        """Return the newest end, or None before the first."""
+        return self.finishes[-1] if self.finishes else None
 
     def with_start(self, started_at: datetime) -> Self:
         """Return the history with this start; an equal one if the start is known already."""
@@ -50,7 +58,6 @@ class History(Struct, frozen=True):
             self,
             starts=_inserted(self.starts, started_at),
             overdue=tuple(expected for expected in self.overdue if not _answers(started_at, expected)),
-            last_started_at=max(self.last_started_at or started_at, started_at),
         )
 
     def with_finish(self, finished_at: datetime, status: str) -> Self:
@@ -59,7 +66,6 @@ class History(Struct, frozen=True):
         return replace(
             self,
             finishes=_inserted(self.finishes, finished_at),
-            last_finished_at=finished_at if newest else self.last_finished_at,
             last_status=status if newest else self.last_status,
         )
 

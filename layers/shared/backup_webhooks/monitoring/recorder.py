@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from backup_webhooks.aws.retry import retry_on_conflict
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.monitoring.server_policies import PolicyMessage, TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-
-# In a backlog all ten messages of a batch may be about one server policy, and one writer wins each round.
-_TRIES = 12
 
 
 class Recorder(Struct, frozen=True):
@@ -26,13 +22,9 @@ class Recorder(Struct, frozen=True):
         errors. A recovery is sent after it is stored: until then another writer may change it. If the function is
         killed between the two, the message comes again and sends the same recovery, which is posted once.
         """
-        return retry_on_conflict(lambda: self._record(message), _TRIES)
-
-    def _record(self, message: PolicyMessage) -> TrackedPolicy:
-        before = self.policies.load(message.server_policy_id)
-        after = before.after(message)
-        if after != before:
-            self.policies.save(after)
+        after = self.policies.change(
+            message.account_alias, message.server_policy_id, lambda known: known.after(message)
+        )
         if recovery := after.recovery(message):
             self.events.send(recovery)
         return after

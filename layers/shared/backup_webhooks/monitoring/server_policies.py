@@ -46,9 +46,8 @@ type PolicyMessage = BackupStarted | BackupFinished | ServerPolicyChanged
 
 
 class PolicyIdentity(Struct, frozen=True):
-    """The account, server, account policy and region of a server policy, as messages about backups name them."""
+    """The server, account policy and region of a server policy, as messages about backups name them."""
 
-    account: str
     server_id: str
     account_policy_id: str
     account_policy_name: str
@@ -58,7 +57,6 @@ class PolicyIdentity(Struct, frozen=True):
     def of(cls, message: BackupStarted | BackupFinished) -> Self:
         """Return the identity that the message names."""
         return cls(
-            account=message.account_alias,
             server_id=message.server_id,
             account_policy_id=message.account_policy_id,
             account_policy_name=message.account_policy_name,
@@ -69,7 +67,6 @@ class PolicyIdentity(Struct, frozen=True):
 class ServerPolicy(Struct, frozen=True):
     """A server policy as it is since `changed_at`, with the fields of `ServerPolicyChanged`."""
 
-    account: str
     server_id: str
     account_policy_id: str
     account_policy_name: str
@@ -77,15 +74,14 @@ class ServerPolicy(Struct, frozen=True):
     account_policy_status: str
     server_policy_status: str
     changed_at: datetime
-    backup_schedule: str | None
-    backup_interval_hours: int | None
     timezone: str
+    backup_schedule: str | None = None
+    backup_interval_hours: int | None = None
 
     @classmethod
     def of(cls, message: ServerPolicyChanged) -> Self:
         """Return the policy in the message. Raise `InvalidMessage` for an unusable schedule."""
         policy = cls(
-            account=message.clc_account_alias,
             server_id=message.server_id,
             account_policy_id=message.account_policy_id,
             account_policy_name=message.name,
@@ -132,17 +128,20 @@ def _cron(expression: str, timezone: str) -> QuartzCron:
 
 
 class TrackedPolicy(Struct, frozen=True):
-    """All that is known of a server policy.
+    """All that is known of an account's server policy.
 
     `policy` is None while only backups have been reported; `identity_from_backup` is then the first one's, otherwise
-    None. `expected_at`: the next expected start that no backup has answered yet. `last_missed_at`: the newest one that
-    was reported as missed. `forgotten_until`: the latest end that has left the history. Ends at or before it are not
-    counted in `daily_counts` and `streaks`: they may have been counted already. `revision` counts the changes, so that
-    no writer overwrites another's.
+    None. `watched`: False once a person has stopped watching it; nothing is expected of it then. `expected_at`: the
+    next expected start that no backup has answered yet. `last_missed_at`: the newest one that was reported as missed.
+    `forgotten_until`: the latest end that has left the history. Ends at or before it are not counted in `daily_counts`
+    and `streaks`: they may have been counted already. `revision` counts the changes, so that no writer overwrites
+    another's.
     """
 
+    account: str
     server_policy_id: str
     policy: ServerPolicy | None = None
+    watched: bool = True
     history: History = field(default_factory=History)
     expected_at: datetime | None = None
     last_missed_at: datetime | None = None
@@ -154,13 +153,23 @@ class TrackedPolicy(Struct, frozen=True):
 
     @property
     def identity(self) -> ServerPolicy | PolicyIdentity | None:
-        """Return the account, server, account policy and region, or None before the first message."""
+        """Return the server, account policy and region, or None before the first message."""
         return self.policy or self.identity_from_backup
 
     @property
     def schedule(self) -> Schedule | None:
-        """Return the schedule, or None while none is known or the policy is inactive."""
-        return self.policy.schedule if self.policy else None
+        """Return the schedule, or None while none is known, or the policy is inactive or not watched."""
+        return self.policy.schedule if self.policy and self.watched else None
+
+    @property
+    def troubled_since(self) -> datetime | None:
+        """Return since when backups have gone wrong without a success since; None if they have not.
+
+        The trouble of an inactive policy, or of one that is not watched, needs no attention: None.
+        """
+        if not self.watched or (self.policy and self.schedule is None):
+            return None
+        return min((streak.since for streak in self.streaks.by_event_type.values()), default=None)
 
     def after(self, message: PolicyMessage) -> Self:
         """Return what is known after the message; an equal value if that is nothing new.
@@ -170,7 +179,7 @@ class TrackedPolicy(Struct, frozen=True):
         match message:
             case BackupStarted():
                 history = self.history.with_start(message.backup_started_date)
-                return self._identified_by(message)._with_history(self.policy, history)
+                return self._identified_by(message)._with_history(history)
             case BackupFinished():
                 return self._identified_by(message)._after_end(message)
             case ServerPolicyChanged():
@@ -184,7 +193,7 @@ class TrackedPolicy(Struct, frozen=True):
         # The end proves the start too, whose own message may be lost or late.
         history = self.history.with_start(message.backup_started_date)
         status = message.restore_point_creation_status
-        settled = self._with_history(self.policy, history.with_finish(finished_at, str(status)))
+        settled = self._with_history(history.with_finish(finished_at, str(status)))
         if finished_at in self.history.finishes or (self.forgotten_until and finished_at <= self.forgotten_until):
             return settled
         forgotten = finished_at not in settled.history.finishes
@@ -233,25 +242,34 @@ class TrackedPolicy(Struct, frozen=True):
         streak = self.streaks.by_event_type.get(event_type) if event_type else None
         return Repetition(streak.since) if streak and at > streak.since else None
 
+    def watching(self, watched: bool, at: datetime) -> Self:
+        """Return what is known once a person, at that time, has stopped watching the policy or watches it again.
+
+        Misses that came before are still to be reported. Watched again, the schedule counts from then.
+        """
+        return self if watched == self.watched else self._rescheduled(replace(self, watched=watched), at)
+
     def _after_change(self, policy: ServerPolicy) -> Self:
         if self.policy and policy.changed_at <= self.policy.changed_at:
             return self
-        known = replace(self, identity_from_backup=None)
-        if policy.schedule is None:
-            # The first miss once it is active again is news.
-            known = replace(known, streaks=known.streaks.without(EventType.MISSING))
-        if policy.schedule == self.schedule:
-            return known._with_history(policy, self.history)
-        return known._with_history(policy, after_schedule_change(self.schedule, self.history, policy.changed_at))
+        return self._rescheduled(replace(self, policy=policy, identity_from_backup=None), policy.changed_at)
 
-    def _with_history(self, policy: ServerPolicy | None, history: History) -> Self:
-        return self._with_expectation(policy, next_expectation(policy.schedule if policy else None, history))
+    def _rescheduled(self, changed: Self, at: datetime) -> Self:
+        """Return `changed`, which may have another schedule or none, as it is from that time on."""
+        if changed.schedule is None:
+            # The first miss once it has a schedule again is news.
+            changed = replace(changed, streaks=changed.streaks.without(EventType.MISSING))
+        if changed.schedule == self.schedule:
+            return changed._with_history(self.history)
+        return changed._with_history(after_schedule_change(self.schedule, self.history, at))
 
-    def _with_expectation(self, policy: ServerPolicy | None, expectation: Expectation) -> Self:
+    def _with_history(self, history: History) -> Self:
+        return self._with_expectation(next_expectation(self.schedule, history))
+
+    def _with_expectation(self, expectation: Expectation) -> Self:
         forgotten = set(self.history.finishes).difference(expectation.history.finishes)
         return replace(
             self,
-            policy=policy,
             history=expectation.history,
             expected_at=expectation.expected_at,
             forgotten_until=_latest(self.forgotten_until, *forgotten),
@@ -272,7 +290,7 @@ class TrackedPolicy(Struct, frozen=True):
         `resumed_at`: as for `expectation.after_report`.
         """
         current = Expectation(self.history, self.expected_at)
-        after = self._with_expectation(self.policy, after_report(self.schedule, current, resumed_at))
+        after = self._with_expectation(after_report(self.schedule, current, resumed_at))
         if self.expected_at is None:
             return after
         return replace(
@@ -295,7 +313,7 @@ class TrackedPolicy(Struct, frozen=True):
         if streak and self.expected_at < streak.since - TOLERANCE:
             streak = None  # The streak began later, so this miss is news.
         return BackupMissed(
-            account_alias=self.policy.account,
+            account_alias=self.account,
             server_id=self.policy.server_id,
             server_policy_id=self.server_policy_id,
             account_policy_id=self.policy.account_policy_id,

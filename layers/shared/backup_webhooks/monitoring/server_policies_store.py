@@ -1,17 +1,15 @@
-"""ServerPoliciesTable: server policies and what is known of their backups. Key `serverPolicyId`.
+"""ServerPoliciesTable: server policies and what is known of their backups. Key `account`, `serverPolicyId`.
 
-Index `due` (`dueShard`, `deadline`) holds the keys of the active policies. Index `byAccount`: `account`, `serverId`.
-Timestamps are text in ISO 8601 to the millisecond, UTC, which sorts by time. `days` maps a day to its counts,
-`"{success} {partial success} {failed} {missed}"`: text, as one chart reads thousands of them. `streaks` maps an event
-type to its streak, `"{count} {since} {latest}"`. So do `lateStreaks` and `recovered`, the streaks that ended at
-`recoveredAt`.
+Three indexes hold only keys, so that few writes touch them. `due` (`dueShard`, `deadline`) has the policies of which a
+start is expected, `byServer` (`account`, `serverId`) has all, and `troubled` (`account`, `troubledSince`) those whose
+trouble lasts.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -20,18 +18,34 @@ from msgspec.structs import replace
 from backup_webhooks.aws.errors import Conflict
 from backup_webhooks.aws.items import from_item, get_items, to_item
 from backup_webhooks.aws.paging import InvalidCursor, Page, from_cursor, to_cursor
-from backup_webhooks.events.messages import EventType
+from backup_webhooks.aws.retry import retry_on_conflict
 from backup_webhooks.events.timestamps import iso_milliseconds
-from backup_webhooks.monitoring.daily_counts import DailyCounts, DayCounts
-from backup_webhooks.monitoring.expectation import TOLERANCE, History
-from backup_webhooks.monitoring.server_policies import PolicyIdentity, ServerPolicy, TrackedPolicy
-from backup_webhooks.monitoring.streaks import Recovery, Streak, Streaks
+from backup_webhooks.monitoring.daily_counts import DailyCounts
+from backup_webhooks.monitoring.items import daily_counts, policy_item, tracked_policy
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-SHARDS = 16
+# The most server policies of an account whose servers' names are all looked through.
+MOST_SEARCHED = 5000
 _PAGE = 100  # the most that BatchGetItem takes
+# In a backlog all ten messages of a batch may be about one server policy, and one writer wins each round.
+_TRIES = 12
+
+# The attributes by which the indexes of an account are sorted.
+_ORDERS = {"byServer": "serverId", "troubled": "troubledSince"}
+
+type _Key = Mapping[str, str]
+
+
+class ServersPage(Page[TrackedPolicy], frozen=True):
+    """A page of server policies, by server.
+
+    `by_beginning`: whether the account has too many for a search, which therefore compared only how names begin.
+    """
+
+    by_beginning: bool = False
 
 
 class ServerPoliciesStore(Struct, frozen=True):
@@ -40,25 +54,40 @@ class ServerPoliciesStore(Struct, frozen=True):
     client: DynamoDBClient
     table: str
 
-    def load(self, server_policy_id: str) -> TrackedPolicy:
+    def load(self, account: str, server_policy_id: str) -> TrackedPolicy:
         """Return what is stored now (a consistent read), or an empty policy if nothing is."""
-        answer = self.client.get_item(
-            TableName=self.table, Key=to_item({"serverPolicyId": server_policy_id}), ConsistentRead=True
-        )
-        item = answer.get("Item")
-        return _tracked(from_item(item)) if item else TrackedPolicy(server_policy_id)
+        key = {"account": account, "serverPolicyId": server_policy_id}
+        item = self.client.get_item(TableName=self.table, Key=to_item(key), ConsistentRead=True).get("Item")
+        return tracked_policy(from_item(item)) if item else TrackedPolicy(account, server_policy_id)
 
     def save(self, tracked: TrackedPolicy) -> None:
         """Replace the revision that it was made from. Raise `Conflict` if another revision is stored."""
         try:
             self.client.put_item(
                 TableName=self.table,
-                Item=to_item(_fields(replace(tracked, revision=tracked.revision + 1))),
+                Item=to_item(policy_item(replace(tracked, revision=tracked.revision + 1))),
                 ConditionExpression="attribute_not_exists(serverPolicyId) OR revision = :seen",
                 ExpressionAttributeValues=to_item({":seen": tracked.revision}),
             )
         except self.client.exceptions.ConditionalCheckFailedException:
             raise Conflict(tracked.server_policy_id) from None
+
+    def change(
+        self, account: str, server_policy_id: str, change: Callable[[TrackedPolicy], TrackedPolicy]
+    ) -> TrackedPolicy:
+        """Store the changed policy, changed anew if another writer came first. Return what is stored then.
+
+        Raise `Conflict` if other writers kept coming first.
+        """
+
+        def attempt() -> TrackedPolicy:
+            before = self.load(account, server_policy_id)
+            after = change(before)
+            if after != before:
+                self.save(after)
+            return after
+
+        return retry_on_conflict(attempt, _TRIES)
 
     def due(self, shard: int, as_of: datetime) -> Iterator[Sequence[TrackedPolicy]]:
         """Yield pages of the shard's policies whose deadline lies before `as_of`, the longest overdue first.
@@ -74,47 +103,44 @@ class ServerPoliciesStore(Struct, frozen=True):
         )
         for page in pages:
             if page["Items"]:
-                yield self._load_all([item["serverPolicyId"]["S"] for item in page["Items"]])
-
-    def _load_all(self, server_policy_ids: list[str]) -> Sequence[TrackedPolicy]:
-        """Return the policies as they are now, in any order."""
-        keys = [{"serverPolicyId": server_policy_id} for server_policy_id in server_policy_ids]
-        return [_tracked(item) for item in get_items(self.client, self.table, keys)]
+                keys = map(from_item, page["Items"])
+                yield self._load_all({name: key[name] for name in ("account", "serverPolicyId")} for key in keys)
 
     def of_account(self, account: str) -> Iterator[TrackedPolicy]:
-        """Yield the account's server policies, by server."""
-        return map(_tracked, self._items_of_account(account))
+        """Yield the account's server policies, by their ids."""
+        return map(tracked_policy, self._items_of_account(account))
 
-    def page(
-        self, account: str, *, server_prefix: str = "", cursor: str | None = None, limit: int = _PAGE
-    ) -> Page[TrackedPolicy]:
-        """Return a page of the account's server policies, by server, whose server's id begins with the prefix.
+    def page(self, account: str, *, server: str = "", cursor: str | None = None, limit: int = _PAGE) -> ServersPage:
+        """Return a page of the account's server policies, by server, whose server's name contains `server`.
+
+        Upper and lower case are alike. Of more than 5,000 server policies, it finds those whose server's name begins
+        with `server`, in that case. Raise `InvalidCursor` for a cursor that is not from this list.
+        """
+        places = list(islice(self._servers(account), MOST_SEARCHED + 1)) if server else []
+        if not server or len(places) > MOST_SEARCHED:
+            page = self._page_of("byServer", account, cursor, limit, beginning=server)
+            return ServersPage(page.items, page.cursor, by_beginning=bool(server))
+        after = tuple(from_cursor(cursor, 2)) if cursor else ()
+        part = server.casefold()
+        found = [place for place in sorted(places) if part in place[0].casefold() and place > after][: limit + 1]
+        return ServersPage(
+            items=self._load_in_order(account, [server_policy_id for _, server_policy_id in found[:limit]]),
+            cursor=to_cursor(*found[limit - 1]) if len(found) > limit else None,
+        )
+
+    def troubled(self, account: str, *, cursor: str | None = None, limit: int = _PAGE) -> Page[TrackedPolicy]:
+        """Return a page of the account's server policies whose trouble lasts, the longest first.
 
         Raise `InvalidCursor` for a cursor that is not from this list.
         """
-        query = _of_account(account)
-        if server_prefix:
-            query["KeyConditionExpression"] += " AND begins_with(serverId, :prefix)"
-            query["ExpressionAttributeValues"] |= to_item({":prefix": server_prefix})
-        if cursor:
-            server_id, server_policy_id = from_cursor(cursor, 2)
-            if not server_id.startswith(server_prefix):
-                raise InvalidCursor(cursor)
-            start = {"account": account, "serverId": server_id, "serverPolicyId": server_policy_id}
-            query["ExclusiveStartKey"] = to_item(start)
-        answer = self.client.query(TableName=self.table, Limit=limit, **query)
-        last = from_item(answer.get("LastEvaluatedKey", {}))
-        return Page(
-            items=[_tracked(from_item(item)) for item in answer["Items"]],
-            cursor=to_cursor(last["serverId"], last["serverPolicyId"]) if last else None,
-        )
+        return self._page_of("troubled", account, cursor, limit)
 
     def daily_counts_of_account(self, account: str) -> Iterator[DailyCounts]:
         """Yield the daily counts of each of the account's server policies."""
         items = self._items_of_account(
             account, ProjectionExpression="#days", ExpressionAttributeNames={"#days": "days"}
         )
-        return (_daily_counts(item) for item in items)
+        return (daily_counts(item) for item in items)
 
     def knows(self, account: str) -> bool:
         """Return whether any server policy of the account was ever recorded."""
@@ -124,152 +150,44 @@ class ServerPoliciesStore(Struct, frozen=True):
         pages = self.client.get_paginator("query").paginate(TableName=self.table, **_of_account(account), **options)
         return (from_item(item) for page in pages for item in page["Items"])
 
+    def _servers(self, account: str) -> Iterator[tuple[str, str]]:
+        """Yield each server policy's server and id."""
+        items = self._items_of_account(account, IndexName="byServer")
+        return ((item["serverId"], item["serverPolicyId"]) for item in items)
+
+    def _page_of(
+        self, index: str, account: str, cursor: str | None, limit: int, beginning: str = ""
+    ) -> Page[TrackedPolicy]:
+        """Return a page in the order of the index. `beginning`: how the attribute that it is sorted by begins."""
+        order, query = _ORDERS[index], _of_account(account)
+        if beginning:
+            query["KeyConditionExpression"] += f" AND begins_with({order}, :beginning)"
+            query["ExpressionAttributeValues"] |= to_item({":beginning": beginning})
+        if cursor:
+            place, server_policy_id = from_cursor(cursor, 2)
+            if not place.startswith(beginning):
+                raise InvalidCursor(cursor)
+            start = {"account": account, order: place, "serverPolicyId": server_policy_id}
+            query["ExclusiveStartKey"] = to_item(start)
+        answer = self.client.query(TableName=self.table, IndexName=index, Limit=limit, **query)
+        last = from_item(answer.get("LastEvaluatedKey", {}))
+        return Page(
+            items=self._load_in_order(account, [item["serverPolicyId"]["S"] for item in answer["Items"]]),
+            cursor=to_cursor(last[order], last["serverPolicyId"]) if last else None,
+        )
+
+    def _load_in_order(self, account: str, server_policy_ids: Sequence[str]) -> Sequence[TrackedPolicy]:
+        keys = [{"account": account, "serverPolicyId": server_policy_id} for server_policy_id in server_policy_ids]
+        found = {tracked.server_policy_id: tracked for tracked in self._load_all(keys)}
+        return [found[server_policy_id] for server_policy_id in server_policy_ids if server_policy_id in found]
+
+    def _load_all(self, keys: Iterable[_Key]) -> Sequence[TrackedPolicy]:
+        """Return the policies as they are now (consistent reads), in any order."""
+        return [tracked_policy(item) for item in get_items(self.client, self.table, keys)]
+
 
 def _of_account(account: str) -> dict[str, Any]:
     return {
-        "IndexName": "byAccount",
         "KeyConditionExpression": "account = :account",
         "ExpressionAttributeValues": to_item({":account": account}),
     }
-
-
-def shard_of(server_policy_id: str) -> int:
-    """Return the policy's partition of the index `due`: 16 of them share what falls due at the same minute."""
-    return zlib.crc32(server_policy_id.encode()) % SHARDS
-
-
-_IDENTITY_ATTRIBUTES = {
-    "account": "account",
-    "server_id": "serverId",
-    "account_policy_id": "accountPolicyId",
-    "account_policy_name": "accountPolicyName",
-    "storage_region": "storageRegion",
-}
-_POLICY_ATTRIBUTES = _IDENTITY_ATTRIBUTES | {
-    "account_policy_status": "accountPolicyStatus",
-    "server_policy_status": "serverPolicyStatus",
-    "changed_at": "changedDate",
-    "backup_schedule": "backupSchedule",
-    "backup_interval_hours": "backupIntervalHours",
-    "timezone": "timezone",
-}
-_HISTORY_ATTRIBUTES = {
-    "settled_until": "settledUntil",
-    "starts": "starts",
-    "finishes": "finishes",
-    "overdue": "overdue",
-    "last_started_at": "lastStartedAt",
-    "last_finished_at": "lastFinishedAt",
-    "last_status": "lastStatus",
-}
-_TIMESTAMPS = {"changed_at", "settled_until", "starts", "finishes", "overdue", "last_started_at", "last_finished_at"}
-
-
-def _fields(tracked: TrackedPolicy) -> dict[str, Any]:
-    """Return the item's attributes. None is left out: no index takes NULL, and `due` is to lack such items."""
-    # Not by `asdict` and `astuple`: they copy each of a month's timestamps and take ten times as long.
-    values: dict[str, Any] = {
-        attribute: getattr(tracked.history, name) for name, attribute in _HISTORY_ATTRIBUTES.items()
-    }
-    if identity := tracked.identity:
-        attributes = _POLICY_ATTRIBUTES if tracked.policy else _IDENTITY_ATTRIBUTES
-        values |= {attribute: getattr(identity, name) for name, attribute in attributes.items()}
-    if tracked.daily_counts:
-        values["days"] = {
-            str(day): f"{counts.success} {counts.partial_success} {counts.failed} {counts.missed}"
-            for day, counts in tracked.daily_counts.items()
-        }
-    values |= _streaks_values(tracked.streaks)
-    if tracked.expected_at:
-        values["expectedAt"] = tracked.expected_at
-        values["deadline"] = tracked.expected_at + TOLERANCE
-        values["dueShard"] = shard_of(tracked.server_policy_id)
-    values |= {"lastMissedAt": tracked.last_missed_at, "forgottenUntil": tracked.forgotten_until}
-    values |= {"serverPolicyId": tracked.server_policy_id, "revision": tracked.revision}
-    return {name: _to_text(value) for name, value in values.items() if value is not None}
-
-
-def _tracked(item: dict[str, Any]) -> TrackedPolicy:
-    policy, identity = None, None
-    if "changedDate" in item:
-        policy = ServerPolicy(**_values(item, _POLICY_ATTRIBUTES))
-        if policy.backup_interval_hours is not None:
-            policy = replace(policy, backup_interval_hours=int(policy.backup_interval_hours))
-    elif "account" in item:
-        identity = PolicyIdentity(**_values(item, _IDENTITY_ATTRIBUTES))
-    return TrackedPolicy(
-        server_policy_id=item["serverPolicyId"],
-        policy=policy,
-        history=History(**_values(item, _HISTORY_ATTRIBUTES)),
-        expected_at=_from_text(item["expectedAt"]) if "expectedAt" in item else None,
-        last_missed_at=_from_text(item.get("lastMissedAt")),
-        forgotten_until=_from_text(item.get("forgottenUntil")),
-        daily_counts=_daily_counts(item),
-        streaks=_streaks(item),
-        identity_from_backup=identity,
-        revision=int(item["revision"]),
-    )
-
-
-def _daily_counts(item: dict[str, Any]) -> DailyCounts:
-    days = item.get("days", {}).items()
-    return {date.fromisoformat(day): DayCounts(*map(int, counts.split())) for day, counts in days}
-
-
-def _streaks_values(streaks: Streaks) -> dict[str, Any]:
-    recovery = streaks.recovery
-    return {
-        "streaks": _streaks_text(streaks.by_event_type),
-        "lateStreaks": _streaks_text(streaks.late),
-        "lastSuccessAt": streaks.last_success_at,
-        "changedAt": streaks.changed_at,
-        "recoveredAt": recovery and recovery.at,
-        "recovered": _streaks_text(recovery.by_event_type) if recovery else None,
-    }
-
-
-def _streaks_text(streaks: Mapping[EventType, Streak]) -> dict[str, str] | None:
-    return {str(event_type): _streak_text(streak) for event_type, streak in streaks.items()} or None
-
-
-def _streak_text(streak: Streak) -> str:
-    return f"{streak.count} {iso_milliseconds(streak.since)} {iso_milliseconds(streak.latest)}"
-
-
-def _streaks(item: dict[str, Any]) -> Streaks:
-    by_event_type, late, recovered = (
-        {EventType(event_type): _streak(text) for event_type, text in item.get(name, {}).items()}
-        for name in ("streaks", "lateStreaks", "recovered")
-    )
-    return Streaks(
-        by_event_type=by_event_type,
-        late=late,
-        last_success_at=_from_text(item.get("lastSuccessAt")),
-        changed_at=_from_text(item.get("changedAt")),
-        recovery=Recovery(_from_text(item["recoveredAt"]), recovered) if recovered else None,
-    )
-
-
-def _streak(text: str) -> Streak:
-    # Earlier versions wrote a third timestamp.
-    count, since, latest, *_ = text.split()
-    return Streak(_from_text(since), _from_text(latest), int(count))
-
-
-def _values(item: dict[str, Any], attributes: dict[str, str]) -> dict[str, Any]:
-    return {
-        name: _from_text(item.get(attribute)) if name in _TIMESTAMPS else item.get(attribute)
-        for name, attribute in attributes.items()
-    }
-
-
-def _to_text(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return iso_milliseconds(value)
-    return [iso_milliseconds(timestamp) for timestamp in value] if isinstance(value, tuple) else value
-
-
-def _from_text(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(datetime.fromisoformat(text) for text in value)
-    return value and datetime.fromisoformat(value)

@@ -19,6 +19,8 @@ class ServerState(StrEnum):
     LATE = "late"
     """The expected start has passed and is not reported as missed: its hour goes on, or starts may be unread."""
     MISSED = "missed"
+    UNWATCHED = "unwatched"
+    """A person has stopped watching it, and its last result needs no attention."""
     INACTIVE = "inactive"
     UNKNOWN = "unknown"
     """No backup has been reported yet."""
@@ -30,6 +32,7 @@ _OF_STATUS = {
     BackupStatus.FAILED: ServerState.FAILED,
     BackupStatus.CANCELLED: ServerState.CANCELLED,
 }
+_WITHOUT_TROUBLE = (ServerState.OK, ServerState.UNKNOWN)
 
 
 def server_state(tracked: TrackedPolicy, now: datetime) -> ServerState:
@@ -37,15 +40,15 @@ def server_state(tracked: TrackedPolicy, now: datetime) -> ServerState:
 
     Only the detector decides that a start was missed. The clock cannot: a start may still wait in the queue.
     """
-    if tracked.policy and not tracked.schedule:
+    if tracked.policy and not tracked.policy.schedule:
         return ServerState.INACTIVE
     if _last_was_missed(tracked):
         return ServerState.MISSED
     if tracked.expected_at and tracked.expected_at < now:
         return ServerState.LATE
-    if tracked.history.last_status is None:
-        return ServerState.UNKNOWN
-    return _OF_STATUS[BackupStatus(tracked.history.last_status)]
+    status = tracked.history.last_status
+    state = _OF_STATUS[BackupStatus(status)] if status else ServerState.UNKNOWN
+    return ServerState.UNWATCHED if not tracked.watched and state in _WITHOUT_TROUBLE else state
 
 
 def _last_was_missed(tracked: TrackedPolicy) -> bool:

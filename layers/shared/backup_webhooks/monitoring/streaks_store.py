@@ -1,4 +1,4 @@
-"""Reads only the streaks and statuses from ServerPoliciesTable. Reminders need no schedule and none of its calendar."""
+"""Reads only the streaks from ServerPoliciesTable. Reminders need no schedule and none of its calendar."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from backup_webhooks.aws.items import from_item, to_item
-from backup_webhooks.events.messages import ACTIVE, EventType
+from backup_webhooks.events.messages import EventType
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,15 +19,13 @@ class StreaksStore(Struct, frozen=True):
     client: DynamoDBClient
     table: str
 
-    def goes_on(self, server_policy_id: str, event_type: EventType) -> bool:
-        """Return whether a streak of that event type lasts and the server policy is active (a consistent read)."""
+    def goes_on(self, account: str, server_policy_id: str, event_type: EventType) -> bool:
+        """Return whether a streak of that event type lasts, of an active policy that is watched (a consistent read)."""
         answer = self.client.get_item(
             TableName=self.table,
-            Key=to_item({"serverPolicyId": server_policy_id}),
-            ProjectionExpression="streaks, accountPolicyStatus, serverPolicyStatus",
+            Key=to_item({"account": account, "serverPolicyId": server_policy_id}),
+            ProjectionExpression="streaks, troubledSince",
             ConsistentRead=True,
         )
         fields = from_item(answer.get("Item", {}))
-        # The statuses are absent while only backups of the server policy have been reported.
-        statuses = [fields.get(name) or ACTIVE for name in ("accountPolicyStatus", "serverPolicyStatus")]
-        return str(event_type) in (fields.get("streaks") or {}) and statuses == [ACTIVE, ACTIVE]
+        return "troubledSince" in fields and str(event_type) in fields["streaks"]

@@ -15,8 +15,8 @@ from backup_webhooks.monitoring.watermark import SeenHeartbeat, Watermark
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# No id in a message has a control character.
-_KEY = to_item({"serverPolicyId": "\x00heartbeat"})
+# No account and no id in a message has a control character.
+_KEY = to_item({"account": "\x00heartbeat", "serverPolicyId": "\x00heartbeat"})
 
 
 class WatermarkStore(Struct, frozen=True):

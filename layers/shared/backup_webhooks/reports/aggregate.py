@@ -83,7 +83,7 @@ class KnownServer:
             server_id=identity.server_id,
             account_policy_name=identity.account_policy_name,
             state=server_state(tracked, now),
-            active=tracked.schedule is not None if policy else None,
+            active=policy.schedule is not None if policy else None,
             next_expected_at=tracked.expected_at if tracked.schedule else None,
             statuses=(policy.server_policy_status, policy.account_policy_status) if policy else None,
         )

@@ -44,6 +44,7 @@ STATES: Mapping[ServerState, tuple[str, Tone]] = {
     ServerState.CANCELLED: ("Cancelled", Tone.PLAIN),
     ServerState.LATE: ("Late", Tone.SLOW),
     ServerState.MISSED: ("Missed", Tone.BAD),
+    ServerState.UNWATCHED: ("Not watched", Tone.PLAIN),
     ServerState.INACTIVE: ("Inactive", Tone.PLAIN),
     ServerState.UNKNOWN: ("No backup yet", Tone.PLAIN),
 }

@@ -73,7 +73,9 @@ def test_an_activation_has_the_rules_schedule_from_now_on() -> None:
     assert (published.account_policy_status, published.server_policy_status) == ("ACTIVE", "ACTIVE")
     assert (published.name, published.account_policy_id, published.clc_account_alias) == ("Nightly", PLAN, "TEST")
     # Starts before now are not expected, whenever the plan was made: their jobs are not known.
-    assert TrackedPolicy(published.server_policy_id).after(published).expected_at == at("2026-11-26T04:00:00Z")
+    assert TrackedPolicy(published.account_alias, published.server_policy_id).after(published).expected_at == at(
+        "2026-11-26T04:00:00Z"
+    )
 
 
 def test_a_published_activation_is_not_published_again() -> None:
@@ -96,7 +98,7 @@ def test_a_published_activation_is_not_published_again() -> None:
 def test_a_server_that_left_is_published_as_inactive_once_and_expects_nothing() -> None:
     published = SERVER.activation(plan(), "TEST", NOW)
     assert published is not None
-    tracked = TrackedPolicy(published.server_policy_id).after(published)
+    tracked = TrackedPolicy(published.account_alias, published.server_policy_id).after(published)
 
     left = SERVER.after(published).deactivation(NOW, plan_exists=True)
     assert left is not None

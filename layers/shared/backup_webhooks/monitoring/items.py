@@ -1,0 +1,197 @@
+"""The items of ServerPoliciesTable: a tracked policy in attributes, and back.
+
+Timestamps are text in ISO 8601 to the millisecond, UTC, which sorts by time. `days`: the first day with counts, then
+each day's, such as `s1` or `p1f2m1` (successes, partial successes, failures, misses), and `+n` for n days without any.
+`streaks` maps an event type to its streak, `"{count} {since} {latest}"`. So do `lateStreaks` and `recovered`, the
+streaks that ended at `recoveredAt`.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.timestamps import iso_milliseconds
+from backup_webhooks.monitoring.daily_counts import DailyCounts, DayCounts
+from backup_webhooks.monitoring.expectation import TOLERANCE, History
+from backup_webhooks.monitoring.server_policies import PolicyIdentity, ServerPolicy, TrackedPolicy
+from backup_webhooks.monitoring.streaks import Recovery, Streak, Streaks
+
+SHARDS = 16
+_DAY = timedelta(days=1)
+_LETTERS = "spfm"
+_COUNT = re.compile(r"([spfm])(\d+)")
+_IDENTITY_ATTRIBUTES = {
+    "server_id": "serverId",
+    "account_policy_id": "accountPolicyId",
+    "account_policy_name": "accountPolicyName",
+    "storage_region": "storageRegion",
+}
+_POLICY_ATTRIBUTES = _IDENTITY_ATTRIBUTES | {
+    "account_policy_status": "accountPolicyStatus",
+    "server_policy_status": "serverPolicyStatus",
+    "changed_at": "changedDate",
+    "backup_schedule": "backupSchedule",
+    "backup_interval_hours": "backupIntervalHours",
+    "timezone": "timezone",
+}
+_HISTORY_ATTRIBUTES = {
+    "settled_until": "settledUntil",
+    "starts": "starts",
+    "finishes": "finishes",
+    "overdue": "overdue",
+    "last_status": "lastStatus",
+}
+_TIMESTAMPS = {"changed_at", "settled_until", "starts", "finishes", "overdue"}
+
+
+def shard_of(server_policy_id: str) -> int:
+    """Return the policy's partition of the index `due`: 16 of them share what falls due at the same minute."""
+    return zlib.crc32(server_policy_id.encode()) % SHARDS
+
+
+def policy_item(tracked: TrackedPolicy) -> dict[str, Any]:
+    """Return the item's attributes. None and empty ones are left out: no index takes NULL, and each byte costs."""
+    # Not by `asdict` and `astuple`: they copy each of a month's timestamps and take ten times as long.
+    values: dict[str, Any] = {
+        attribute: getattr(tracked.history, name) for name, attribute in _HISTORY_ATTRIBUTES.items()
+    }
+    if identity := tracked.identity:
+        attributes = _POLICY_ATTRIBUTES if tracked.policy else _IDENTITY_ATTRIBUTES
+        values |= {attribute: getattr(identity, name) for name, attribute in attributes.items()}
+    values["days"] = _days_text(tracked.daily_counts)
+    values |= _streaks_values(tracked.streaks)
+    if tracked.expected_at:
+        values["expectedAt"] = tracked.expected_at
+        values["deadline"] = tracked.expected_at + TOLERANCE
+        values["dueShard"] = shard_of(tracked.server_policy_id)
+    values["watched"] = None if tracked.watched else False
+    values["troubledSince"] = tracked.troubled_since
+    values |= {"lastMissedAt": tracked.last_missed_at, "forgottenUntil": tracked.forgotten_until}
+    values |= {"account": tracked.account, "serverPolicyId": tracked.server_policy_id, "revision": tracked.revision}
+    return {name: _to_text(value) for name, value in values.items() if value not in (None, ())}
+
+
+def tracked_policy(item: Mapping[str, Any]) -> TrackedPolicy:
+    """Return the tracked policy that the item holds."""
+    policy, identity = None, None
+    if "changedDate" in item:
+        policy = ServerPolicy(**_values(item, _POLICY_ATTRIBUTES))
+        if policy.backup_interval_hours is not None:
+            policy = replace(policy, backup_interval_hours=int(policy.backup_interval_hours))
+    elif "serverId" in item:
+        identity = PolicyIdentity(**_values(item, _IDENTITY_ATTRIBUTES))
+    return TrackedPolicy(
+        account=item["account"],
+        server_policy_id=item["serverPolicyId"],
+        policy=policy,
+        watched=item.get("watched", True),
+        history=History(**_values(item, _HISTORY_ATTRIBUTES)),
+        expected_at=_from_text(item["expectedAt"]) if "expectedAt" in item else None,
+        last_missed_at=_from_text(item.get("lastMissedAt")),
+        forgotten_until=_from_text(item.get("forgottenUntil")),
+        daily_counts=daily_counts(item),
+        streaks=_streaks(item),
+        identity_from_backup=identity,
+        revision=int(item["revision"]),
+    )
+
+
+def daily_counts(item: Mapping[str, Any]) -> DailyCounts:
+    """Return the daily counts that the item holds."""
+    by_day: dict[date, DayCounts] = {}
+    if "days" not in item:
+        return by_day
+    first, *texts = item["days"].split()
+    day = date.fromisoformat(first)
+    for text in texts:
+        if text[0] == "+":
+            day += timedelta(days=int(text))
+        else:
+            numbers = dict(_COUNT.findall(text))
+            by_day[day] = DayCounts(*(int(numbers.get(letter, 0)) for letter in _LETTERS))
+            day += _DAY
+    return by_day
+
+
+def _days_text(daily_counts: DailyCounts) -> str | None:
+    if not daily_counts:
+        return None
+    day = min(daily_counts)
+    texts = [str(day)]
+    for counted in sorted(daily_counts):
+        if counted > day:
+            texts.append(f"+{(counted - day).days}")
+        texts.append(_counts_text(daily_counts[counted]))
+        day = counted + _DAY
+    return " ".join(texts)
+
+
+def _counts_text(counts: DayCounts) -> str:
+    numbers = (counts.success, counts.partial_success, counts.failed, counts.missed)
+    return "".join(f"{letter}{number}" for letter, number in zip(_LETTERS, numbers, strict=True) if number)
+
+
+def _streaks_values(streaks: Streaks) -> dict[str, Any]:
+    recovery = streaks.recovery
+    return {
+        "streaks": _streaks_text(streaks.by_event_type),
+        "lateStreaks": _streaks_text(streaks.late),
+        "lastSuccessAt": streaks.last_success_at,
+        "changedAt": streaks.changed_at,
+        "recoveredAt": recovery and recovery.at,
+        "recovered": _streaks_text(recovery.by_event_type) if recovery else None,
+    }
+
+
+def _streaks_text(streaks: Mapping[EventType, Streak]) -> dict[str, str] | None:
+    return {str(event_type): _streak_text(streak) for event_type, streak in streaks.items()} or None
+
+
+def _streak_text(streak: Streak) -> str:
+    return f"{streak.count} {iso_milliseconds(streak.since)} {iso_milliseconds(streak.latest)}"
+
+
+def _streaks(item: Mapping[str, Any]) -> Streaks:
+    by_event_type, late, recovered = (
+        {EventType(event_type): _streak(text) for event_type, text in item.get(name, {}).items()}
+        for name in ("streaks", "lateStreaks", "recovered")
+    )
+    return Streaks(
+        by_event_type=by_event_type,
+        late=late,
+        last_success_at=_from_text(item.get("lastSuccessAt")),
+        changed_at=_from_text(item.get("changedAt")),
+        recovery=Recovery(_from_text(item["recoveredAt"]), recovered) if recovered else None,
+    )
+
+
+def _streak(text: str) -> Streak:
+    count, since, latest = text.split()
+    return Streak(_from_text(since), _from_text(latest), int(count))
+
+
+def _values(item: Mapping[str, Any], attributes: dict[str, str]) -> dict[str, Any]:
+    return {
+        name: _from_text(item[attribute]) if name in _TIMESTAMPS else item[attribute]
+        for name, attribute in attributes.items()
+        if attribute in item
+    }
+
+
+def _to_text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso_milliseconds(value)
+    return [iso_milliseconds(timestamp) for timestamp in value] if isinstance(value, tuple) else value
+
+
+def _from_text(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(datetime.fromisoformat(text) for text in value)
+    return value and datetime.fromisoformat(value)
