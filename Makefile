@@ -103,8 +103,13 @@ deployed-with:
 deploy: build deployed-with ## Deploy to AWS: asks at first, samconfig.toml remembers (PARAMETERS="Name=value …")
 	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(PARAMETERS) $(if $(shell grep -s ^region samconfig.toml),,--guided)
 
-bench: $(VENV) ## Benchmarks, as ratios and medians (QUICK=1: rough figures within a minute)
-	@$(PYTHON) -m benchmarks $(if $(QUICK),--quick)
+BENCHMARKS := $(if $(filter bench,$(MAKECMDGOALS)),$(filter-out bench,$(MAKECMDGOALS)))
+bench: $(VENV) ## Benchmarks, as ratios and medians (make bench cost: only that; QUICK=1: rough figures within a minute)
+	@$(PYTHON) -m benchmarks $(if $(QUICK),--quick) $(BENCHMARKS)
+
+# The names behind `make bench` are no targets.
+$(BENCHMARKS):
+	@:
 
 # The system's Chromium, or Playwright's own. Without either, the tests of the page are skipped with a message.
 browser: $(VENV)

@@ -21,9 +21,10 @@ BENCHMARKS = (
     "report",
     "ping",
     "page",
+    "cost",
 )
 # What takes long however little is asked of it.
-NOT_QUICK = ("memory", "isolation", "missed_idle", "report", "ping", "page")
+NOT_QUICK = ("memory", "isolation", "missed_idle", "report", "ping", "page", "cost")
 
 
 def main() -> int:

@@ -37,6 +37,7 @@ PARAMETERS = {
     "JwtAudience": AUDIENCE,
     "SignInClientId": CLIENT_ID,
     "EmailSender": "backups@example.com",
+    "Observability": "full",
 }
 # For a stack without sign-in: nothing listens there.
 NO_ISSUER = "http://127.0.0.1:9"

@@ -6,9 +6,10 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.aws.errors import InvalidMessage
+from backup_webhooks.aws.metrics import function_metrics
 from backup_webhooks.events.timestamps import Timestamp, utc_now
 from backup_webhooks.sources.aws_backup.job_publisher import AwsJobPublisher
 from backup_webhooks.sources.aws_backup.jobs import BackupJob, plan_id_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger(serialize_stacktrace=False)
-metrics = Metrics()
+metrics = function_metrics()
 
 
 @cache

@@ -6,8 +6,9 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
+from backup_webhooks.aws.metrics import function_metrics
 from backup_webhooks.events.timestamps import Timestamp, utc_now
 from backup_webhooks.monitoring.detector import Detector, DetectorSettings, TickResult
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger(serialize_stacktrace=False)
-metrics = Metrics()
+metrics = function_metrics()
 
 
 @cache

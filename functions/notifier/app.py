@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.aws.batch import Batch, handle_batch
-from backup_webhooks.aws.metrics import count_records
+from backup_webhooks.aws.metrics import count_records, function_metrics
 from backup_webhooks.deliveries.attempt import DEFERRED, Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.metrics import count_attempts
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger(serialize_stacktrace=False)
-metrics = Metrics()
+metrics = function_metrics()
 _threads = ThreadPoolExecutor(20, "message")
 
 

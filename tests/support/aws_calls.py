@@ -1,7 +1,7 @@
 """The AWS calls that the functions make: how to count them, and how many there are.
 
 `CALLS` is the one place for the numbers. tests/integration/project/test_ratchet.py compares the functions with them,
-and docs/cost.md computes the service's cost from them. `python -m tests.support.aws_calls` prints them as JSON.
+and `make bench cost` counts them again for the service's cost. `python -m tests.support.aws_calls` prints them as JSON.
 """
 
 from __future__ import annotations

@@ -177,18 +177,22 @@ def _retry_at_once(client: Any) -> None:
 
 
 @contextmanager
-def own_aws(template: Template) -> Iterator[Aws]:
-    """Yield an AWS of its own with the template's tables, which are empty, and nothing else."""
+def own_aws(template: Template, dynamodb: str | None = None) -> Iterator[Aws]:
+    """Yield an AWS of its own with the template's tables, which are empty, and nothing else.
+
+    `dynamodb`: the URL of another DynamoDB than moto's, whose tables of these names it replaces.
+    """
     patch_moto()
-    aws = Aws(template, REGION, moto_dynamodb(REGION), own=True)
-    _create_tables(template)
+    upstream = dynamodb or moto_dynamodb(REGION)
+    aws = Aws(template, REGION, upstream, own=dynamodb is None)
+    _create_tables(template, upstream)
     with aws.running():
         yield aws
     empty_tables(REGION)
 
 
-def _create_tables(template: Template) -> None:
-    with FaultProxy(moto_dynamodb(REGION)) as proxy:
+def _create_tables(template: Template, dynamodb: str | Service) -> None:
+    with FaultProxy(dynamodb) as proxy:
         client = boto3.client(
             "dynamodb",
             endpoint_url=proxy.url,
@@ -200,5 +204,6 @@ def _create_tables(template: Template) -> None:
         for resource in template.cloudformation["Resources"].values():
             if resource["Type"] == "AWS::DynamoDB::Table":
                 properties: dict[str, Any] = resource["Properties"]
-                if properties["TableName"] not in existing:
-                    client.create_table(**{name: value for name, value in properties.items() if name in _TABLE})
+                if properties["TableName"] in existing:
+                    client.delete_table(TableName=properties["TableName"])
+                client.create_table(**{name: value for name, value in properties.items() if name in _TABLE})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
 from backup_webhooks.aws.items import from_item, to_item
@@ -13,6 +12,7 @@ from backup_webhooks.monitoring.items import policy_item, tracked_policy
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from msgspec.structs import replace
 
+from tests.support.item_size import item_size
 from tests.support.policies import LONG_AGO, at, changed, every, finished, started, tracked
 
 WRITE_UNIT = 1024
@@ -20,23 +20,6 @@ WRITE_UNIT = 1024
 
 def stored(policy: TrackedPolicy) -> TrackedPolicy:
     return tracked_policy(from_item(to_item(policy_item(policy))))
-
-
-def size(item: dict[str, Any]) -> int:
-    """Return an item's bytes as DynamoDB counts them: names and values in UTF-8, and a little for each list and map."""
-
-    def of(value: Any) -> int:
-        match value:
-            case str():
-                return len(value.encode())
-            case int():
-                return len(str(value)) // 2 + 2
-            case list():
-                return 3 + sum(1 + of(one) for one in value)
-            case _:
-                return 3 + sum(1 + len(name) + of(one) for name, one in value.items())
-
-    return sum(len(name) + of(value) for name, value in item.items())
 
 
 def nights(count: int, status: str = "SUCCESS") -> TrackedPolicy:
@@ -55,7 +38,7 @@ def test_a_nightly_policy_with_a_month_of_results_is_one_write_unit(status: str)
     policy = nights(40, status)
     assert len(policy.daily_counts) == 35
 
-    assert size(policy_item(policy)) < WRITE_UNIT
+    assert item_size(policy_item(policy)) < WRITE_UNIT
 
 
 @pytest.mark.parametrize(

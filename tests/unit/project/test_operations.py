@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backup_webhooks.aws.metrics import function_metrics
 from samtranslator.yaml_helper import yaml_parse
 
 from local.template import PROJECT, cloudformation
 
 SOURCES = [*(PROJECT / "functions").rglob("*.py"), *(PROJECT / "layers/shared/backup_webhooks").rglob("metrics.py")]
+FULL = "ObserveFully"
+FULLY = (FULL, "ObserveEmailFully", "WatchGivenUp")
 # The endpoint's fault, not the service's: the alarm's actions are optional.
 OPTIONAL = {"RetryDeadLettersAlarm"}
 
@@ -64,7 +67,7 @@ def test_each_dead_letter_queue_and_each_queue_that_is_read_has_its_alarm(templa
             for alarm in alarms(template).values()
             if (metric, json.dumps(dimensions)) in {(name, dimensions) for _, name, dimensions in watched(alarm)}
         ]
-        assert alarm.get("Condition") == one.get("Condition")
+        assert alarm.get("Condition") in (one.get("Condition"), *FULLY)
 
 
 def test_each_function_has_an_alarm_on_the_errors_of_its_alias_and_on_throttles(template: dict[str, Any]) -> None:
@@ -120,11 +123,44 @@ def test_each_metric_of_alarms_and_dashboard_is_counted_by_a_function(template: 
 
 
 def dashboard(template: dict[str, Any]) -> list[list[Any]]:
-    """Return the dashboard's metrics. Each variable in it is a resource that always exists."""
+    """Return the dashboard's metrics. Each variable in it is a resource that exists whenever the dashboard does."""
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     for name in {variable.split(".")[0] for variable in re.findall(r"\$\{([\w.:]+)\}", body)}:
         assert name.startswith("AWS::") or "Condition" not in template["Resources"][name], name
     return [metric for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]]
+
+
+def test_basic_observability_has_the_alarms_that_call_for_a_person_or_guard_a_deployment(
+    template: dict[str, Any],
+) -> None:
+    full_only = {name for name, one in alarms(template).items() if one.get("Condition") in FULLY}
+
+    assert template["Parameters"]["Observability"]["Default"] == "basic"
+    # Other alarms report the same later, or it needs no person.
+    assert full_only == {"RetryDeadLettersAlarm", "HeartbeatOldAlarm", "ThrottlesAlarm", "EmailsFailedAlarm"}
+    assert template["Globals"]["Function"]["Tracing"] == {"Fn::If": [FULL, "Active", "PassThrough"]}
+
+
+@pytest.mark.parametrize(
+    ("observability", "counted"), [("full", ["Due", "Posted", "RecordsFailed"]), ("basic", ["Due"])]
+)
+def test_basic_observability_counts_only_what_its_alarms_need(
+    observability: str, counted: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OBSERVABILITY", observability)
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "SimpleBackupWebhooks")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack")
+
+    def flushed(failed: int) -> list[str]:
+        metrics = function_metrics()
+        for name, value in (("Due", 0), ("Posted", 3), ("RecordsFailed", failed)):
+            metrics.add_metric(name, "Count", value)
+        metrics.flush_metrics()
+        (directive,) = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
+        return sorted(metric["Name"] for metric in directive["Metrics"])
+
+    assert flushed(failed=0) == counted
+    assert flushed(failed=1) == sorted({*counted, "RecordsFailed"})
 
 
 def test_each_caller_of_a_function_calls_the_alias_that_a_deployment_moves(template: dict[str, Any]) -> None:
