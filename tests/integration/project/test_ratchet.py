@@ -348,10 +348,10 @@ def test_a_view_of_the_page_calls_aws_no_more_than_it_did(
 MODULES = {
     "notifier": 485,
     "redeliverer": 467,
-    "missed_backups": 446,
+    "missed_backups": 447,
     "webhooks_api": 677,
     "daily_report": 490,
-    "email_notices": 458,
+    "email_notices": 459,
     "ping": 431,
 }
 RENDERING = {
