@@ -21,10 +21,11 @@ BENCHMARKS = (
     "report",
     "ping",
     "page",
+    "large_account",
     "cost",
 )
 # What takes long however little is asked of it.
-NOT_QUICK = ("memory", "isolation", "missed_idle", "report", "ping", "page", "cost")
+NOT_QUICK = ("memory", "isolation", "missed_idle", "report", "ping", "page", "large_account", "cost")
 
 
 def main() -> int:

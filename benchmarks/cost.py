@@ -307,7 +307,7 @@ class Server:
 
     @property
     def policy_id(self) -> str:
-        return f"b2b8ad1a-5d02-4f5b-9c3c-3d5f8d1f6{self.number:03}"
+        return f"b2b8ad1a-5d02-4f5b-9c3c-3d5f8d1{self.number:05}"
 
     def changed(self) -> ServerPolicyChanged:
         return ServerPolicyChanged(
@@ -329,7 +329,7 @@ class Server:
             **self._backup,
             backup_started_date=self._at(night, 6.476),
             backup_finished_date=self._at(night, 1943.017),
-            restore_point_id=f"2d8f2b2c-{night + NIGHTS:04}-4000-8000-3d5f8d1f6{self.number:03}",
+            restore_point_id=f"2d8f2b2c-{night + NIGHTS:04}-4000-8000-3d5f8d1{self.number:05}",
             restore_point_creation_status=status,
             files_transferred_to_storage=48_213,
             bytes_transferred_to_storage=13_958_643_712,
@@ -341,7 +341,7 @@ class Server:
     @property
     def _ids(self) -> dict[str, str]:
         return {
-            "server_id": f"VA1{self.account[:4]}WEB{self.number:03}",
+            "server_id": f"VA1{self.account[:4]}WEB{self.number:05}",
             "server_policy_id": self.policy_id,
             "account_policy_id": "5b7f3f0e-3c57-4c1a-8f0b-0f6f2f1f7c11",
             "storage_region": "US WEST",
