@@ -90,7 +90,7 @@ class World:
         )
 
     def redeliverer(self) -> Invocations:
-        """Ten redeliveries at once."""
+        """Ten replays at once."""
         deliveries = [Delivery.of(backup(), self.targets[0]) for _ in range(BATCH)]
         orders = [encode_retry_message(AttemptDue.first(delivery, utc_now())) for delivery in deliveries]
         return Invocations([sqs_event(*orders)], f"{BATCH} messages")

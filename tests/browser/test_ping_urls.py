@@ -101,12 +101,12 @@ def test_a_ping_shows_with_its_log_and_so_does_the_server(account: Account, visi
 
     card = panel(person).get_by_role("listitem").filter(has=person.page.get_by_role("heading", name="fileserver"))
     expect(card.get_by_text("Failure", exact=True)).to_be_visible()
-    log = card.get_by_role("region", name=re.compile("^Log of "))
+    log = card.get_by_role("region", name=re.compile("^Output of "))
     for _ in range(4 * PATIENCE_MS // 1000):
-        card.get_by_text("Logs of the last backups").click()
-        if log.or_(card.get_by_text("has sent a log")).first.text_content() and log.count():
+        card.get_by_text("Output of the last backups").click()
+        if log.or_(card.get_by_text("has sent its output")).first.text_content() and log.count():
             break
-        card.get_by_text("Logs of the last backups").click()
+        card.get_by_text("Output of the last backups").click()
         person.page.wait_for_timeout(250)
     expect(log).to_have_text(f"{HOSTILE} disk full")
     assert person.page.evaluate("window.hacked") is None
@@ -207,8 +207,8 @@ def test_it_is_accessible_and_fits(account: Account, visit: Visit, look: dict[st
     person = visit(account.alias, at=AT, **look)
     make(person, HOSTILE + "x" * 100)
     expect(panel(person).get_by_role("heading", name=re.compile("xxx"))).to_be_visible()
-    panel(person).get_by_text("Logs of the last backups").click()
-    expect(panel(person).get_by_text("No backup of the last 30 days has sent a log.")).to_be_visible()
+    panel(person).get_by_text("Output of the last backups").click()
+    expect(panel(person).get_by_text("No backup of the last 30 days has sent its output.")).to_be_visible()
 
     assert person.axe() == []
     assert person.sideways() <= 0

@@ -166,7 +166,7 @@ def test_preferences_are_set_and_reset(account: Account, visit: Visit, receiver:
 
     card.get_by_label("Only changes").check()
     card.get_by_label("Remind every").fill("24")
-    card.get_by_label("Gather").check()
+    card.get_by_label("Group").check()
     card.get_by_label("Quiet hours").check()
     card.get_by_label("From").fill("22:00")
     card.get_by_label("Until").fill("06:30")
@@ -188,9 +188,9 @@ def test_preferences_are_set_and_reset(account: Account, visit: Visit, receiver:
 
     person.page.reload()
     card = person.open_event("Backup Failure")
-    card.get_by_text("More: only changes, quiet hours, gathered").click()
+    card.get_by_text("More: only changes, quiet hours, grouped").click()
     card.get_by_label("Only changes").uncheck()
-    card.get_by_label("Gather").uncheck()
+    card.get_by_label("Group").uncheck()
     card.get_by_label("Quiet hours").uncheck()
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()

@@ -53,10 +53,10 @@ def every_event_was_attempted_at_each_of_its_targets(world: World) -> None:
         entry = log.get(webhook_id)
         assert entry, f"{event} was never judged for {target.event_type}"
         match entry["state"]:
-            case "gathered":
+            case "grouped":
                 assert target.preferences.group
                 assert _is_in_a_grouped_post(world, event, target), f"{event} was grouped and never posted"
-            case "heldBack":
+            case "suppressed":
                 assert target.preferences.changes_only
             case _:
                 assert webhook_id in posted, f"{event} was never posted to {target.event_type}"
@@ -92,7 +92,7 @@ def the_log_agrees_with_what_was_received(world: World) -> None:
     for entry in log.values():
         assert entry["state"] != "delivered" or entry["webhookId"] in taken, f"not delivered: {entry}"
         assert entry["state"] != "claimed" or entry["claimToken"] not in world.history.recorded
-        assert entry["state"] in ("delivered", "failed", "claimed", "gathered", "heldBack"), f"not settled: {entry}"
+        assert entry["state"] in ("delivered", "failed", "claimed", "grouped", "suppressed"), f"not settled: {entry}"
     for post in world.received:
         entry = log[post.webhook_id]
         assert int(entry["attempts"]) > 0

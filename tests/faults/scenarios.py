@@ -339,7 +339,7 @@ def _using_the_api(world: World) -> None:
     (delivery,) = _ask(world, "GET", ["deliveries"]).json["items"]
     # Nothing fails the message after its POST, even if no try could record the outcome.
     assert delivery["state"] in {"failed", "claimed"}
-    assert _ask(world, "POST", ["deliveries", delivery["deliveryId"], "redelivery"]).status == 202
+    assert _ask(world, "POST", ["deliveries", delivery["deliveryId"], "replay"]).status == 202
     world.run(world.now + HOUR)
 
 

@@ -20,6 +20,7 @@ from backup_webhooks.aws.items import from_item
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
+from botocore.config import Config
 
 from local.aws_backup import AwsBackup
 from local.receiver import Receiver
@@ -144,6 +145,8 @@ def handler_of(stack: Stack, access: Access, monkeypatch: pytest.MonkeyPatch) ->
         name = f"{function.title().replace('_', '')}Function"
         for variable, value in (stack.functions()[name].environment | stack.aws_environment() | changes).items():
             monkeypatch.setenv(variable, value)
+        # A busy machine answers later than AWS, and a call that botocore repeats may be done twice.
+        monkeypatch.setattr(clients, "CONFIG", clients.CONFIG.merge(Config(connect_timeout=60, read_timeout=60)))
         # Imported in the function's environment, as Lambda does: Powertools reads it then.
         app = importlib.import_module(f"functions.{function}.app")
         # A new environment has no cached clients.

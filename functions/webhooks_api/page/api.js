@@ -73,7 +73,7 @@ export const readDeliveries = (account, filter, signal) => request(path(account,
 export const readDelivery = (account, deliveryId, signal) => request(path(account, 'deliveries', deliveryId), { signal });
 
 /** Requests a replay of a delivery. The delivery itself shows the result. */
-export const sendAgain = (account, deliveryId) => request(path(account, 'deliveries', deliveryId, 'redelivery'), { method: 'POST' });
+export const sendAgain = (account, deliveryId) => request(path(account, 'deliveries', deliveryId, 'replay'), { method: 'POST' });
 
 /** Returns a page of server policies. `filter`: serverId (prefix), cursor. */
 export const readServerPolicies = (account, filter, signal) => request(path(account, 'serverPolicies') + query(filter), { signal });
@@ -88,7 +88,7 @@ export const makePingKey = (account, wanted) => request(path(account, 'pingKeys'
 export const revokePingKey = (account, pingKeyId) => request(path(account, 'pingKeys', pingKeyId), { method: 'DELETE' });
 
 /** Returns the latest backup outputs of a server policy. */
-export const readLogs = (account, serverPolicyId, signal) => request(path(account, 'serverPolicies', serverPolicyId, 'logs'), { signal });
+export const readOutputs = (account, serverPolicyId, signal) => request(path(account, 'serverPolicies', serverPolicyId, 'outputs'), { signal });
 
 /** Returns the counts of the last 30 days, over all servers of the account. */
 export const readDailyResults = (account, signal) => request(path(account, 'dailyResults'), { signal });

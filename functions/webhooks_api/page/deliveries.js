@@ -10,8 +10,8 @@ const STATES = {
   retrying: ['slow', 'Will be retried'],
   failed: ['bad', 'Failed'],
   exhausted: ['bad', 'Failed after retries'],
-  heldBack: ['off', 'Held back'],
-  gathered: ['off', 'Gathered'],
+  suppressed: ['off', 'Suppressed'],
+  grouped: ['off', 'Grouped'],
 };
 const COLUMNS = ['Time', 'Event', 'State', 'Target', 'Status', 'Time taken', 'Reason'];
 const NOTHING = '–';

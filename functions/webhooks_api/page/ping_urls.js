@@ -1,4 +1,4 @@
-import { makePingKey, readLogs, readPingKeys, revokePingKey } from './api.js';
+import { makePingKey, readOutputs, readPingKeys, revokePingKey } from './api.js';
 import { ask, button, field, focusOn, h, isAvailable, loadInto, select, setAvailable, stateMark, uniqueId } from './dom.js';
 import { counted, READERS_ZONE, shortTime, utcTime } from './format.js';
 import { shownOnce } from './shown_once.js';
@@ -115,10 +115,10 @@ function lastPing({ lastPingAt, lastSignal }) {
 const plan = ({ backupSchedule, backupIntervalHours, timezone }) => (
   backupSchedule ? [h('code', {}, backupSchedule), ` (Quartz cron, ${timezone})`] : [`${counted(backupIntervalHours, 'hour')} after the end`]);
 
-function logEntry({ status, finishedAt, log }) {
+function outputEntry({ status, finishedAt, output }) {
   const when = shortTime(finishedAt);
   return h('li', {}, h('p', {}, h('time', { datetime: finishedAt, title: utcTime(finishedAt) }, when), ' ', stateMark(...STATUSES[status])),
-    h('pre', { tabindex: 0, role: 'region', 'aria-label': `Log of ${when}` }, log));
+    h('pre', { tabindex: 0, role: 'region', 'aria-label': `Output of ${when}` }, output));
 }
 
 /** The panel "Ping URLs": the keys of the account, the form of a new one, and the backup outputs. */
@@ -153,17 +153,17 @@ export class PingUrls {
       h('div', { class: 'card-head' }, h('h3', { id }, key.serverId), button('Revoke', () => this.revoke(key), { class: 'quiet', 'aria-describedby': id })),
       h('p', { class: 'lead' }, key.accountPolicyName),
       h('dl', { class: 'facts' }, facts.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value)))),
-      this.logs(key));
+      this.outputs(key));
   }
 
-  logs({ serverPolicyId }) {
+  outputs({ serverPolicyId }) {
     const place = h('div', {});
     const read = async () => {
-      const { items } = await readLogs(this.account, serverPolicyId, this.signal);
-      return items.length === 0 ? [h('p', { class: 'empty' }, 'No backup of the last 30 days has sent a log.')] : [h('ol', { class: 'logs' }, items.map(logEntry))];
+      const { items } = await readOutputs(this.account, serverPolicyId, this.signal);
+      return items.length === 0 ? [h('p', { class: 'empty' }, 'No backup of the last 30 days has sent its output.')] : [h('ol', { class: 'outputs' }, items.map(outputEntry))];
     };
-    return h('details', { ontoggle: ({ target }) => target.open && loadInto(place, { called: 'logs', signal: this.signal }, read) },
-      h('summary', {}, 'Logs of the last backups'), place);
+    return h('details', { ontoggle: ({ target }) => target.open && loadInto(place, { called: 'outputs', signal: this.signal }, read) },
+      h('summary', {}, 'Output of the last backups'), place);
   }
 
   async make(wanted) {

@@ -14,7 +14,7 @@ const CHANGES = {
 const USUAL_NIGHT = { from: '22:00', until: '07:00' };
 
 /** The preferences of a target to which all events are sent at once. */
-export const ALL_IS_SENT = { changesOnly: false, remindHours: null, quietHours: null, gather: false };
+export const ALL_IS_SENT = { changesOnly: false, remindHours: null, quietHours: null, group: false };
 
 /** The fields of a target's preferences. Their value has the form of `ALL_IS_SENT`. */
 export class Preferences {
@@ -33,15 +33,15 @@ export class Preferences {
     this.from = field('From', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
     this.until = field('Until', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
     this.zone = field('Time zone', h('input', { autocomplete: 'off', spellcheck: 'false', oninput: changed }));
-    this.gather = check('Gather', 'What comes within a minute is one message with a list, at the end of that minute. Not with the format PagerDuty.');
+    this.group = check('Group', 'What comes within a minute is one message with a list, at the end of that minute. Not with the format PagerDuty.');
     this.times = h('div', { class: 'inline' }, this.from.node, this.until.node, this.zone.node);
     this.node = h('div', { class: 'more-part' }, h('h3', {}, 'Less noise'),
-      h('p', {}, 'What is held back or gathered stands in the deliveries, with the reason.'),
-      h('div', { class: 'checks' }, this.changesOnly.node, this.remind.node, this.quiet.node, this.times, this.gather.node));
+      h('p', {}, 'What is suppressed or grouped stands in the deliveries, with the reason.'),
+      h('div', { class: 'checks' }, this.changesOnly.node, this.remind.node, this.quiet.node, this.times, this.group.node));
   }
 
-  show({ gather, changesOnly, remindHours, quietHours }) {
-    this.gather.control.checked = gather;
+  show({ group, changesOnly, remindHours, quietHours }) {
+    this.group.control.checked = group;
     this.changesOnly.control.checked = changesOnly;
     this.remind.control.value = remindHours ?? '';
     this.quiet.control.checked = Boolean(quietHours);
@@ -65,18 +65,18 @@ export class Preferences {
       remindHours: changesOnly && this.lasts && hours !== '' ? Number(hours) : null,
       quietHours: this.quiet.control.checked
         ? { from: this.from.control.value, until: this.until.control.value, timezone: this.zone.control.value.trim() } : null,
-      gather: this.gather.control.checked,
+      group: this.group.control.checked,
     };
   }
 
   /** Returns the preferences in a few words, or an empty text if all events are sent at once. */
   summary() {
-    const { gather, changesOnly, quietHours } = this.value();
-    return [changesOnly && 'only changes', quietHours && 'quiet hours', gather && 'gathered'].filter(Boolean).join(', ');
+    const { group, changesOnly, quietHours } = this.value();
+    return [changesOnly && 'only changes', quietHours && 'quiet hours', group && 'grouped'].filter(Boolean).join(', ');
   }
 
   forgive() {
-    for (const part of [this.gather, this.changesOnly, this.remind, this.quiet, this.from, this.until, this.zone]) part.complain(null);
+    for (const part of [this.group, this.changesOnly, this.remind, this.quiet, this.from, this.until, this.zone]) part.complain(null);
   }
 
   /** @returns {?HTMLElement} the first control to correct, of those that can be checked without the service */
@@ -96,7 +96,7 @@ export class Preferences {
   /** Shows an error. @returns {HTMLElement} the control that it is about */
   complain(where, reason) {
     const part = {
-      gather: this.gather, remindHours: this.remind, 'quietHours.from': this.from, 'quietHours.until': this.until, 'quietHours.timezone': this.zone,
+      group: this.group, remindHours: this.remind, 'quietHours.from': this.from, 'quietHours.until': this.until, 'quietHours.timezone': this.zone,
     }[where] ?? this.changesOnly;
     part.complain(reason);
     return part.control;

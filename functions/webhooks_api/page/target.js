@@ -7,16 +7,16 @@ import { ALL_IS_SENT, Preferences } from './preferences.js';
 import { CustomHeaders, secretBox, SigningSecrets } from './secrets.js';
 
 const DELIVERIES = [['once', 'Once'], ['retry', 'Retry for about 3 days']];
-const NEW_TARGET = { targetUri: '', format: 'text', destinationKey: null, delivery: 'once', enabled: true, noise: ALL_IS_SENT, headers: {}, includeLog: false };
+const NEW_TARGET = { targetUri: '', format: 'text', destinationKey: null, delivery: 'once', enabled: true, preferences: ALL_IS_SENT, headers: {}, includeOutput: false };
 
 /**
  * The settings of a target. Headers are pairs of name and value. A value or a key is null if the stored one is to stay.
- * @typedef {{targetUri: string, format: string, destinationKey: ?string, delivery: string, enabled: boolean, noise: object, headers: [string, ?string][], includeLog: boolean}} Draft
+ * @typedef {{targetUri: string, format: string, destinationKey: ?string, delivery: string, enabled: boolean, preferences: object, headers: [string, ?string][], includeOutput: boolean}} Draft
  */
 
 /** Returns the draft for the stored target. @returns {Draft} */
-export const unchanged = ({ targetUri, format, delivery, enabled, noise, headers, includeLog }) => (
-  { targetUri, format, destinationKey: null, delivery, enabled, noise, headers: Object.entries(headers ?? {}), includeLog });
+export const unchanged = ({ targetUri, format, delivery, enabled, preferences, headers, includeOutput }) => (
+  { targetUri, format, destinationKey: null, delivery, enabled, preferences, headers: Object.entries(headers ?? {}), includeOutput });
 
 /** A target of an event type: its settings, its health, and its test event. */
 export class TargetRow {
@@ -71,8 +71,8 @@ export class TargetRow {
     this.destination.adopt(draft, !stored);
     this.delivery.control.value = draft.delivery;
     this.on.control.checked = draft.enabled;
-    this.preferences.show(draft.noise);
-    this.log.control.checked = draft.includeLog;
+    this.preferences.show(draft.preferences);
+    this.log.control.checked = draft.includeOutput;
     this.headers.show(draft.headers, Object.keys(stored?.headers ?? {}));
     this.secrets.show(stored);
     if (stored?.secret) this.showSecret(stored.secret);
@@ -94,8 +94,8 @@ export class TargetRow {
   draft() {
     return {
       targetUri: this.url.control.value.trim(), ...this.destination.draft(), delivery: this.delivery.control.value,
-      enabled: this.on.control.checked, noise: this.preferences.value(), headers: this.headers.pairs(),
-      includeLog: this.log.control.checked,
+      enabled: this.on.control.checked, preferences: this.preferences.value(), headers: this.headers.pairs(),
+      includeOutput: this.log.control.checked,
     };
   }
 
@@ -108,8 +108,8 @@ export class TargetRow {
 
   /** Returns whether nothing has been typed into a new row. */
   isBlank() {
-    const { targetUri, destinationKey, noise, headers } = this.draft();
-    return !this.stored && !targetUri && !destinationKey && headers.length === 0 && JSON.stringify(noise) === JSON.stringify(ALL_IS_SENT);
+    const { targetUri, destinationKey, preferences, headers } = this.draft();
+    return !this.stored && !targetUri && !destinationKey && headers.length === 0 && JSON.stringify(preferences) === JSON.stringify(ALL_IS_SENT);
   }
 
   hasStoredUrl() {
@@ -189,15 +189,15 @@ export class TargetRow {
    * @returns {HTMLElement} the control that it is about
    */
   complain(where, reason) {
-    if (where.startsWith('noise')) {
+    if (where.startsWith('preferences')) {
       this.more.open = true;
-      return this.preferences.complain(where.replace(/^noise\.?/, ''), reason);
+      return this.preferences.complain(where.replace(/^preferences\.?/, ''), reason);
     }
     const header = /^headers\[(['"])(.*)\1\]$/.exec(where)?.[2];
     if (where.startsWith('headers')) this.more.open = true;
     const control = header !== undefined && this.headers.complain(header, reason);
     if (control) return control;
-    const part = { format: this.destination.format, destinationKey: this.destination.key, delivery: this.delivery, enabled: this.on, includeLog: this.log }[where] ?? this.url;
+    const part = { format: this.destination.format, destinationKey: this.destination.key, delivery: this.delivery, enabled: this.on, includeOutput: this.log }[where] ?? this.url;
     part.complain(where.startsWith('headers') ? `Custom headers: ${reason}` : reason);
     return part.control;
   }

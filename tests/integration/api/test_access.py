@@ -76,8 +76,8 @@ def other(stack: Stack, notifier: Invoke, client_of: Callable[..., Client]) -> O
     own = client_of(account.alias)
     delivery = own.get(of_account(account.alias, "deliveries"), limit=1).json
     servers = own.get(of_account(account.alias, "serverPolicies"), limit=1).json
-    logs = own.get(of_account(account.alias, "serverPolicies", POLICY_ID, "logs")).json["items"]
-    assert [one["log"] for one in logs] == ["SECRET-LOG"] * 2
+    logs = own.get(of_account(account.alias, "serverPolicies", POLICY_ID, "outputs")).json["items"]
+    assert [one["output"] for one in logs] == ["SECRET-LOG"] * 2
     return Other(
         account=account,
         target_id=target.target_id,
@@ -101,7 +101,7 @@ BODIES: dict[str, Any] = {
     "targetUris": {"targetUri": "http://127.0.0.1:9/from-a"},
     "{target_id}": {"enabled": False},
     "secret": {"overlapHours": 0},
-    "redeliveries": {"since": "2018-01-01T00:00:00Z"},
+    "replays": {"since": "2018-01-01T00:00:00Z"},
     "pingKeys": NIGHTLY,
     "{ping_key_id}": {"backupIntervalHours": 6},
     "{server_policy_id}": {"watched": False},

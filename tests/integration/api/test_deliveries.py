@@ -186,7 +186,7 @@ def test_a_failed_delivery_is_replayed_and_its_outcome_seen(
         notifier(finished(account.alias, backupFinishedDate=ago(minutes=1)))
         (failed,) = client.get(of_account(account.alias, "deliveries")).json["items"]
 
-        answer = client.post(of_account(account.alias, "deliveries", failed["deliveryId"], "redelivery"))
+        answer = client.post(of_account(account.alias, "deliveries", failed["deliveryId"], "replay"))
 
         assert answer.status == 202
         (message,) = stack.client("sqs").receive_message(QueueUrl=queue)["Messages"]
@@ -206,7 +206,7 @@ def test_a_target_that_would_not_be_called_is_a_conflict(
         account.set_target(EventType.FAILURE, f"https://hooks.example/{EventType.FAILURE}", **settings)
     (failed,) = client.get(of_account(account.alias, "deliveries")).json["items"]
 
-    answer = client.post(of_account(account.alias, "deliveries", failed["deliveryId"], "redelivery"))
+    answer = client.post(of_account(account.alias, "deliveries", failed["deliveryId"], "replay"))
 
     assert (answer.status, detail in answer.json["detail"]) == (409, True)
 
@@ -217,7 +217,7 @@ def test_all_failed_since_are_replayed_at_once(
     queue = new_queue()
     client = client_of(account.alias, RETRY_QUEUE_URL=queue)
 
-    answer = client.post(of_account(account.alias, "redeliveries"), {"since": ago(days=2, hours=1)})
+    answer = client.post(of_account(account.alias, "replays"), {"since": ago(days=2, hours=1)})
 
     assert (answer.status, answer.json) == (202, {"count": 3, "next": None})
     received = stack.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
@@ -241,7 +241,7 @@ def test_an_unknown_delivery_is_not_found(account: Account, client: Client, deli
     path = of_account(account.alias, "deliveries", delivery_id)
 
     assert client.get(path).status == 404
-    assert client.post(f"{path}/redelivery").status == 404
+    assert client.post(f"{path}/replay").status == 404
 
 
 def test_an_endpoints_answer_is_shown_as_text(
@@ -276,7 +276,7 @@ def test_all_failed_at_one_time_are_replayed_even_if_they_are_more_than_a_page(
 
     counts = []
     for _ in range(4):
-        answer = client.post(of_account(account.alias, "redeliveries"), body)
+        answer = client.post(of_account(account.alias, "replays"), body)
         counts.append(answer.json["count"])
         if answer.json["next"] is None:
             break
@@ -296,7 +296,7 @@ def test_a_time_in_the_future_finds_what_there_is(account: Account, log: Client)
     assert len(page["items"]) == 10
     assert log.get(of_account(account.alias, "deliveries"), cursor=forged).json["items"] == page["items"]
     soon = (NOW + timedelta(minutes=5)).isoformat()
-    assert log.post(of_account(account.alias, "redeliveries"), {"since": soon}).json == {"count": 0, "next": None}
+    assert log.post(of_account(account.alias, "replays"), {"since": soon}).json == {"count": 0, "next": None}
 
 
 @pytest.mark.parametrize("since", ["1970-01-01T00:00:00Z", "2999-12-31T00:00:00Z"])
@@ -305,7 +305,7 @@ def test_no_day_before_the_retention_of_the_log_is_read(
 ) -> None:
     client = client_of(account.alias, AWS_ENDPOINT_URL_DYNAMODB=dynamodb_proxy.url)
 
-    assert client.post(of_account(account.alias, "redeliveries"), {"since": since}).json["count"] == 0
+    assert client.post(of_account(account.alias, "replays"), {"since": since}).json["count"] == 0
     assert client.get(of_account(account.alias, "deliveries"), since=since).json["items"] == []
 
     assert sum(not call.repeated for call in dynamodb_proxy.calls) <= 2 * 32

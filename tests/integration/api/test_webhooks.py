@@ -117,22 +117,22 @@ class TestPreferences:
         "changesOnly": True,
         "remindHours": 24,
         "quietHours": {"from": "22:00", "until": "07:00", "timezone": "Europe/Berlin"},
-        "gather": True,
+        "group": True,
     }
-    NONE: ClassVar[dict[str, Any]] = {"gather": False, "changesOnly": False, "remindHours": None, "quietHours": None}
+    NONE: ClassVar[dict[str, Any]] = {"group": False, "changesOnly": False, "remindHours": None, "quietHours": None}
 
     def test_by_default_all_is_sent(self, account: Account, client: Client) -> None:
         put = client.put(event_path(account), {"targetUris": [{"targetUri": url()}]}, **REPRESENTATION)
 
-        assert targets(put)[url()]["noise"] == self.NONE
+        assert targets(put)[url()]["preferences"] == self.NONE
 
     def test_the_notifier_reads_what_is_set_and_other_changes_keep_it(self, account: Account, client: Client) -> None:
-        client.put(event_path(account), {"targetUris": [{"targetUri": url(), "noise": self.PREFERENCES}]})
+        client.put(event_path(account), {"targetUris": [{"targetUri": url(), "preferences": self.PREFERENCES}]})
         patched = client.patch(
             event_path(account, "targetUris", account.target().target_id), {"format": "detailed"}, **REPRESENTATION
         )
 
-        assert targets(patched)[url()]["noise"] == self.PREFERENCES
+        assert targets(patched)[url()]["preferences"] == self.PREFERENCES
         assert account.target().preferences == Preferences(
             changes_only=True,
             remind_hours=24,
@@ -143,31 +143,31 @@ class TestPreferences:
     def test_it_is_replaced_as_a_whole(self, account: Account, client: Client) -> None:
         account.set_target(FAILURE, url(), preferences=Preferences(changes_only=True, remind_hours=24))
 
-        client.patch(event_path(account, "targetUris", account.target().target_id), {"noise": {}})
+        client.patch(event_path(account, "targetUris", account.target().target_id), {"preferences": {}})
 
         assert account.target().preferences == Preferences()
 
     @pytest.mark.parametrize(
         ("preferences", "field", "allowed"),
         [
-            ({"remindHours": 24}, "noise.remindHours", "changesOnly"),
-            ({"changesOnly": True, "remindHours": 0}, "noise.remindHours", "1"),
-            ({"changesOnly": "yes"}, "noise.changesOnly", "boolean"),
-            ({"quietHours": {"from": "22:00", "until": "22:00"}}, "noise.quietHours.until", "differ"),
-            ({"quietHours": {"from": "24:00", "until": "07:00"}}, "noise.quietHours.from", "pattern"),
-            ({"quietHours": {"from": "22:00"}}, "noise.quietHours.until", "required"),
+            ({"remindHours": 24}, "preferences.remindHours", "changesOnly"),
+            ({"changesOnly": True, "remindHours": 0}, "preferences.remindHours", "1"),
+            ({"changesOnly": "yes"}, "preferences.changesOnly", "boolean"),
+            ({"quietHours": {"from": "22:00", "until": "22:00"}}, "preferences.quietHours.until", "differ"),
+            ({"quietHours": {"from": "24:00", "until": "07:00"}}, "preferences.quietHours.from", "pattern"),
+            ({"quietHours": {"from": "22:00"}}, "preferences.quietHours.until", "required"),
             (
                 {"quietHours": {"from": "22:00", "until": "07:00", "timezone": "CEST+1"}},
-                "noise.quietHours.timezone",
+                "preferences.quietHours.timezone",
                 "IANA",
             ),
-            ({"quietHour": {}}, "noise.quietHour", ""),
+            ({"quietHour": {}}, "preferences.quietHour", ""),
         ],
     )
     def test_an_invalid_preference_names_its_field(
         self, account: Account, client: Client, preferences: dict[str, Any], field: str, allowed: str
     ) -> None:
-        answer = client.put(event_path(account), {"targetUris": [{"targetUri": url(), "noise": preferences}]})
+        answer = client.put(event_path(account), {"targetUris": [{"targetUri": url(), "preferences": preferences}]})
 
         assert answer.status == 422
         assert list(answer.errors) == [f"targetUris[0].{field}"]

@@ -72,12 +72,12 @@ def test_it_is_off_until_it_is_set_and_stays_as_it_was_set(account: Account, cli
     wanted = {"targetUri": "https://hooks.example/x", "format": "detailed"}
     client.put(path, {"targetUris": [wanted]})
     (shown,) = client.get(path).json["targetUris"]
-    assert shown["includeLog"] is account.target().include_output is False
+    assert shown["includeOutput"] is account.target().include_output is False
 
-    client.patch(f"{path}/targetUris/{shown['targetId']}", {"includeLog": True})
+    client.patch(f"{path}/targetUris/{shown['targetId']}", {"includeOutput": True})
     client.put(path, {"targetUris": [wanted]})
 
-    assert client.get(path).json["targetUris"][0]["includeLog"] is account.target().include_output is True
-    assert client.put(path, {"targetUris": [wanted | {"includeLog": "yes"}]}).errors.keys() == {
-        "targetUris[0].includeLog"
+    assert client.get(path).json["targetUris"][0]["includeOutput"] is account.target().include_output is True
+    assert client.put(path, {"targetUris": [wanted | {"includeOutput": "yes"}]}).errors.keys() == {
+        "targetUris[0].includeOutput"
     }

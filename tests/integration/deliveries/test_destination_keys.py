@@ -180,7 +180,7 @@ class TestInAnAttempt:
         path = of_account(account.alias, "deliveries")
         (logged,) = client.get(path).json["items"]
 
-        answer = client.post(f"{path}/{logged['deliveryId']}/redelivery")
+        answer = client.post(f"{path}/{logged['deliveryId']}/replay")
 
         assert (logged["format"], answer.status) == ("pagerduty", 409)
         assert "has no routing key any more: it is not called." in answer.json["detail"]

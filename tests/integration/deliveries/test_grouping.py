@@ -71,7 +71,7 @@ def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
     # Each has the same content as when it is posted alone.
     assert body["backups"][7]["text"] == body["text"].splitlines()[8]
     assert body["backups"][7]["text"].startswith("IL1TESTWEB01 missed a backup expected at 2018-12-20T05:00:00.000Z")
-    assert states(account, "2018-12-20") == {"gathered": 100}
+    assert states(account, "2018-12-20") == {"grouped": 100}
     (entry,) = account.deliveries(today(world))
     assert (entry["state"], entry["attempts"], entry["body"]) == ("delivered", 1, post.body.decode())
 
@@ -144,7 +144,7 @@ def test_a_suppressed_event_is_not_grouped(account: Account, world: World, recei
     world.settle()
 
     assert [sorted(servers) for servers in posted(receiver)] == [[f"{account.alias}-0", f"{account.alias}-1"]]
-    assert states(account, "2018-12-20") == {"gathered": 2, "heldBack": 2}
+    assert states(account, "2018-12-20") == {"grouped": 2, "suppressed": 2}
 
 
 def test_a_group_that_fails_is_retried_as_one(account: Account, world: World) -> None:
@@ -266,7 +266,7 @@ def test_a_grouped_delivery_can_be_replayed_alone(account: Account, world: World
     world.settle()
 
     assert posted(receiver) == [["sp-0", "sp-1"], ["sp-0"]]
-    assert states(account, "2018-12-20") == {"delivered": 1, "gathered": 1}
+    assert states(account, "2018-12-20") == {"delivered": 1, "grouped": 1}
 
 
 def test_functions_that_send_a_group_at_the_same_time_send_each_event_once(account: Account, world: World) -> None:
@@ -322,11 +322,11 @@ def test_a_batch_sends_one_message_for_its_group(
 
 def test_it_can_be_set_but_not_for_pagerduty(account: Account, client: Client) -> None:
     path = of_account(account.alias, MISSING, "configuration")
-    wanted: dict[str, Any] = {"targetUri": "https://hooks.example/x", "noise": {"gather": True}}
+    wanted: dict[str, Any] = {"targetUri": "https://hooks.example/x", "preferences": {"group": True}}
 
     assert client.put(path, {"targetUris": [wanted]}).status == 204
     assert account.target().preferences == GROUPING
-    assert client.get(path).json["targetUris"][0]["noise"]["gather"] is True
+    assert client.get(path).json["targetUris"][0]["preferences"]["group"] is True
 
     pagerduty = wanted | {"format": "pagerduty", "destinationKey": "0123456789abcdef0123456789ABCDEF"}
-    assert client.put(path, {"targetUris": [pagerduty]}).errors.keys() == {"targetUris[0].noise.gather"}
+    assert client.put(path, {"targetUris": [pagerduty]}).errors.keys() == {"targetUris[0].preferences.group"}

@@ -121,4 +121,4 @@ def test_a_reminder_for_a_target_with_grouping_waits_for_others(
 
     assert receiver.posts == []
     (reminder,) = account.deliveries(f"{message.due_at:%Y-%m-%d}")
-    assert reminder["state"] == "gathered"
+    assert reminder["state"] == "grouped"

@@ -184,7 +184,7 @@ def test_a_reminder_in_quiet_hours_is_suppressed_as_its_event_would_be(
     states = [(entry["state"], entry.get("error")) for entry in account.deliveries(f"{world.now:%Y-%m-%d}")]
     assert states == [
         ("delivered", None),
-        ("heldBack", "quiet hours: 07:00 to 08:00 UTC"),
+        ("suppressed", "quiet hours: 07:00 to 08:00 UTC"),
         ("delivered", None),
     ]
     assert len(receiver.posts) == 2

@@ -167,9 +167,9 @@ def test_with_changes_only_the_first_failure_and_the_success_after_it_are_posted
         ("/failure", "6"),
     ]
     assert states(account, 1, 3, 5) == [
-        ("heldBack", "nothing new"),
-        ("heldBack", "nothing new since 2018-12-02T01:30:00.000Z"),
-        ("heldBack", "nothing new since 2018-12-04T01:30:00.000Z"),
+        ("suppressed", "nothing new"),
+        ("suppressed", "nothing new since 2018-12-02T01:30:00.000Z"),
+        ("suppressed", "nothing new since 2018-12-04T01:30:00.000Z"),
     ]
 
 
@@ -200,7 +200,7 @@ def test_with_changes_only_misses_in_a_row_are_posted_once(
 
     (text,) = texts(receiver)
     assert "expected at 2018-12-01T17:00:00.000Z" in text
-    assert [state for state, _ in states(account, 1, 2, 3)] == ["delivered", "heldBack", "heldBack"]
+    assert [state for state, _ in states(account, 1, 2, 3)] == ["delivered", "suppressed", "suppressed"]
 
 
 def test_in_quiet_hours_failures_are_posted_and_successes_suppressed(
@@ -218,7 +218,7 @@ def test_in_quiet_hours_failures_are_posted_and_successes_suppressed(
     notify(night(2, "SUCCESS"))
 
     assert [text.split("  -  ")[0] for text in texts(receiver)] == ["Status: FAILED"]
-    assert states(account, 2) == [("heldBack", f"quiet hours: {quiet}")] * 2
+    assert states(account, 2) == [("suppressed", f"quiet hours: {quiet}")] * 2
 
 
 def test_a_claimed_delivery_is_not_suppressed_later(

@@ -85,7 +85,7 @@ def test_it_is_forgotten_after_a_month(account: Account, stack: Stack, store: Ba
     (item,) = stack.client("dynamodb").query(
         TableName=stack.outputs["BackupsTableName"],
         KeyConditionExpression="accountDay = :partition",
-        ExpressionAttributeValues={":partition": {"S": f"log\0{account.alias}\0sp"}},
+        ExpressionAttributeValues={":partition": {"S": f"output\0{account.alias}\0sp"}},
     )["Items"]
     assert RETENTION.days == 30
     assert item["expiresAt"] == {"N": str(int((NOW + RETENTION).timestamp()))}

@@ -167,12 +167,12 @@ def test_each_target_gets_the_posts_that_a_person_would_expect(
     assert_equal(posts, expected(everybody))
     log = log_of(stack, account, dusk)
     ids = {
-        state: sorted(one["webhookId"] for one in log if one["state"] == state) for state in ("delivered", "heldBack")
+        state: sorted(one["webhookId"] for one in log if one["state"] == state) for state in ("delivered", "suppressed")
     }
     assert len(log) == sum(map(len, ids.values()))
     assert ids["delivered"] == sorted(post.headers["webhook-id"] for post in receiver.posts)
-    assert {targets[one["targetId"]] for one in log if one["state"] == "heldBack"} == {"changes"}
-    not_posted = (read(urlsplit(one["url"]).path, one["body"], account) for one in log if one["state"] == "heldBack")
+    assert {targets[one["targetId"]] for one in log if one["state"] == "suppressed"} == {"changes"}
+    not_posted = (read(urlsplit(one["url"]).path, one["body"], account) for one in log if one["state"] == "suppressed")
     assert_equal(Counter((one.event, one.server_id) for one in not_posted), suppressed(everybody))
 
 

@@ -81,7 +81,7 @@ class Server(ScriptedServer):
             time.sleep(0.05)
         (item,) = items
         assert item["startedAt"] < item["finishedAt"], "the start was reported too"
-        return str(item["log"])
+        return str(item["output"])
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def server(running: None, stack: Stack, served: HttpApi, sign_in: SignIn, receiv
     key = urllib3.request("POST", f"{base}/pingKeys", json=NIGHTLY, headers=headers).json()
 
     def logs() -> list[dict[str, Any]]:
-        url = f"{base}/serverPolicies/{key['serverPolicyId']}/logs"
+        url = f"{base}/serverPolicies/{key['serverPolicyId']}/outputs"
         return list(urllib3.request("GET", url, headers=headers).json()["items"])
 
     # Not pytest's own folder, which other users may not enter.

@@ -119,7 +119,7 @@ def test_a_message_for_a_group_is_recognised_and_read_back_unchanged(before: Gro
 @pytest.mark.parametrize("field", ["account", "event", "targetId", "dueAt"])
 def test_a_missing_field_of_a_message_for_a_group_is_named(field: str) -> None:
     whole = {
-        "type": "GatherUp",
+        "type": "Group",
         "account": "TEST",
         "event": "Backup.Missing",
         "targetId": "0" * 16,

@@ -76,12 +76,16 @@ def test_in_quiet_hours_only_failures_and_misses_are_sent() -> None:
 @pytest.mark.parametrize(
     ("preferences", "field", "allowed"),
     [
-        (Preferences(remind_hours=24), "noise.remindHours", "only with changesOnly"),
-        (Preferences(changes_only=True, remind_hours=0), "noise.remindHours", "1 to 720"),
-        (Preferences(changes_only=True, remind_hours=721), "noise.remindHours", "1 to 720"),
-        (Preferences(quiet_hours=QuietHours(time(7), time(7), "UTC")), "noise.quietHours.until", "must differ"),
-        (Preferences(quiet_hours=QuietHours(time(7), time(8), "Mars/Base")), "noise.quietHours.timezone", "IANA"),
-        (Preferences(quiet_hours=QuietHours(time(7), time(8), "../etc/passwd")), "noise.quietHours.timezone", "IANA"),
+        (Preferences(remind_hours=24), "preferences.remindHours", "only with changesOnly"),
+        (Preferences(changes_only=True, remind_hours=0), "preferences.remindHours", "1 to 720"),
+        (Preferences(changes_only=True, remind_hours=721), "preferences.remindHours", "1 to 720"),
+        (Preferences(quiet_hours=QuietHours(time(7), time(7), "UTC")), "preferences.quietHours.until", "must differ"),
+        (Preferences(quiet_hours=QuietHours(time(7), time(8), "Mars/Base")), "preferences.quietHours.timezone", "IANA"),
+        (
+            Preferences(quiet_hours=QuietHours(time(7), time(8), "../etc/passwd")),
+            "preferences.quietHours.timezone",
+            "IANA",
+        ),
     ],
 )
 def test_invalid_preferences_are_refused_by_field(preferences: Preferences, field: str, allowed: str) -> None:

@@ -63,7 +63,7 @@ def delivery(account: Account, delivery_id: str) -> DeliveryOut:
 
 
 @router.post(
-    "/v2/webhooks/<account>/deliveries/<delivery_id>/redelivery",
+    "/v2/webhooks/<account>/deliveries/<delivery_id>/replay",
     summary="Attempt a delivery anew",
     responses=ACTS | {202: {"description": "It will be attempted at once", "content": {}}},
 )
@@ -81,7 +81,7 @@ def replay(account: Account, delivery_id: str) -> Response[Any]:
 
 
 @router.post(
-    "/v2/webhooks/<account>/redeliveries",
+    "/v2/webhooks/<account>/replays",
     summary="Attempt all failed deliveries anew",
     responses=ACTS | {202: {"description": "They will be attempted at once"}},
 )

@@ -103,7 +103,7 @@ class OutputOut(Model):
     started_at: TimestampOut
     finished_at: TimestampOut
     restore_point_id: str
-    log: str
+    output: str
 
     @classmethod
     def of(cls, backup: BackupWithOutput) -> Self:
@@ -113,7 +113,7 @@ class OutputOut(Model):
             started_at=backup.started_at,
             finished_at=backup.finished_at,
             restore_point_id=backup.restore_point_id,
-            log=str(backup.output),
+            output=str(backup.output),
         )
 
 

@@ -64,12 +64,12 @@ def revoke_ping_key(account: Account, ping_key_id: str) -> Response[Any]:
 
 
 @router.get(
-    "/v2/webhooks/<account>/serverPolicies/<server_policy_id>/logs",
-    summary="The logs of a server policy's backups",
+    "/v2/webhooks/<account>/serverPolicies/<server_policy_id>/outputs",
+    summary="The backup outputs of a server policy",
     responses=READS,
     compress=True,
 )
-def logs(account: Account, server_policy_id: str, limit: Annotated[int, Query(ge=1, le=50)] = 10) -> OutputsOut:
+def outputs(account: Account, server_policy_id: str, limit: Annotated[int, Query(ge=1, le=50)] = 10) -> OutputsOut:
     """Return the latest backup outputs of the last 30 days; none for an unknown server policy."""
     backups = services().backup_output.latest(account, server_policy_id, limit)
     return OutputsOut(items=[OutputOut.of(backup) for backup in backups])

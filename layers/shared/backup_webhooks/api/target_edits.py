@@ -52,10 +52,10 @@ def with_settings(target: Target, settings: TargetSettings) -> Target:
     """Return the target with the given settings. Raise `InvalidTarget` if a header without a value is not stored."""
     names = ("format", "delivery", "enabled")
     given: dict[str, Any] = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    if settings.include_log is not None:
-        given["include_output"] = settings.include_log
-    if settings.noise is not None:
-        given["preferences"] = settings.noise.preferences()
+    if settings.include_output is not None:
+        given["include_output"] = settings.include_output
+    if settings.preferences is not None:
+        given["preferences"] = settings.preferences.stored()
     if settings.destination_key is not None or settings.format not in (None, target.format):
         # A key belongs to one format, and is removed with it.
         given["destination_key"] = settings.destination_key

@@ -82,14 +82,14 @@ class PreferencesModel(Input):
 
     `changesOnly`: only the first event of each type since the server policy's last success is sent, and only the first
     success after something else. `remindHours`: while the trouble lasts, its newest event is sent again after each so
-    many hours. `quietHours`: only failures and misses are sent then. `gather`: events within a minute are sent as one
+    many hours. `quietHours`: only failures and misses are sent then. `group`: events within a minute are sent as one
     message, at its end; not with the format `pagerduty`. The log shows suppressed and grouped deliveries with a reason.
     """
 
     changes_only: StrictBool = False
     remind_hours: Annotated[int, Field(ge=1, le=MOST_REMIND_HOURS, strict=True)] | None = None
     quiet_hours: QuietHoursModel | None = None
-    gather: StrictBool = False
+    group: StrictBool = False
 
     @classmethod
     def of(cls, preferences: Preferences) -> Self:
@@ -97,7 +97,7 @@ class PreferencesModel(Input):
         quiet = preferences.quiet_hours
         return cls.model_validate(
             {
-                "gather": preferences.group,
+                "group": preferences.group,
                 "changesOnly": preferences.changes_only,
                 "remindHours": preferences.remind_hours,
                 "quietHours": quiet
@@ -105,10 +105,10 @@ class PreferencesModel(Input):
             }
         )
 
-    def preferences(self) -> Preferences:
+    def stored(self) -> Preferences:
         """Return the preferences to store."""
         quiet = self.quiet_hours.quiet_hours() if self.quiet_hours else None
-        return Preferences(self.changes_only, self.remind_hours, quiet, self.gather)
+        return Preferences(self.changes_only, self.remind_hours, quiet, self.group)
 
 
 class TargetOut(Model):
@@ -125,8 +125,8 @@ class TargetOut(Model):
     delivery: DeliveryMode
     enabled: bool
     headers: dict[str, None]
-    noise: PreferencesModel
-    include_log: bool
+    preferences: PreferencesModel
+    include_output: bool
     secrets: list[Secret]
     health: TargetHealth
     secret: str | None = None
@@ -142,8 +142,8 @@ class TargetOut(Model):
             delivery=target.delivery,
             enabled=target.enabled,
             headers=dict.fromkeys(target.headers),
-            noise=PreferencesModel.of(target.preferences),
-            include_log=target.include_output,
+            preferences=PreferencesModel.of(target.preferences),
+            include_output=target.include_output,
             secrets=list(map(Secret.of, current(target.secrets, now))),
             health=TargetHealth.of(target.health),
             secret=secret,
@@ -182,7 +182,7 @@ class TargetSettings(Input):
 
     `destinationKey`: some formats need it beside the URL, such as PagerDuty's routing key. No answer holds it, and a
     change of the format removes it. `headers`: all custom headers; null as a value keeps the stored one.
-    `includeLog`: whether the backup output, which may hold secrets, is posted in formats with a place for it.
+    `includeOutput`: whether the backup output, which may hold secrets, is posted in formats with a place for it.
     """
 
     format: Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})] | None = None
@@ -190,8 +190,8 @@ class TargetSettings(Input):
     delivery: DeliveryMode | None = None
     enabled: StrictBool | None = None
     headers: Annotated[dict[str, str | None], Field(json_schema_extra={"maxProperties": MOST_HEADERS})] | None = None
-    noise: PreferencesModel | None = None
-    include_log: StrictBool | None = None
+    preferences: PreferencesModel | None = None
+    include_output: StrictBool | None = None
 
 
 class TargetIn(TargetSettings):

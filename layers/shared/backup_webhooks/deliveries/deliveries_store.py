@@ -42,9 +42,9 @@ class DeliveryState(StrEnum):
     """The last attempt failed, and no other is planned."""
     EXHAUSTED = "exhausted"
     """The last retry failed; the delivery is in the dead-letter queue."""
-    SUPPRESSED = "heldBack"
+    SUPPRESSED = "suppressed"
     """The target's preferences did not want it. That counts as the first attempt, which is never made."""
-    GROUPED = "gathered"
+    GROUPED = "grouped"
     """It is sent in another delivery, together with others. That counts as the first attempt too."""
 
 
@@ -166,7 +166,9 @@ class DeliveriesStore(Struct, frozen=True):
                 TableName=self.table,
                 Key=to_item(_key(due.delivery)),
                 # A settled delivery that is replayed stays as it is.
-                ConditionExpression=f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted, :held, :gathered)",
+                ConditionExpression=(
+                    f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted, :suppressed, :grouped)"
+                ),
                 UpdateExpression=(
                     f"SET {_RECORD} #state = :failed, attempts = if_not_exists(attempts, :none), #error = :error, "
                     "expiresAt = :expiresAt, undeliveredOf = :account, givenUpAt = :givenUpAt "
@@ -179,8 +181,8 @@ class DeliveriesStore(Struct, frozen=True):
                         ":delivered": str(DeliveryState.DELIVERED),
                         ":failed": str(DeliveryState.FAILED),
                         ":exhausted": str(DeliveryState.EXHAUSTED),
-                        ":held": str(DeliveryState.SUPPRESSED),
-                        ":gathered": str(DeliveryState.GROUPED),
+                        ":suppressed": str(DeliveryState.SUPPRESSED),
+                        ":grouped": str(DeliveryState.GROUPED),
                         ":none": 0,
                         ":error": reason,
                         ":givenUpAt": iso_milliseconds(now),

@@ -33,7 +33,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The body to post to a target. A message that comes twice makes equal deliveries, with equal keys and ids.
 
     `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about. A group
-    has the time at which it was made, and an id of its own, `gathered-…`. `body`: as it is posted, but without the
+    has the time at which it was made, and an id of its own, `grouped-…`. `body`: as it is posted, but without the
     destination's key, which the target alone holds. `format`: the body's; the target may have another one since.
     """
 
@@ -67,7 +67,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             event_type=due.event_type,
             target_id=due.target_id,
             occurred_at=Timestamp.of(now),
-            subject_id=f"gathered-{uuid.uuid4().hex}",
+            subject_id=f"grouped-{uuid.uuid4().hex}",
             body=render_all(format_name, events).decode(),
             format=format_name,
         )
@@ -167,7 +167,7 @@ class _ForTarget(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_
     due_at: Timestamp
 
 
-class GroupDue(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="GatherUp"):
+class GroupDue(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="Group"):
     """A message on RetryQueue: the events that joined the target's group before `due_at` are to be sent then."""
 
 

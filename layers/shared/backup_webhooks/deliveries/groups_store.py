@@ -3,7 +3,7 @@
 | delivery | attributes |
 |---|---|
 | `open` | `wakeUpAt`: when a message on RetryQueue is due; `made`: the number of groups made so far; `expiresAt`; |
-| | of a group that was not sent yet `order`, its message, and `gathered`, the keys of its events |
+| | of a group that was not sent yet `order`, its message, and `grouped`, the keys of its events |
 | `waiting#{sort key in the log}` | `notice`: the message; `joinedAt`; `expiresAt` |
 """
 
@@ -81,7 +81,7 @@ class GroupsStore(Struct, frozen=True):
         fields = from_item(self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {}))
         made, group = int(fields.get("made", 0)), None
         if "order" in fields:
-            group = Group(made, cast("AttemptDue", parse_retry_message(fields["order"])), fields["gathered"])
+            group = Group(made, cast("AttemptDue", parse_retry_message(fields["order"])), fields["grouped"])
         # None if the function that sent the first message was killed before it could record that.
         due_at = fields.get("wakeUpAt")
         return OpenGroup(due_at and Timestamp.parse(due_at), made, group)
@@ -126,7 +126,7 @@ class GroupsStore(Struct, frozen=True):
             self._client.update_item(
                 TableName=self._table,
                 Key=key_in(partition, _OPEN),
-                UpdateExpression="SET #order = :order, gathered = :keys, made = :made",
+                UpdateExpression="SET #order = :order, grouped = :keys, made = :made",
                 # The second part holds if botocore repeats a write whose answer was lost.
                 ConditionExpression=f"(attribute_not_exists(#order) AND {unchanged}) OR #order = :order",
                 ExpressionAttributeNames={"#order": "order"},
@@ -148,7 +148,7 @@ class GroupsStore(Struct, frozen=True):
             self._client.update_item(
                 TableName=self._table,
                 Key=key_in(partition, _OPEN),
-                UpdateExpression="REMOVE #order, gathered",
+                UpdateExpression="REMOVE #order, grouped",
                 ConditionExpression="made = :made",
                 ExpressionAttributeNames={"#order": "order"},
                 ExpressionAttributeValues=to_item({":made": group.number}),

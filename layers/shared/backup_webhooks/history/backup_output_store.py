@@ -1,9 +1,9 @@
 """Backup output in BackupsTable, by server policy, in the order of time.
 
 It has items of its own, because reports read backups by the hundred thousand. DynamoDB charges a query for all that it
-reads, and 4 KiB in each backup would cost six times as much. Partition `accountDay`: `log`, account and server policy
-id, separated by NUL. No id or account contains NUL, so the partition cannot equal a backup's or another account's. Sort
-key `occurrence`: as of the backup.
+reads, and 4 KiB in each backup would cost six times as much. Partition `accountDay`: `output`, account and server
+policy id, separated by NUL. No id or account contains NUL, so the partition cannot equal a backup's or another
+account's. Sort key `occurrence`: as of the backup.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class BackupOutputStore(Struct, frozen=True):
                     "accountDay": _partition(ended.account_alias, ended.server_policy_id),
                     "occurrence": f"{finished_at}#{status}#{ended.restore_point_id}",
                     "startedAt": iso_milliseconds(ended.backup_started_date),
-                    "log": str(ended.output),
+                    "output": str(ended.output),
                     "expiresAt": int((now + RETENTION).timestamp()),
                 }
             ),
@@ -79,9 +79,9 @@ def _backup_with_output(fields: dict[str, str]) -> BackupWithOutput:
         started_at=Timestamp.parse(fields["startedAt"]),
         finished_at=Timestamp.parse(finished_at),
         restore_point_id=restore_point_id,
-        output=BackupOutput(fields["log"]),
+        output=BackupOutput(fields["output"]),
     )
 
 
 def _partition(account: str, server_policy_id: str) -> str:
-    return f"log\0{account}\0{server_policy_id}"
+    return f"output\0{account}\0{server_policy_id}"

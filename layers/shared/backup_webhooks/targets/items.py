@@ -24,7 +24,7 @@ NAMES = {
     "#delivery": "delivery",
     "#enabled": "enabled",
     "#headers": "headers",
-    "#noise": "noise",
+    "#preferences": "preferences",
     "#secrets": "secrets",
 }
 
@@ -53,8 +53,8 @@ def settings_of(target: Target) -> dict[str, Any]:
         "delivery": str(target.delivery),
         "enabled": target.enabled,
         "headers": dict(target.headers),
-        "noise": _preferences_fields(target.preferences),
-        "includeLog": target.include_output,
+        "preferences": _preferences_fields(target.preferences),
+        "includeOutput": target.include_output,
     }
 
 
@@ -75,8 +75,8 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         delivery=DeliveryMode(fields["delivery"]),
         enabled=fields["enabled"],
         headers=fields.get("headers", {}),
-        preferences=_preferences(fields.get("noise", {})),
-        include_output=fields.get("includeLog", False),
+        preferences=_preferences(fields.get("preferences", {})),
+        include_output=fields.get("includeOutput", False),
         secrets=tuple(
             SigningSecret(secret["value"], _timestamp(secret["expiresAt"])) for secret in fields.get("secrets", ())
         ),
@@ -97,7 +97,7 @@ def timestamp_text(timestamp: datetime | None) -> str | None:
 def _preferences_fields(preferences: Preferences) -> dict[str, Any]:
     quiet = preferences.quiet_hours
     return {
-        "gather": preferences.group,
+        "group": preferences.group,
         "changesOnly": preferences.changes_only,
         "remindHours": preferences.remind_hours,
         "quietHours": quiet
@@ -108,7 +108,7 @@ def _preferences_fields(preferences: Preferences) -> dict[str, Any]:
 def _preferences(fields: Mapping[str, Any]) -> Preferences:
     remind, quiet = fields.get("remindHours"), fields.get("quietHours")
     return Preferences(
-        group=fields.get("gather", False),
+        group=fields.get("group", False),
         changes_only=fields.get("changesOnly", False),
         remind_hours=None if remind is None else int(remind),
         quiet_hours=quiet

@@ -56,19 +56,19 @@ class Preferences(Struct, frozen=True):
 def check_preferences(preferences: Preferences, event_type: EventType) -> None:
     """Raise `InvalidTarget` for preferences that a target of that event type cannot have."""
     if preferences.remind_hours is not None and not preferences.changes_only:
-        raise InvalidTarget("noise.remindHours", "only with changesOnly: without it everything is sent anyway")
+        raise InvalidTarget("preferences.remindHours", "only with changesOnly: without it everything is sent anyway")
     if preferences.remind_hours is not None and event_type not in _LASTING:
-        raise InvalidTarget("noise.remindHours", f"only with {', '.join(_LASTING)}: the others are over at once")
+        raise InvalidTarget("preferences.remindHours", f"only with {', '.join(_LASTING)}: the others are over at once")
     if preferences.remind_hours is not None and not 1 <= preferences.remind_hours <= MOST_REMIND_HOURS:
-        raise InvalidTarget("noise.remindHours", f"1 to {MOST_REMIND_HOURS} are allowed")
+        raise InvalidTarget("preferences.remindHours", f"1 to {MOST_REMIND_HOURS} are allowed")
     if quiet := preferences.quiet_hours:
         if quiet.start == quiet.end:
             raise InvalidTarget(
-                "noise.quietHours.until", "must differ from `from`; to hear nothing, switch the target off"
+                "preferences.quietHours.until", "must differ from `from`; to hear nothing, switch the target off"
             )
         try:
             ZoneInfo(quiet.timezone)
         except _UNKNOWN_ZONE:
             raise InvalidTarget(
-                "noise.quietHours.timezone", "must be an IANA time zone, such as Europe/Berlin"
+                "preferences.quietHours.timezone", "must be an IANA time zone, such as Europe/Berlin"
             ) from None

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "SET #url = :url, #format = :format, destinationKey = :destinationKey, #delivery = :delivery, "
-    "#enabled = :enabled, #headers = :headers, #noise = :noise, includeLog = :includeLog"
+    "#enabled = :enabled, #headers = :headers, #preferences = :preferences, includeOutput = :includeOutput"
 )
 _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReason"
 _SWITCHED_OFF = "switchedOffAt, switchedOffReason"

@@ -66,7 +66,7 @@ def check_target(target: Target) -> None:
         raise InvalidTarget("targetUri", problem)
     if target.preferences.group and not format_named(target.format).grouped:
         raise InvalidTarget(
-            "noise.gather", f"not allowed with the format {target.format}, which sends each event by itself"
+            "preferences.group", f"not allowed with the format {target.format}, which sends each event by itself"
         )
     _check_key(target)
     check_headers(target.headers)

@@ -327,18 +327,18 @@ class TestEndToEnd:
         script.ping(key["url"], "?rid=c", on="12-22 01:39")
         handler_at("notifier")(*map(json.dumps, script.messages()))
 
-        logs = of_account(account.alias, "serverPolicies", key["serverPolicyId"], "logs")
+        logs = of_account(account.alias, "serverPolicies", key["serverPolicyId"], "outputs")
         items = client_of(account.alias).get(logs).json["items"]
 
-        assert [(item["status"], item["log"]) for item in items] == [
+        assert [(item["status"], item["output"]) for item in items] == [
             ("SUCCESS", "fine"),
             ("FAILED", "<b>disk full</b>"),
         ]
         assert items[1]["startedAt"] == "2018-12-20T01:00:00.000Z"
         assert items[1]["finishedAt"] == "2018-12-20T01:39:00.000Z"
         assert items[1]["restorePointId"].endswith("-a")
-        assert [item["log"] for item in client_of(account.alias).get(logs, limit=1).json["items"]] == ["fine"]
-        other = of_account("OTHER", "serverPolicies", key["serverPolicyId"], "logs")
+        assert [item["output"] for item in client_of(account.alias).get(logs, limit=1).json["items"]] == ["fine"]
+        other = of_account("OTHER", "serverPolicies", key["serverPolicyId"], "outputs")
         assert client_of("OTHER").get(other).json == {"items": []}
 
     def test_the_gateway_leads_here(self, url: str, served: HttpApi, emptied: None) -> None:
