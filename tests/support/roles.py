@@ -94,7 +94,7 @@ class Roles:
             role = self._role(function["Role"])
             for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
                 yield role, Ask(action, self._value(function["LoggingConfig"]["LogGroup"]))
-            if function["TracingConfig"]["Mode"] == "Active":
+            if self._value(function["TracingConfig"]["Mode"]) == "Active":
                 for action in ("xray:PutTraceSegments", "xray:PutTelemetryRecords"):
                     yield role, Ask(action)
         for _, mapping in self._all("AWS::Lambda::EventSourceMapping"):
