@@ -27,9 +27,9 @@ from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore
 from msgspec.structs import replace
 
-from benchmarks.cost import HOUR, NIGHTS, Server, server_time
 from benchmarks.figures import Figure
 from benchmarks.memory import API
+from benchmarks.scripted_night import HOUR, NIGHTS, Server, server_time
 from benchmarks.support import cpu_milliseconds, function_process
 from local.http_api import request_event
 from local.mailbox import Mailbox
