@@ -10,7 +10,7 @@ from typing import Any
 
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import Message, ServerPolicyChanged, parse_message
-from backup_webhooks.monitoring.server_policies import ServerPolicy
+from backup_webhooks.monitoring.server_policy import ServerPolicy
 
 from local.stack import Stack
 from local.template import PROJECT

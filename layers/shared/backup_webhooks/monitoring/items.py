@@ -20,7 +20,8 @@ from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.monitoring.daily_counts import DailyCounts, DayCounts
 from backup_webhooks.monitoring.expectation import TOLERANCE, History
-from backup_webhooks.monitoring.server_policies import PolicyIdentity, ServerPolicy, TrackedPolicy
+from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.monitoring.server_policy import PolicyIdentity, ServerPolicy
 from backup_webhooks.monitoring.streaks import Recovery, Streak, Streaks
 
 SHARDS = 16

@@ -1,21 +1,17 @@
-"""Server policies: a server under an account policy, its schedule, and what is known of its backups.
+"""Tracked policies: a server policy, and what is known of its backups.
 
 Pure. Each message changes what is known, in any order of arrival (design section 6).
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import Self
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import (
-    ACTIVE,
     BackupFinished,
     BackupMissed,
     BackupRecovered,
@@ -29,102 +25,18 @@ from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.monitoring.daily_counts import ONE_MISSED, ONE_OF_STATUS, DailyCounts, with_counts
 from backup_webhooks.monitoring.expectation import (
     TOLERANCE,
-    CronSchedule,
     Expectation,
     History,
-    IntervalSchedule,
     Schedule,
     after_report,
     after_schedule_change,
     next_expectation,
 )
+from backup_webhooks.monitoring.server_policy import PolicyIdentity, ServerPolicy
 from backup_webhooks.monitoring.streaks import Repetition, Streaks
-from backup_webhooks.schedules.quartz import InvalidSchedule, QuartzCron
 
 type PolicyMessage = BackupStarted | BackupFinished | ServerPolicyChanged
 """The messages that change what is known of a server policy."""
-
-
-class PolicyIdentity(Struct, frozen=True):
-    """The server, account policy and region of a server policy, as messages about backups name them."""
-
-    server_id: str
-    account_policy_id: str
-    account_policy_name: str
-    storage_region: str
-
-    @classmethod
-    def of(cls, message: BackupStarted | BackupFinished) -> Self:
-        """Return the identity that the message names."""
-        return cls(
-            server_id=message.server_id,
-            account_policy_id=message.account_policy_id,
-            account_policy_name=message.account_policy_name,
-            storage_region=message.storage_region,
-        )
-
-
-class ServerPolicy(Struct, frozen=True):
-    """A server policy as it is since `changed_at`, with the fields of `ServerPolicyChanged`."""
-
-    server_id: str
-    account_policy_id: str
-    account_policy_name: str
-    storage_region: str
-    account_policy_status: str
-    server_policy_status: str
-    changed_at: datetime
-    timezone: str
-    backup_schedule: str | None = None
-    backup_interval_hours: int | None = None
-
-    @classmethod
-    def of(cls, message: ServerPolicyChanged) -> Self:
-        """Return the policy in the message. Raise `InvalidMessage` for an unusable schedule."""
-        policy = cls(
-            server_id=message.server_id,
-            account_policy_id=message.account_policy_id,
-            account_policy_name=message.name,
-            storage_region=message.storage_region,
-            account_policy_status=message.account_policy_status,
-            server_policy_status=message.server_policy_status,
-            changed_at=message.changed_date,
-            backup_schedule=message.backup_schedule,
-            backup_interval_hours=message.backup_interval_hours,
-            timezone=message.timezone,
-        )
-        policy._validate()
-        return policy
-
-    @property
-    def schedule(self) -> Schedule | None:
-        """Return the schedule, or None while the account policy or the server policy is not active."""
-        if not self.account_policy_status == self.server_policy_status == ACTIVE:
-            return None
-        if self.backup_schedule is not None:
-            return CronSchedule(_cron(self.backup_schedule, self.timezone))
-        return IntervalSchedule(timedelta(hours=self.backup_interval_hours or 0))
-
-    def _validate(self) -> None:
-        if self.backup_schedule is None and self.backup_interval_hours is None:
-            raise InvalidMessage("$.backupSchedule", "required, where backupIntervalHours is missing too")
-        try:
-            ZoneInfo(self.timezone)
-        except (KeyError, ValueError, OSError):
-            raise InvalidMessage("$.timezone", "must be an IANA time zone, such as Europe/Berlin") from None
-        if self.backup_schedule is None:
-            return
-        try:
-            cron = _cron(self.backup_schedule, self.timezone)
-        except InvalidSchedule as error:
-            raise InvalidMessage("$.backupSchedule", str(error)) from None
-        if cron.next_after(self.changed_at) is None:
-            raise InvalidMessage("$.backupSchedule", "never fires after changedDate; it must have a time to come")
-
-
-@lru_cache(maxsize=1024)
-def _cron(expression: str, timezone: str) -> QuartzCron:
-    return QuartzCron(expression, ZoneInfo(timezone))
 
 
 class TrackedPolicy(Struct, frozen=True):

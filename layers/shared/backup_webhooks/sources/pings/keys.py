@@ -19,7 +19,7 @@ from backup_webhooks.events.errors import InvalidField
 from backup_webhooks.events.messages import ACTIVE, INACTIVE, ServerPolicyChanged, encode_message, parse_message
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.events.timestamps import Timestamp
-from backup_webhooks.monitoring.server_policies import ServerPolicy
+from backup_webhooks.monitoring.server_policy import ServerPolicy
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.sources.pings.rules import PingKey, hash_of, new_key
 
