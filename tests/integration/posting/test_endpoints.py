@@ -60,9 +60,10 @@ AUTHORITY = trustme.CA()
 
 # A header, and the earliest and latest seconds of the retry: not before the stack's schedule (1 s ± 20 %), and not
 # after 10 h + 20 %, with some seconds for the attempt.
+IN_TWO_HOURS = "a date in two hours, from when the endpoint begins"
 RETRY_AFTER = {
     "seconds": ("120", 120, 147),
-    "a date": (format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True), 6600, 8700),
+    "a date": (IN_TWO_HOURS, 6600, 8700),
     "a date long ago": ("Fri, 31 Dec 1999 23:59:59 GMT", 0.8, 4),
     "a date in a far century": ("Fri, 31 Dec 9999 23:59:59 GMT", 36_000, 43_203),
     "junk": ("\xb2 minutes, please", 0.8, 4),
@@ -115,6 +116,8 @@ def big() -> dict[str, Hostile]:
 
 def retry_after(value: str) -> Hostile:
     """Return an endpoint for a target with retries, because only retries use the header."""
+    if value == IN_TWO_HOURS:
+        value = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
     answer = f"HTTP/1.1 429 Slower\r\nretry-after: {value}\r\ncontent-length: 0\r\n\r\n".encode("latin-1")
     return Hostile(answering(answer), 429, "answered 429", delivery=DeliveryMode.RETRY)
 
