@@ -103,7 +103,7 @@ deployed-with:
 deploy: build deployed-with ## Deploy to AWS: asks at first, samconfig.toml remembers (PARAMETERS="Name=value …")
 	$(SAM) deploy --parameter-overrides Architecture=$(Architecture) $(PARAMETERS) $(if $(shell grep -s ^region samconfig.toml),,--guided)
 
-BENCHMARKS := $(if $(filter bench,$(MAKECMDGOALS)),$(filter-out bench,$(MAKECMDGOALS)))
+BENCHMARKS := $(if $(filter bench,$(firstword $(MAKECMDGOALS))),$(wordlist 2,99,$(MAKECMDGOALS)))
 bench: $(VENV) ## Benchmarks, as ratios and medians (make bench cost: only that; QUICK=1: rough figures within a minute)
 	@$(PYTHON) -m benchmarks $(if $(QUICK),--quick) $(BENCHMARKS)
 

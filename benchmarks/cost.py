@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,9 +109,7 @@ def printed(bill: Bill) -> str:
     rows = {
         "an idle month": bill.idle(),
         "… with e-mail": bill.idle("SendEmail"),
-        "… with e-mail and `Observability: full`": bill.idle(
-            "SendEmail", "ObserveFully", "ObserveEmailFully", "WatchGivenUp"
-        ),
+        "… with e-mail and `Observability: full`": bill.idle("SendEmail", *FULLY),
         **{
             f"a million {unit}s, in batches of {batch}": bill.million(unit, batch)
             for unit in ("result", "start")
@@ -141,9 +140,7 @@ def printed(bill: Bill) -> str:
 def reckon(url: str) -> Bill:
     """Return the bill from a night on the DynamoDB at that URL, whose tables of these names it replaces."""
     template = translate()
-    # The functions report each failure.
-    logging.disable(logging.ERROR)
-    with own_aws(template, url) as aws, Receiver() as receiver:
+    with _quiet(), own_aws(template, url) as aws, Receiver() as receiver:
         installation = Installation(aws, receiver)
         units = installation.night()
         stored = {
@@ -151,6 +148,16 @@ def reckon(url: str) -> Bill:
             for table in ("DeliveriesTable", "BackupsTable", "ServerPoliciesTable")
         }
         return Bill(units, stored, template)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the functions' log of each failure out of the output."""
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _mean_size(client: Any, table: str) -> float:
@@ -182,6 +189,9 @@ def measure(quick: bool) -> Iterable[Figure]:
 
 def main() -> int:
     """Write the tables into docs/cost.md, or with `--check` compare them with what is there."""
+    if REAL_ENGINE not in os.environ:
+        print(f"{REAL_ENGINE} must lead to a DynamoDB (DynamoDB Local, say)", file=sys.stderr)
+        return 2
     text = DOCUMENT.read_text()
     begin, end = text.index(BEFORE) + len(BEFORE), text.index(AFTER)
     tables = printed(reckon(os.environ[REAL_ENGINE]))

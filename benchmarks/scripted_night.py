@@ -34,7 +34,7 @@ from benchmarks.use import Use
 from local.receiver import Receiver
 from tests.world.aws import Aws
 from tests.world.functions import EMAILS
-from tests.world.world import BEGIN, DAY, READERS, World
+from tests.world.world import BEGIN, DAY, World
 
 SERVERS, LARGE = 30, 200
 NIGHTS, REPORTED_NIGHTS = 35, 22
@@ -56,7 +56,6 @@ class Meter:
     """Counts what the functions' clients are charged for."""
 
     use: Use = field(default_factory=Use)
-    calls: Counter[str] = field(default_factory=Counter)
 
     def watch(self, client: Any) -> None:
         """Count the client's calls from now on."""
@@ -64,9 +63,7 @@ class Meter:
         client.meta.events.register("after-call", self._after)
 
     def _after(self, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
-        service = model.service_model.service_name
-        self.calls[f"{service}:{model.name}"] += 1
-        if service == "sqs":
+        if model.service_model.service_name == "sqs":
             self.use["SQS requests"] += 1
         is_read = model.name in ("GetItem", "BatchGetItem", "Query", "Scan")
         consumed = parsed.get("ConsumedCapacity", [])
@@ -101,7 +98,6 @@ class MeteredWorld(World):
         answer = super().invoke(function, call)
         posts = len(self.received) - posts
         use["invocations"] += 1
-        use["SQS requests"] += 2 if function in READERS.values() else 0
         use["log bytes"] += INVOCATION_LOG + LAMBDA_LOG + posts * POST_LOG
         use["bytes out"] += posts * POST_OUT
         if function == "missed_backups":
@@ -118,6 +114,8 @@ class MeteredWorld(World):
             seconds += BATCH_SECONDS if kinds.total() else START_BATCH_SECONDS if starts else 0
             gb_seconds = GB * seconds
         self.meter.use["GB-seconds"] += gb_seconds
+        # The batch is received and deleted.
+        self.meter.use["SQS requests"] += 2
         return super()._handle(function, bodies, deadline)
 
 

@@ -51,3 +51,11 @@ def make_queues_quick() -> None:
     SQSBackend.is_message_valid_based_on_retention_period = is_retained  # type: ignore[method-assign, assignment]
     models.unix_time_millis = lambda dt=None: time.time() * 1000  # type: ignore[attr-defined]
     models.camelcase_to_underscores = functools.cache(models.camelcase_to_underscores)  # type: ignore[attr-defined]
+
+
+def empty_queues() -> None:
+    """Remove all messages from moto's queues, also those in flight. A queue may be purged only once in 60 seconds."""
+    for account in models.sqs_backends.values():
+        for queue in (queue for backend in account.values() for queue in backend.queues.values()):
+            queue._messages.clear()
+            queue._pending_messages.clear()

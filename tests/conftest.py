@@ -10,6 +10,7 @@ from local.aws_backup import AwsBackup
 from local.http_api import HttpApi
 from local.mailbox import Mailbox
 from local.moto_dynamodb import empty_tables
+from local.moto_patches import empty_queues
 from local.page import page_running
 from local.sign_in import SignIn
 from local.stack import Stack, embedded
@@ -62,9 +63,10 @@ def stack(template: Template, sign_in: SignIn, every_mail: Mailbox, every_job: A
 
 
 @pytest.fixture(autouse=True, scope="module")
-def no_items_of_other_modules() -> Iterator[None]:
+def nothing_of_other_modules() -> Iterator[None]:
     yield
     empty_tables()
+    empty_queues()
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ export const readDelivery = (account, deliveryId, signal) => request(path(accoun
 /** Requests a replay of a delivery. The delivery itself shows the result. */
 export const sendAgain = (account, deliveryId) => request(path(account, 'deliveries', deliveryId, 'replay'), { method: 'POST' });
 
-/** Returns a page of server policies. `filter`: serverId (prefix), cursor. */
+/** Returns a page of server policies. `filter`: server (a part of its name), cursor. */
 export const readServerPolicies = (account, filter, signal) => request(path(account, 'serverPolicies') + query(filter), { signal });
 
 /** Returns the account's ping keys without their secrets, and the most it may have. */

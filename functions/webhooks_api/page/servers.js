@@ -73,10 +73,10 @@ class ServerList extends PagedPanel {
     this.list.append(...cards);
     const shown = this.list.childElementCount;
     this.list.hidden = shown === 0;
-    const searched = byBeginning ? 'This account has more than 5,000 servers: only names that begin so, in that case, are found.' : '';
-    const nothing = this.search.control.value.trim() ? `No server has such a name. ${searched}` : 'No servers with a backup policy yet.';
+    const searched = byBeginning ? ' This account has more than 5,000 servers: only names that begin so, in that case, are found.' : '';
+    const nothing = this.search.control.value.trim() ? `No server has such a name.${searched}` : 'No servers with a backup policy yet.';
     this.place.replaceChildren(...(shown === 0 && !next ? [h('p', { class: 'empty' }, nothing)] : []));
-    this.reach.textContent = shown ? `${counted(shown, 'server policy', 'server policies')} shown. ${searched}` : '';
+    this.reach.textContent = shown ? `${counted(shown, 'server policy', 'server policies')} shown.${searched}` : '';
     return cards[0]?.querySelector('h3');
   }
 }

@@ -33,7 +33,7 @@ from local.stack import Stack
 from tests.integration.conftest import Account
 from tests.support.policies import at, changed
 
-EXAMPLES = 4
+EXAMPLES = 6
 URL = "http://127.0.0.1:9/"
 LEAST_OPERATIONS = 24
 PING_KEY = PingKey(

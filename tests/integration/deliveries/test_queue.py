@@ -59,10 +59,6 @@ def test_a_bad_message_ends_whole_in_the_dead_letter_queue_and_the_good_one_is_p
     account.set_target(EventType.FAILURE, receiver.url)
     sqs = stack.client("sqs")
     queue = stack.outputs["BackupEventsQueueUrl"]
-    dead = sqs.get_queue_url(QueueName="BackupEventsDeadLetterQueue")["QueueUrl"]
-    for url in (queue, dead):
-        # Other modules may leave messages that were never handled.
-        sqs.purge_queue(QueueUrl=url)
     bad = '{"type": "BackupFinished", "accountAlias": "é'
     # A message that fails is visible again at once, without the template's six minutes.
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "0"})
@@ -75,6 +71,7 @@ def test_a_bad_message_ends_whole_in_the_dead_letter_queue_and_the_good_one_is_p
         poller.poll_once()
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "180"})
 
+    dead = sqs.get_queue_url(QueueName="BackupEventsDeadLetterQueue")["QueueUrl"]
     assert [message["Body"] for message in sqs.receive_message(QueueUrl=dead)["Messages"]] == [bad]
     assert len(receiver.posts) == 1
     assert "Messages" not in sqs.receive_message(QueueUrl=queue)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.models.utilities import dynamo_to_dict
 
-from local.moto_patches import patch_moto
+from local.moto_patches import empty_queues, patch_moto
 from local.stack import Stack
 
 SEEDS = range(30)
@@ -133,3 +133,15 @@ def test_each_type_of_attribute_comes_back(stack: Stack) -> None:
         **of_account,
     )
     assert projected["Items"] == [item]
+
+
+def test_empty_queues_hold_nothing_that_waits_or_is_in_flight(stack: Stack, new_queue: Callable[[], str]) -> None:
+    sqs, url = stack.client("sqs"), new_queue()
+    sqs.send_message(QueueUrl=url, MessageBody="in flight")
+    assert len(sqs.receive_message(QueueUrl=url)["Messages"]) == 1
+    sqs.send_message(QueueUrl=url, MessageBody="waits")
+
+    empty_queues()
+
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] == dict.fromkeys(names, "0")

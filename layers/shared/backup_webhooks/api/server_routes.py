@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
@@ -44,7 +43,9 @@ def server_policies(
     (`byBeginning`).
     """
     page = services().server_policies.page(account, server=server, cursor=cursor, limit=limit)
-    return ServerPoliciesOut(items=_answers(page.items), next=page.cursor, by_beginning=page.by_beginning)
+    return ServerPoliciesOut(
+        items=[_answer(tracked) for tracked in page.items], next=page.cursor, by_beginning=page.by_beginning
+    )
 
 
 @router.get(
@@ -60,7 +61,7 @@ def troubled_server_policies(
 ) -> TroubledServerPoliciesOut:
     """Return a page of the active policies whose backups went wrong with no success since, the longest first."""
     page = services().server_policies.troubled(account, cursor=cursor, limit=limit)
-    return TroubledServerPoliciesOut(items=_answers(page.items), next=page.cursor)
+    return TroubledServerPoliciesOut(items=[_answer(tracked) for tracked in page.items], next=page.cursor)
 
 
 @router.patch(
@@ -78,7 +79,7 @@ def watch(account: Account, server_policy_id: str, wanted: WatchIn) -> ServerPol
             raise NotFoundError("There is no such server policy.")
         return known.watching(wanted.watched, now)
 
-    return _answers([services().server_policies.change(account, server_policy_id, change)])[0]
+    return _answer(services().server_policies.change(account, server_policy_id, change))
 
 
 @router.get("/v2/webhooks/<account>/dailyResults", summary="The results of each day", responses=READS, compress=True)
@@ -87,12 +88,8 @@ def daily_results(account: Account) -> DaysOut:
     return DaysOut(items=_last_30_days(sum_by_day(services().server_policies.daily_counts_of_account(account))))
 
 
-def _answers(policies: Sequence[TrackedPolicy]) -> list[ServerPolicyOut]:
-    now = utc_now()
-    return [
-        ServerPolicyOut.of(tracked, server_state(tracked, now), _last_30_days(tracked.daily_counts))
-        for tracked in policies
-    ]
+def _answer(tracked: TrackedPolicy) -> ServerPolicyOut:
+    return ServerPolicyOut.of(tracked, server_state(tracked, utc_now()), _last_30_days(tracked.daily_counts))
 
 
 def _last_30_days(days: DailyCounts) -> list[DayOut]:
