@@ -99,8 +99,8 @@ def measure(quick: bool) -> Iterable[Figure]:
         functions_running(template, stack, LocalClock(), ENVIRONMENTS),
     ):
         store = targets_store(stack)
-        save_target(store, Target("GOOD", EventType.MISSING, good.url))
-        save_target(store, Target("HANGS", EventType.MISSING, hanging.url))
+        save_target(store, Target("GOOD", [EventType.MISSING], good.url))
+        save_target(store, Target("HANGS", [EventType.MISSING], hanging.url))
         watch.send_for(stack, 5)  # cold starts
         alone = watch.send_for(stack, SECONDS_ALONE)
         storm = threading.Thread(target=send_hanging, args=[stack])

@@ -114,7 +114,7 @@ def measure(quick: bool) -> Iterable[Figure]:
     taken: dict[str, dict[int, list[float]]] = {"floor": {}, "ours": {}}
     cores: dict[tuple[str, int], str] = {}
     with embedded(template) as stack, answering(tell=watch.on_post) as url:
-        save_target(targets_store(stack), Target(ACCOUNT, EventType.SUCCESS, url))
+        save_target(targets_store(stack), Target(ACCOUNT, [EventType.SUCCESS], url))
         function = stack.functions()[FUNCTION]
         with tables(stack) as dynamodb:
             environment = {"TARGET": url, "AWS_ENDPOINT_URL_DYNAMODB": dynamodb}

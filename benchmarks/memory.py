@@ -146,7 +146,7 @@ class World:
 
     @property
     def targets(self) -> list[Target]:
-        return [Target(ACCOUNT, EventType.FAILURE, f"{self.url}/{number}") for number in range(TARGETS)]
+        return [Target(ACCOUNT, [EventType.FAILURE], f"{self.url}/{number}") for number in range(TARGETS)]
 
 
 def _at_once[T](call: Callable[[T], object], of: Iterable[T]) -> None:

@@ -186,7 +186,7 @@ def measure(quick: bool) -> Iterable[Figure]:
         folder = Path(running.enter_context(TemporaryDirectory()))
         url = running.enter_context(answering(ENDPOINT_MILLISECONDS, tell=recording.on_post))
         stack = running.enter_context(embedded(template))
-        save_target(targets_store(stack), Target(ACCOUNT, EventType.FAILURE, url))
+        save_target(targets_store(stack), Target(ACCOUNT, [EventType.FAILURE], url))
         recording.make(template, stack)
         (folder / "plan.json").write_text(json.dumps(recording.plan(url, stack.outputs["DeliveriesTableName"])))
         aws = running.enter_context(answering(AWS_MILLISECONDS, recording.answers))

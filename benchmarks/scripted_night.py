@@ -134,7 +134,7 @@ class Installation:
         for account in sorted({server.account for server in self.servers}):
             for event in (EventType.SUCCESS, EventType.FAILURE, EventType.MISSING):
                 delivery = DeliveryMode.RETRY if event is EventType.FAILURE else DeliveryMode.ONCE
-                self.world.set_target(Target(account, event, f"{receiver.url}/{event}", delivery=delivery))
+                self.world.set_target(Target(account, [event], f"{receiver.url}/{event}", delivery=delivery))
         backups = BackupsStore(aws.dynamodb(), "BackupsTable")
         for server in (*self.servers, *self.large):
             tracked = TrackedPolicy(server.account, server.policy_id).after(server.changed())
@@ -229,7 +229,7 @@ class Installation:
         def view(account: str) -> Use:
             api = world.functions.api
             with self.meter.measured() as use:
-                api.targets.of_account(account)
+                api.targets.load(account)
                 api.deliveries.page(account, since=world.now - 30 * DAY, until=world.now, limit=50)
                 api.server_policies.page(account, limit=50)
                 list(api.server_policies.daily_counts_of_account(account))

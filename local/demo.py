@@ -117,8 +117,8 @@ def set_targets(stack: Stack, receiver: Receiver) -> None:
     """Set a target for each event type of the demo account, and one with retries, all at the demo's receiver."""
     store = targets_store(stack)
     for event in EventType:
-        save_target(store, Target(ACCOUNT, event, f"{receiver.url}/{event}"))
-    save_target(store, Target(ACCOUNT, EventType.FAILURE, f"{receiver.url}{FLAKY_PATH}", delivery=DeliveryMode.RETRY))
+        save_target(store, Target(ACCOUNT, [event], f"{receiver.url}/{event}"))
+    save_target(store, Target(ACCOUNT, [EventType.FAILURE], f"{receiver.url}{FLAKY_PATH}", delivery=DeliveryMode.RETRY))
 
 
 def set_servers(stack: Stack, clock: LocalClock) -> list[DemoServer]:

@@ -106,8 +106,8 @@ class _Writer:
 def _deliver(stack: Stack, account: str, events: Iterable[RecordedEvent], now: datetime) -> int:
     """Record deliveries of the events to the account's targets, as if they had been made, and return their number."""
     store = DeliveriesStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], _RETENTION)
-    targets = targets_store(stack).of_account(account)
-    wanted = [(event, target) for event in events for target in targets if target.event_type is event.event_type]
+    targets = targets_store(stack).load(account).targets
+    wanted = [(event, target) for event in events for target in targets if event.event_type in target.event_types]
     for event, target in wanted:
         due = AttemptDue.first(Delivery.of(event, target), event.occurred_at)
         claim = store.claim(due, target, now=_backup(event).recorded_at, until=now)

@@ -105,11 +105,7 @@ def _event(message: Message) -> Event | None:
 def _deliveries(stack: Stack, event: Event, sent_at: datetime, give_up: float) -> Iterator[str]:
     """Yield a line for each delivery of the event, once no attempt is to come, or it is time to give up."""
     log = DeliveryLog(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
-    targets = [
-        target
-        for target in targets_store(stack).of_account(event.account_alias)
-        if target.event_type == event.event_type and target.enabled
-    ]
+    targets = [target for target in targets_store(stack).load(event.account_alias).targets if target.wants(event)]
     while True:
         records = _records(log, event)
         deferred = _deferred(targets, records)

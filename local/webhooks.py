@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from backup_webhooks.targets.store import TargetsStore, UnknownTarget
 from backup_webhooks.targets.target import DeliveryMode, Target, check_target
 
 from local.stack import Stack, running
-from local.targets import remove_target, save_target
+from local.targets import save_target
 from local.text import print_table
 
 
@@ -32,8 +33,10 @@ def add_commands(commands: Any) -> None:
     verbs = commands.add_parser("webhook", help="webhooks of the running stack").add_subparsers(
         required=True, metavar="verb"
     )
-    put = verbs.add_parser("set", help="set a target URL for an event of an account")
-    _add_target(put)
+    put = verbs.add_parser("set", help="set a target URL for events of an account")
+    put.add_argument("account")
+    put.add_argument("events", type=_event_types, help="one or several, with commas between them")
+    put.add_argument("url")
     put.add_argument("--format", choices=FORMATS, default="text")
     put.add_argument("--destination-key", help="the key that the format needs beside the URL, such as PagerDuty's")
     put.add_argument("--delivery", choices=[str(mode) for mode in DeliveryMode], default="once")
@@ -62,8 +65,14 @@ def add_commands(commands: Any) -> None:
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("account")
-    parser.add_argument("event", choices=[str(event) for event in EventType])
-    parser.add_argument("url")
+    parser.add_argument("target_id", help="as `list` shows it")
+
+
+def _event_types(text: str) -> Sequence[EventType]:
+    try:
+        return [EventType(event) for event in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"allowed: {', '.join(EventType)}") from None
 
 
 def _overlap_hours(text: str) -> float:
@@ -72,14 +81,10 @@ def _overlap_hours(text: str) -> float:
     return hours
 
 
-def _target(options: argparse.Namespace) -> Target:
-    return Target(options.account, EventType(options.event), options.url)
-
-
 def _set(options: argparse.Namespace) -> int:
     target = Target(
         options.account,
-        EventType(options.event),
+        options.events,
         options.url,
         format=options.format,
         destination_key=options.destination_key,
@@ -93,7 +98,7 @@ def _set(options: argparse.Namespace) -> int:
     except InvalidTarget as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{options.event} of {options.account} goes to {options.url} (within 30 s)")
+    print(f"{', '.join(options.events)} of {options.account} goes to {options.url} (within 30 s)")
     if secret:
         print(f"signing secret, shown this once: {secret.value}")
     return 0
@@ -101,10 +106,11 @@ def _set(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     rows = []
-    for target in targets_store(running()).of_account(options.account):
+    for target in targets_store(running()).load(options.account).targets:
         enabled = "yes" if target.enabled else "no"
-        rows.append((target.event_type, enabled, target.format, target.delivery, _health(target), target.url))
-    print_table(("EVENT", "ON", "FORMAT", "DELIVERY", "HEALTH", "URL"), rows)
+        events = ",".join(target.event_types)
+        rows.append((target.target_id, enabled, target.format, target.delivery, _health(target), target.url, events))
+    print_table(("ID", "ON", "FORMAT", "DELIVERY", "HEALTH", "URL", "EVENTS"), rows)
     return 0
 
 
@@ -118,13 +124,13 @@ def _health(target: Target) -> str:
 
 
 def _rotate(options: argparse.Namespace) -> int:
+    store = targets_store(running())
+    if (target := store.load(options.account).find(options.target_id)) is None:
+        return _unknown()
     try:
-        secret = targets_store(running()).rotate_secret(
-            _target(options), utc_now(), timedelta(hours=options.overlap_hours)
-        )
+        secret = store.rotate_secret(target, utc_now(), timedelta(hours=options.overlap_hours))
     except UnknownTarget:
-        print("There is no such target: see `webhook list`.", file=sys.stderr)
-        return 1
+        return _unknown()
     except Conflict:
         print("Another request has rotated it at the same time.", file=sys.stderr)
         return 1
@@ -136,6 +142,14 @@ def _rotate(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    remove_target(targets_store(running()), _target(options))
-    print(f"{options.event} of {options.account} no longer goes to {options.url} (within 30 s)")
+    store = targets_store(running())
+    if (target := store.load(options.account).find(options.target_id)) is None:
+        return _unknown()
+    store.change(options.account, lambda seen: seen.without(options.target_id))
+    print(f"{options.account} no longer posts to {target.url} (within 30 s)")
     return 0
+
+
+def _unknown() -> int:
+    print("There is no such target: see `webhook list`.", file=sys.stderr)
+    return 1

@@ -116,7 +116,7 @@ def test_the_built_notifier_posts_a_backups_result(stack: Stack, notifier_url: s
     store = TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
     event = json.loads((PROJECT / "events/backup-failed.json").read_text())
     with Receiver() as receiver:
-        save_target(store, Target("TEST", EventType.FAILURE, receiver.url))
+        save_target(store, Target("TEST", [EventType.FAILURE], receiver.url))
 
         response = invoke(notifier_url, event)
 
@@ -141,7 +141,7 @@ def test_the_built_redeliverer_makes_the_next_attempt_signed(stack: Stack, runti
     event = json.loads((PROJECT / "events/redelivery.json").read_text())
     order = json.loads(event["Records"][0]["body"])
     with Receiver() as receiver, emulated("RedelivererFunction", stack, runtime_client) as url:
-        target = Target("TEST", EventType.FAILURE, f"{receiver.url}/redelivered")
+        target = Target("TEST", [EventType.FAILURE], f"{receiver.url}/redelivered")
         secret = save_target(store, target)
         order["delivery"]["targetId"] = target.target_id
         event["Records"][0]["body"] = json.dumps(order)
@@ -176,7 +176,7 @@ def test_the_built_functions_report_a_missed_backup(stack: Stack, runtime_client
 
 def test_the_built_api_serves_the_page_and_an_accounts_webhooks(stack: Stack, runtime_client: Path) -> None:
     store = TargetsStore(stack.client("dynamodb"), stack.outputs["WebhooksTableName"])
-    save_target(store, Target("TEST", EventType.SUCCESS, "https://hooks.example/built"))
+    save_target(store, Target("TEST", [EventType.SUCCESS], "https://hooks.example/built"))
     with emulated("WebhooksApiFunction", stack, runtime_client) as url:
         page = invoke(url, json.loads((PROJECT / "events/page.json").read_text()))
         webhooks = invoke(url, json.loads((PROJECT / "events/api-webhooks.json").read_text()))

@@ -87,9 +87,13 @@ def demo_report() -> Report:
         before=DayCounts(success=22, partial_success=1, failed=1),
         attention=sorted(attention, key=lambda line: order.index(line.state)),
         webhooks=[
-            webhook(event_type=EventType.MISSING, url="https://hooks.chat.example/services/T0/B0/XXXX", undelivered=1),
             webhook(
-                event_type=EventType.SUCCESS,
+                event_types=[EventType.FAILURE, EventType.MISSING],
+                url="https://hooks.chat.example/services/T0/B0/XXXX",
+                undelivered=1,
+            ),
+            webhook(
+                event_types=[EventType.SUCCESS],
                 url="https://ops.example.com/backups",
                 undelivered=9,
                 switched_off_at=on("11-25 01:03"),

@@ -63,8 +63,8 @@ def set_targets(stack: Stack, url: str) -> None:
     store = targets_store(stack)
     chat = f"{url}/services/T00000000/B00000000/XXXXXXXXXXXX"
     for event in (EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS):
-        save_target(store, Target(ACCOUNT, event, chat))
-    save_target(store, Target(ACCOUNT, EventType.FAILURE, f"{url}/pager", "detailed", DeliveryMode.RETRY))
+        save_target(store, Target(ACCOUNT, [event], chat))
+    save_target(store, Target(ACCOUNT, [EventType.FAILURE], f"{url}/pager", "detailed", DeliveryMode.RETRY))
 
 
 def let_backups_end(stack: Stack) -> None:

@@ -21,7 +21,6 @@ from local.page import page_running
 from local.receiver import Receiver
 from local.sign_in import SignIn
 from local.stack import Stack
-from local.targets import remove_target
 from local.template import Template
 from tests.browser.conftest import PATIENCE_MS, Person, Visit
 from tests.integration.conftest import Account
@@ -61,7 +60,7 @@ def test_the_signing_secret_is_shown_once(account: Account, visit: Visit, receiv
     person.page.get_by_role("button", name="I have kept it").click()
     expect(shown).to_have_count(0)
     person.page.reload()
-    expect(person.open_event("Backup Success").get_by_label("Target URL")).to_have_value(receiver.url)
+    expect(person.open_event("Backup Success").get_by_label("Target URL")).to_have_value(f"{receiver.url}/")
     assert "whsec_" not in person.page.content()
 
 
@@ -107,7 +106,7 @@ def test_an_invalid_url_is_reported_at_its_field(account: Account, visit: Visit,
     expect(field).to_have_accessible_description(re.compile(message))
     expect(field).to_be_focused()
     expect(field).to_have_value(url)
-    assert account.targets.of_account(account.alias) == []
+    assert account.targets.load(account.alias).targets == []
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ def test_a_url_that_leads_into_a_private_network_is_refused_with_the_reason(
     card.get_by_role("button", name="Save", exact=True).click()
 
     expect(field).to_have_accessible_description(re.compile("not on the public internet"))
-    assert account.targets.of_account(account.alias) == []
+    assert account.targets.load(account.alias).targets == []
 
 
 def test_format_delivery_headers_and_the_switch_are_saved(account: Account, visit: Visit, receiver: Receiver) -> None:
@@ -207,14 +206,14 @@ def test_targets_are_added_up_to_five_and_removed(account: Account, visit: Visit
     expect(card.get_by_role("button", name="Add target")).to_be_hidden()
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
-    assert len(account.targets.of_account(account.alias)) == 5
+    assert len(account.targets.load(account.alias).targets) == 5
 
     first = card.get_by_role("group", name="Backup Success, target 1")
     gone = first.get_by_label("Target URL").input_value()
     first.get_by_role("button", name="Remove", exact=True).click()
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
-    left = {target.url for target in account.targets.of_account(account.alias)}
+    left = {target.url for target in account.targets.load(account.alias).targets}
     assert len(left) == 4
     assert gone not in left
 
@@ -284,7 +283,7 @@ def test_an_invalid_header_is_reported_at_it(
     last = card.get_by_role("group", name="New header").last
     expect(last.locator("[aria-invalid=true]")).to_have_accessible_description(re.compile(message))
     expect(last.locator("[aria-invalid=true]")).to_be_focused()
-    assert account.targets.of_account(account.alias) == []
+    assert account.targets.load(account.alias).targets == []
 
 
 def test_a_url_that_is_typed_twice_is_reported_at_the_second(account: Account, visit: Visit) -> None:
@@ -295,7 +294,7 @@ def test_a_url_that_is_typed_twice_is_reported_at_the_second(account: Account, v
     card.get_by_role("button", name="Save", exact=True).click()
 
     expect(card.get_by_label("Target URL").nth(1)).to_have_accessible_description(re.compile("set above already"))
-    assert account.targets.of_account(account.alias) == []
+    assert account.targets.load(account.alias).targets == []
 
 
 def test_a_delivery_that_was_never_attempted_is_shown_too(account: Account, visit: Visit, stack: Stack) -> None:
@@ -318,7 +317,7 @@ def test_a_delivery_that_was_never_attempted_is_shown_too(account: Account, visi
 
     expect(person.page.get_by_text("not called yet")).to_be_visible()
     assert person.axe() == []
-    remove_target(account.targets, target)
+    account.remove(target)
     person.page.get_by_role("button", name="Send again").click()
     expect(person.page.get_by_text("The target was removed: it is not called.")).to_be_visible()
 
@@ -387,7 +386,7 @@ def test_a_person_who_saves_over_it_types_header_values_again(account: Account, 
     person = visit(account.alias)
     card = person.open_event("Backup Failure")
     card.get_by_label("Format").select_option("detailed")
-    remove_target(account.targets, mine)
+    account.remove(mine)
     account.set_target(FAILURE, "https://hooks.example/theirs")
     card.get_by_role("button", name="Save", exact=True).click()
     card.get_by_role("button", name="Save mine over theirs").click()
@@ -452,4 +451,4 @@ def test_the_page_is_worked_with_the_keyboard_alone(account: Account, visit: Vis
     keyboard.press("Enter")
 
     expect(person.page.get_by_label("New signing secret")).to_be_focused()
-    assert account.target().url == receiver.url
+    assert account.target().url == f"{receiver.url}/"

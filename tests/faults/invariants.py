@@ -51,7 +51,7 @@ def every_event_was_attempted_at_each_of_its_targets(world: World) -> None:
     for event, target in _deliveries(world):
         webhook_id = Delivery.of(event, target).webhook_id
         entry = log.get(webhook_id)
-        assert entry, f"{event} was never judged for {target.event_type}"
+        assert entry, f"{event} was never judged for {target.url}"
         match entry["state"]:
             case "grouped":
                 assert target.preferences.group
@@ -59,7 +59,7 @@ def every_event_was_attempted_at_each_of_its_targets(world: World) -> None:
             case "suppressed":
                 assert target.preferences.changes_only
             case _:
-                assert webhook_id in posted, f"{event} was never posted to {target.event_type}"
+                assert webhook_id in posted, f"{event} was never posted to {target.url}"
 
 
 def no_claim_was_posted_twice(world: World) -> None:
@@ -137,7 +137,7 @@ def misses(world: World) -> Iterator[BackupMissed]:
 
 def _deliveries(world: World) -> Iterator[tuple[Event, Target]]:
     for event in _events(world):
-        yield from ((event, target) for target in world.targets if target.event_type == event.event_type)
+        yield from ((event, target) for target in world.targets if event.event_type in target.event_types)
 
 
 def _is_in_a_grouped_post(world: World, event: Event, target: Target) -> bool:

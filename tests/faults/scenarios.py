@@ -56,7 +56,7 @@ class Scenario:
 
 
 def _target(world: World, event: EventType, place: int = 0) -> Target:
-    (target,) = (one for one in targets(world.receiver) if one.event_type is event and f"/{event}/{place}/" in one.url)
+    (target,) = (one for one in targets(world.receiver) if one.url.endswith(f"/{event}/{place}"))
     return target
 
 
@@ -98,7 +98,7 @@ def _failing_for_days(world: World) -> None:
     _refusing(world)
     store = TargetsStore(world.aws.dynamodb(), "WebhooksTable")
     store.record_failure(world.targets[0], 503, "", slow=False, now=world.now - timedelta(days=6))
-    (target,) = store.of_account(ACCOUNT)
+    (target,) = store.load(ACCOUNT).targets
     store.record_confirmation(target, world.now - timedelta(days=5) + timedelta(seconds=2))
 
 
@@ -326,9 +326,9 @@ def _ask(world: World, method: str, path: Sequence[str], body: Any = None) -> An
 
 def _using_the_api(world: World) -> None:
     target = _target(world, EventType.FAILURE)
-    world.targets.append(replace(target, delivery=Target(ACCOUNT, EventType.FAILURE, "").delivery))
     wanted = {"targetUris": [{"targetUri": target.url, "format": target.format}]}
     assert _ask(world, "PUT", [EventType.FAILURE, "configuration"], wanted).status == 204
+    world.targets.extend(TargetsStore(world.aws.dynamodb(), "WebhooksTable").load(ACCOUNT).targets)
     recipients = {"recipients": [{"address": RECIPIENTS[0]}]}
     assert _ask(world, "PUT", ["reportRecipients"], recipients).status == 204
     key = {"serverId": "fileserver", "accountPolicyName": "Nightly", "backupSchedule": "0 0 1 * * ?"}
@@ -344,7 +344,7 @@ def _using_the_api(world: World) -> None:
 
 
 def _the_api_has_done_it(world: World) -> None:
-    (target,) = TargetsStore(world.aws.dynamodb(), "WebhooksTable").of_account(ACCOUNT)
+    (target,) = TargetsStore(world.aws.dynamodb(), "WebhooksTable").load(ACCOUNT).targets
     assert target.url == world.targets[0].url
     settings = ReportSettingsStore(world.aws.dynamodb(), "WebhooksTable").load(ACCOUNT)
     assert [recipient.address for recipient in settings.recipients] == [RECIPIENTS[0]]

@@ -102,7 +102,7 @@ def monitored(aws: Aws, endpoint: Receiver, chance: random.Random, begin: dateti
     """Return a world that ticks from `begin` on, whose customer has a target for misses."""
     world = World(aws, endpoint, chance)
     world.now = world.tick_at = begin
-    world.set_target(Target(ACCOUNT, EventType.MISSING, f"{endpoint.url}/missing", format="detailed"))
+    world.set_target(Target(ACCOUNT, [EventType.MISSING], f"{endpoint.url}/missing", format="detailed"))
     return world
 
 

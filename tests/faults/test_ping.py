@@ -49,7 +49,7 @@ class Script:
 def ping_in_world(aws: Aws, endpoint: Receiver, choose: Callable[[Crossing], Fault | None]) -> tuple[list[int], World]:
     """Return the statuses that the script gets, and a world in which all messages on the queue are handled."""
     world = World(aws, endpoint, random.Random(1))
-    world.set_target(Target(ACCOUNT, EventType.FAILURE, f"{endpoint.url}/failure", format="detailed"))
+    world.set_target(Target(ACCOUNT, [EventType.FAILURE], f"{endpoint.url}/failure", format="detailed"))
     script = Script(world)
     world.boundary.choose = choose
     statuses = script.fail()

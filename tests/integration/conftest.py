@@ -18,6 +18,7 @@ from backup_webhooks.api.services import services
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.items import from_item
 from backup_webhooks.events.messages import EventType
+from backup_webhooks.posting.target_url import normalised
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
 from botocore.config import Config
@@ -85,9 +86,13 @@ class Account:
     stack: Stack
 
     def set_target(self, event: EventType, url: str, **settings: Any) -> Target:
-        target = Target(self.alias, event, url, **settings)
-        save_target(self.targets, target)
-        return target
+        save_target(self.targets, Target(self.alias, [event], url, **settings))
+        stored = self.targets.load(self.alias).with_url(normalised(url), [event])
+        assert stored
+        return stored
+
+    def remove(self, target: Target) -> None:
+        self.targets.change(self.alias, lambda seen: seen.without(target.target_id))
 
     @property
     def targets(self) -> TargetsStore:
@@ -95,7 +100,7 @@ class Account:
 
     def target(self) -> Target:
         """Return the account's only target as it is stored now."""
-        (target,) = self.targets.of_account(self.alias)
+        (target,) = self.targets.load(self.alias).targets
         return target
 
     def deliveries(self, day: str = "2018-12-20") -> list[dict[str, Any]]:

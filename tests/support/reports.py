@@ -52,7 +52,7 @@ def server(name: str = "IL1TESTWEB01", strip: str = "vvvvvvv", **changes: Any) -
 def webhook(**changes: Any) -> WebhookLine:
     """Return a webhook that fails since yesterday."""
     fields: dict[str, Any] = {
-        "event_type": EventType.FAILURE,
+        "event_types": [EventType.FAILURE],
         "url": "https://hooks.example.com/services/T000/secret",
         "undelivered": 2,
         "consecutive_failures": 14,

@@ -81,7 +81,7 @@ class ReportsAccount:
 
     def target(self, url: str, **settings: Any) -> Target:
         """Save a target for failures, and return it."""
-        target = Target(self.account, EventType.FAILURE, url, **settings)
+        target = Target(self.account, [EventType.FAILURE], url, **settings)
         save_target(TargetsStore(self.targets.client, self.targets.table), target)
         return target
 
@@ -90,7 +90,7 @@ class ReportsAccount:
         log = DeliveriesStore(self.targets.client, "DeliveriesTable", timedelta(days=30))
         delivery = Delivery(
             account=self.account,
-            event_type=target.event_type,
+            event_type=target.event_types[0],
             target_id=target.target_id,
             occurred_at=Timestamp.of(occurred_at),
             subject_id="rp-1",

@@ -86,7 +86,7 @@ def targets(world: World) -> None:
     """Set a target for each event, at the receiver."""
     store = targets_store(world.stack)
     for event in EventType:
-        save_target(store, Target("TEST", event, f"{world.receiver.url}/{event}"))
+        save_target(store, Target("TEST", [event], f"{world.receiver.url}/{event}"))
 
 
 def a_schedule(world: World) -> None:

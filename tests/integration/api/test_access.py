@@ -14,6 +14,7 @@ from backup_webhooks.events.messages import EventType
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.reports.recipients import Recipient, ReportSettings
 from backup_webhooks.reports.settings_store import ReportSettingsStore
+from backup_webhooks.targets.target import Target
 
 from local.stack import Stack
 from tests.integration.conftest import Account, Invoke, new_account
@@ -99,6 +100,7 @@ def routes(client: Client) -> list[tuple[str, str]]:
 BODIES: dict[str, Any] = {
     "configuration": {"targetUris": []},
     "targetUris": {"targetUri": "http://127.0.0.1:9/from-a"},
+    "targets": {"targetUri": "http://127.0.0.1:9/from-a", "events": ["Backup.Success"]},
     "{target_id}": {"enabled": False},
     "secret": {"overlapHours": 0},
     "replays": {"since": "2018-01-01T00:00:00Z"},
@@ -134,7 +136,7 @@ def test_no_route_serves_another_account(account: Account, client_of: Callable[.
     client = client_of(account.alias)
     before = other.everything()
     found = routes(client)
-    assert len(found) >= 24
+    assert len(found) >= 31
 
     for method, path in found:
         assert "{account}" in path, "a route that is not about one account"
@@ -193,8 +195,10 @@ def test_an_accounts_own_clients_see_and_change_all_of_it(client_of: Callable[..
 
     found = sorted(routes(client), key=lambda route: ("GET", "POST", "PATCH", "PUT", "DELETE").index(route[0]))
     for method, path in found:
-        if (method, path.rpartition("/")[2]) == ("DELETE", "targetUris"):
-            other.account.set_target(FAILURE, URL)
+        if method == "DELETE" and "target" in path:
+            # The request before has removed it.
+            target = Target(other.account.alias, [FAILURE], URL, other.target_id)
+            other.account.targets.change(target.account, lambda _, target=target: [target])
         answer = call(client, method, path, other.account.alias, other)
         assert answer.status in (200, 201, 202, 204), (method, path, answer.text)
 

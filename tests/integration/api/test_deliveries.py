@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,8 +39,8 @@ def add(account: Account, stack: Stack) -> Callable[..., None]:
         stack.client("dynamodb"), stack.outputs["DeliveriesTableName"], retention=timedelta(days=30)
     )
 
-    def make(event: EventType, occurred_at: str, subject_id: str) -> None:
-        target = Target(account.alias, event, f"https://hooks.example/{event}")
+    def make(event: EventType, occurred_at: str, subject_id: str, target_id: str = "0" * 16) -> None:
+        target = Target(account.alias, [event], f"https://hooks.example/{event}", target_id)
         text = f"Status: {STATUS_OF[event]}  -  Restore Point Id: {subject_id}"
         delivery = Delivery(
             account=account.alias,
@@ -197,13 +198,20 @@ def test_a_failed_delivery_is_replayed_and_its_outcome_seen(
     assert again["webhookId"] == failed["webhookId"]
 
 
-@pytest.mark.parametrize(("settings", "detail"), [({"enabled": False}, "was switched off"), (None, "was removed")])
+@pytest.mark.parametrize(
+    ("settings", "detail"),
+    [
+        ({"enabled": False}, "was switched off"),
+        ({"event_types": [EventType.SUCCESS]}, "no longer has this event"),
+        (None, "was removed"),
+    ],
+)
 def test_a_target_that_would_not_be_called_is_a_conflict(
-    account: Account, add: Callable[..., None], client: Client, settings: dict[str, bool] | None, detail: str
+    account: Account, add: Callable[..., None], client: Client, settings: dict[str, Any] | None, detail: str
 ) -> None:
-    add(EventType.FAILURE, ago(hours=1), "p")
-    if settings:
-        account.set_target(EventType.FAILURE, f"https://hooks.example/{EventType.FAILURE}", **settings)
+    target = account.set_target(EventType.FAILURE, "https://hooks.example/")
+    add(EventType.FAILURE, ago(hours=1), "p", target.target_id)
+    account.targets.change(account.alias, lambda _: [replace(target, **settings)] if settings else [])
     (failed,) = client.get(of_account(account.alias, "deliveries")).json["items"]
 
     answer = client.post(of_account(account.alias, "deliveries", failed["deliveryId"], "replay"))

@@ -16,6 +16,7 @@ from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.posting.sender import AttemptResult
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
 from backup_webhooks.sources.pings.rules import PingKey, hash_of
+from backup_webhooks.targets.target import Target
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 from schemathesis import GenerationMode
@@ -35,7 +36,8 @@ from tests.support.policies import at, changed
 
 EXAMPLES = 6
 URL = "http://127.0.0.1:9/"
-LEAST_OPERATIONS = 24
+LEAST_OPERATIONS = 31
+TARGET = Target("FUZZ", [EventType.FAILURE], URL)
 PING_KEY = PingKey(
     key_hash=hash_of("fuzz"),
     account="FUZZ",
@@ -64,17 +66,17 @@ def ids(stack: Stack) -> dict[str, str]:
     """Make an account with one item of each kind. It is made before each operation, as some operations remove items."""
     dynamodb, outputs = stack.client("dynamodb"), stack.outputs
     account, now = Account("FUZZ", stack), datetime.now(UTC)
-    target = account.set_target(EventType.FAILURE, URL)
+    account.targets.change(account.alias, lambda _: [TARGET])
     store = DeliveriesStore(dynamodb, outputs["DeliveriesTableName"], timedelta(days=30))
     delivery = Delivery(
         account=account.alias,
         event_type=EventType.FAILURE,
-        target_id=target.target_id,
+        target_id=TARGET.target_id,
         occurred_at=Timestamp.of(now),
         subject_id="rp-1",
         body="{}",
     )
-    claim = store.claim(AttemptDue.first(delivery, now), target, now=now, until=now + timedelta(seconds=30))
+    claim = store.claim(AttemptDue.first(delivery, now), TARGET, now=now, until=now + timedelta(seconds=30))
     assert isinstance(claim, Claim)
     store.record(claim, AttemptResult(503, "answered 503", b"", 3), DeliveryState.FAILED, None)
     policies = ServerPoliciesStore(dynamodb, outputs["ServerPoliciesTableName"])
@@ -84,7 +86,7 @@ def ids(stack: Stack) -> dict[str, str]:
     return {
         "account": account.alias,
         "event": str(EventType.FAILURE),
-        "target_id": target.target_id,
+        "target_id": TARGET.target_id,
         "delivery_id": to_cursor(delivery.sort_key),
         "server_policy_id": "fuzz",
         "ping_key_id": PING_KEY.ping_key_id,
@@ -114,7 +116,7 @@ def test_each_operation_answers_as_its_document_says(
         if "pingKeys" in case.path:
             keep(PING_KEY, stack)
         elif "webhooks" in case.path:
-            Account(ids["account"], stack).set_target(EventType.FAILURE, URL)
+            Account(ids["account"], stack).targets.change(ids["account"], lambda _: [TARGET])
         if mode is GenerationMode.POSITIVE and "pingKeys" in case.path and isinstance(case.body, dict):
             # Few texts are a schedule, and few schedules ever fire.
             case.body = {name: one for name, one in case.body.items() if name != "backupSchedule"} | {
@@ -123,6 +125,9 @@ def test_each_operation_answers_as_its_document_says(
         if mode is GenerationMode.POSITIVE and case.path.endswith("/targetUris"):
             case.query = {"targetUri": URL} if case.method == "DELETE" else {}
             case.body = {"targetUri": URL, "headers": {}} if case.method == "POST" else case.body
+        if mode is GenerationMode.POSITIVE and case.path.endswith(("/targets", "/targets/{target_id}")) and case.body:
+            # Few texts are a URL.
+            case.body = {"targetUri": f"{URL}new", "events": ["Backup.Success"]}
         return int(case.call_and_validate(headers=headers, checks=CHECKS).status_code)
 
     for operation in operations:

@@ -104,7 +104,7 @@ class TestSettings:
     def test_recipients_are_not_targets(self, account: Account, client: Client, path: str) -> None:
         client.put(path, {"recipients": [{"address": "a@b.example"}]})
 
-        assert account.targets.of_account(account.alias) == []
+        assert account.targets.load(account.alias).targets == []
         assert client.get(of_account(account.alias)).status == 200
 
 

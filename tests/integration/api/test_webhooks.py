@@ -92,7 +92,7 @@ class TestEvents:
 
         client.put(event_path(account), {"targetUris": [{"targetUri": url()}, {"targetUri": url(2)}]})
 
-        kept = next(target for target in account.targets.of_account(account.alias) if target.url == url())
+        kept = next(target for target in account.targets.load(account.alias).targets if target.url == url())
         assert (kept.format, kept.enabled, kept.headers) == ("detailed", False, {"x-a": "b"})
 
     def test_what_was_read_can_be_put_back(self, account: Account, client: Client) -> None:
@@ -110,6 +110,77 @@ class TestEvents:
         assert answer.status == 204
         stored = account.target()
         assert (stored.enabled, stored.format, stored.headers) == (False, "detailed", {"x-a": "b"})
+
+
+class TestOneTargetOfManyEvents:
+    """The platform's API is a view: a URL that is put for a second event is the same target, with one secret."""
+
+    def test_a_url_that_is_put_for_another_event_is_the_same_target_with_the_same_secret(
+        self, account: Account, client: Client
+    ) -> None:
+        client.put(event_path(account), {"targetUris": [{"targetUri": url(), "format": "detailed"}]})
+        first = account.target()
+
+        spelt_otherwise = {"targetUri": url().replace("https://hooks", "HTTPS://Hooks")}
+        client.put(event_path(account, event=EventType.SUCCESS), {"targetUris": [spelt_otherwise]})
+
+        second = account.target()
+        assert second.event_types == (FAILURE, EventType.SUCCESS)
+        assert (second.target_id, second.secrets, second.format) == (first.target_id, first.secrets, "detailed")
+        assert targets(client.get(of_account(account.alias, EventType.SUCCESS)))[url()]["events"] == [
+            "Backup.Failure",
+            "Backup.Success",
+        ]
+
+    @pytest.mark.parametrize("method", ["PUT", "DELETE one", "DELETE all"])
+    def test_a_url_that_is_removed_loses_this_event_and_keeps_the_others(
+        self, account: Account, client: Client, method: str
+    ) -> None:
+        both, alone = url(1), url(2)
+        for event in (FAILURE, EventType.SUCCESS):
+            client.post(event_path(account, "targetUris", event=event), {"targetUri": both})
+        client.post(event_path(account, "targetUris"), {"targetUri": alone})
+
+        if method == "PUT":
+            client.put(event_path(account), {"targetUris": []})
+        elif method == "DELETE all":
+            client.delete(event_path(account))
+        else:
+            assert client.delete(event_path(account, "targetUris"), targetUri=both + "#x").status == 204
+            assert client.delete(event_path(account, "targetUris"), targetUri=alone).status == 204
+
+        left = account.target()
+        assert (left.url, left.event_types) == (both, (EventType.SUCCESS,))
+
+    def test_a_target_is_addressed_only_below_an_event_that_it_names(self, account: Account, client: Client) -> None:
+        target = account.set_target(EventType.SUCCESS, url())
+        one = event_path(account, "targetUris", target.target_id)
+
+        assert client.patch(one, {"enabled": False}).status == 404
+        assert client.post(f"{one}/test").status == 404
+        assert client.post(f"{one}/secret", {}).status == 404
+        assert client.delete(event_path(account, "targetUris"), targetUri=url()).status == 404
+
+    def test_a_change_of_a_target_is_a_new_version_of_each_of_its_events_and_of_no_other(
+        self, account: Account, client: Client
+    ) -> None:
+        for event in (FAILURE, EventType.SUCCESS):
+            client.post(event_path(account, "targetUris", event=event), {"targetUri": url()})
+        etags = {event: client.get(event_path(account, event=event)).headers["etag"] for event in EventType}
+
+        client.patch(event_path(account, "targetUris", account.target().target_id), {"format": "detailed"})
+
+        after = {event: client.get(event_path(account, event=event)).headers["etag"] for event in EventType}
+        assert {event for event in EventType if after[event] != etags[event]} == {FAILURE, EventType.SUCCESS}
+
+    def test_at_most_five_are_put_through_it_and_more_are_shown(self, account: Account, client: Client) -> None:
+        for number in range(6):
+            account.set_target(FAILURE, url(number))
+
+        assert len(client.get(event_path(account)).json["targetUris"]) == 6
+        add = event_path(account, "targetUris")
+        assert client.post(add, {"targetUri": url(0), "enabled": False}).status == 204
+        assert list(client.post(add, {"targetUri": url(7)}).errors) == ["targetUris"]
 
 
 class TestPreferences:
@@ -250,7 +321,7 @@ class TestTwoPeople:
     @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE one", "DELETE all"])
     def test_each_change_can_be_made_on_condition(self, account: Account, client: Client, method: str) -> None:
         target = account.set_target(FAILURE, url())
-        before = account.targets.load(account.alias, FAILURE)
+        before = account.targets.load(account.alias)
         stale = {"if-match": '"0.0"'}
         one = event_path(account, "targetUris")
         answer = {
@@ -261,7 +332,7 @@ class TestTwoPeople:
         }[method]()
 
         assert answer.status == 412
-        assert account.targets.load(account.alias, FAILURE) == before
+        assert account.targets.load(account.alias) == before
 
 
 class TestRefusals:
@@ -292,7 +363,7 @@ class TestRefusals:
         assert answer.status == 422
         assert list(answer.errors) == [f"targetUris[1].{field}"]
         assert reason in answer.errors[f"targetUris[1].{field}"]
-        assert account.targets.of_account(account.alias) == []
+        assert account.targets.load(account.alias).targets == []
 
     def test_a_sixth_target_is_refused(self, account: Account, client: Client) -> None:
         six = [{"targetUri": url(number)} for number in range(6)]
@@ -320,7 +391,7 @@ class TestRefusals:
         answer = client.put(event_path(account), {"recursive": True, "targetUris": [{"targetUri": url()}]})
 
         assert list(answer.errors) == ["recursive"]
-        assert account.targets.of_account(account.alias) == []
+        assert account.targets.load(account.alias).targets == []
 
     def test_of_many_errors_the_first_are_named(self, account: Account, client: Client) -> None:
         answer = client.put(event_path(account), {"targetUris": [], **{f"x{number}": 1 for number in range(500)}})
@@ -364,7 +435,7 @@ class TestRefusals:
         assert answer.errors == {
             "targetUri": "the host leads to an address that is not on the public internet, where it must be"
         }
-        assert account.targets.of_account(account.alias) == []
+        assert account.targets.load(account.alias).targets == []
 
     def test_a_public_address_is_saved_with_the_guard_in_place(
         self, account: Account, client_of: Callable[..., Client]
@@ -403,7 +474,7 @@ class TestTestSends:
                 {"targetUris": [{"targetUri": receiver.url, "headers": {"x-team": "night"}}]},
                 **REPRESENTATION,
             )
-            target = targets(added)[receiver.url]
+            (target,) = targets(added).values()
             answer = client.post(event_path(account, "targetUris", target["targetId"], "test", event=event))
 
         assert answer.status == 200
@@ -434,7 +505,7 @@ class TestTestSends:
 
         assert (answer.json["delivered"], answer.json["status"], answer.json["reason"]) == (False, 503, "answered 503")
         assert (dead.json["status"], dead.json["reason"]) == (None, "connection refused")
-        assert {one.health.consecutive_failures for one in account.targets.of_account(account.alias)} == {0}
+        assert {one.health.consecutive_failures for one in account.targets.load(account.alias).targets} == {0}
 
     def test_the_address_guard_applies_to_a_test_too(self, account: Account, client_of: Callable[..., Client]) -> None:
         with Receiver() as receiver:

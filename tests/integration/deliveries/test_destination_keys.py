@@ -78,7 +78,7 @@ class TestAsASetting:
         assert list(answer.errors) == ["targetUris[0].destinationKey"]
         assert reason in answer.errors["targetUris[0].destinationKey"]
         assert KEY[1:] not in answer.text
-        assert account.targets.of_account(account.alias) == []
+        assert account.targets.load(account.alias).targets == []
 
     def test_it_stays_if_a_request_leaves_it_out(self, account: Account, client: Client) -> None:
         put(account, client, format="pagerduty", destinationKey=KEY)

@@ -48,8 +48,9 @@ def today(world: World) -> str:
 
 
 def group_due(target: Target, due_at: datetime) -> GroupDue:
+    (event_type,) = target.event_types
     return GroupDue(
-        account=target.account, event_type=target.event_type, target_id=target.target_id, due_at=Timestamp.of(due_at)
+        account=target.account, event_type=event_type, target_id=target.target_id, due_at=Timestamp.of(due_at)
     )
 
 
@@ -168,7 +169,7 @@ def test_a_target_that_is_removed_or_off_by_then_is_not_called_and_the_log_says_
         world.send(missed(account.alias, f"sp-{number}"))
     world.settle(within=timedelta(seconds=30))
     if fate == "removed":
-        account.targets.change(account.alias, MISSING, lambda _: [])
+        account.targets.change(account.alias, lambda _: [])
     else:
         account.set_target(MISSING, receiver.url, enabled=False)
     world.settle()

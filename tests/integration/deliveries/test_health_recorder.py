@@ -46,7 +46,7 @@ class TestHealth:
             assert account.target().health.consecutive_failures == 1
             notifier(finished(account.alias))
 
-        assert account.target().health == Target("", FAILURE, "").health
+        assert account.target().health == Target("", [FAILURE], "").health
 
     def test_a_success_of_a_healthy_target_writes_nothing(
         self, account: Account, notifier_at: Callable[[str], Invoke], dynamodb_proxy: FaultProxy, receiver: Receiver
@@ -91,7 +91,7 @@ class TestHealth:
             account.set_target(FAILURE, receiver.url)
 
         assert account.target().enabled
-        assert account.target().health == Target("", FAILURE, "").health
+        assert account.target().health == Target("", [FAILURE], "").health
 
     def test_five_days_of_nothing_but_failures_switch_the_target_off(self, account: Account, world: World) -> None:
         endpoint, started = Endpoint(500), world.now

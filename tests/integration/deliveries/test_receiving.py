@@ -53,7 +53,7 @@ def secret() -> SigningSecret:
 
 def posted(url: str, *secrets: SigningSecret, made: timedelta = timedelta(0), **changes: str) -> AttemptResult:
     """Post a failure as the functions do, signed at that time from now."""
-    target = Target("TEST", FAILURE, url, secrets=secrets)
+    target = Target("TEST", [FAILURE], url, "0123456789abcdef", secrets=secrets)
     delivery = Delivery.of(example("backup-failed.json", **changes), target)
     return post(Sender(allow_private_targets=True), delivery, target, datetime.now(UTC) + made)
 
@@ -74,7 +74,7 @@ class TestCheck:
     def test_a_post_of_the_notifier_is_genuine(
         self, programs: Programs, language: str, account: Account, notifier: Invoke, receiver: Receiver
     ) -> None:
-        shown = save_target(account.targets, Target(account.alias, FAILURE, receiver.url))
+        shown = save_target(account.targets, Target(account.alias, [FAILURE], receiver.url))
         assert shown
 
         notifier(finished(account.alias))

@@ -17,7 +17,6 @@ from backup_webhooks.targets.target import DeliveryMode
 from local.dead_letters import move_all
 from local.receiver import Post, Receiver
 from local.stack import Stack
-from local.targets import remove_target
 from tests.integration.conftest import Account, Invoke
 from tests.integration.deliveries.conftest import DELAYS
 from tests.support.fault_proxy import Answer, Call, FaultProxy
@@ -130,7 +129,7 @@ class TestTheSchedule:
             world.send(finished(account.alias))
             world.settle(within=timedelta(seconds=1))
             if change == "removed":
-                remove_target(account.targets, target)
+                account.remove(target)
             else:
                 account.set_target(FAILURE, receiver.url, enabled=False)
             world.settle()

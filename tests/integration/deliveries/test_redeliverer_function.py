@@ -55,8 +55,7 @@ def ended(account: Account, status: str, **changes: Any) -> str:
 def due_now(account: Account, stack: Stack, target: Target) -> tuple[RemindersStore, str, ReminderDue]:
     """Plan a reminder of the account's server policy for now, as if its hours had passed."""
     store = RemindersStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
-    partition, due_at = partition_of(target), Timestamp.of(utc_now())
-    store.plan(partition, account.alias, due_at)
+    due_at = Timestamp.of(utc_now())
     message = ReminderDue(
         account=account.alias,
         event_type=FAILURE,
@@ -64,6 +63,8 @@ def due_now(account: Account, stack: Stack, target: Target) -> tuple[RemindersSt
         server_policy_id=account.alias,
         due_at=due_at,
     )
+    partition = partition_of(message)
+    store.plan(partition, account.alias, due_at)
     return store, partition, message
 
 

@@ -171,8 +171,8 @@ def test_no_log_line_carries_a_url_a_secret_or_a_header(
     account: Account, worker: Worker, log: Path, receiver: Receiver
 ) -> None:
     headers = {"authorization": "Bearer s3cret"}
-    good = Target(account.alias, MISSING, f"{receiver.url}/services/s3cret", headers=headers)
-    dead = Target(account.alias, MISSING, "http://127.0.0.1:1/services/s3cret", headers=headers)
+    good = Target(account.alias, [MISSING], f"{receiver.url}/services/s3cret", headers=headers)
+    dead = Target(account.alias, [MISSING], "http://127.0.0.1:1/services/s3cret", headers=headers)
     secrets = [save_target(account.targets, target) for target in (good, dead)]
 
     worker.invoke(sqs_event(attempt_due(account, good), attempt_due(account, dead), "{}"))

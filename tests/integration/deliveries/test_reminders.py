@@ -144,7 +144,7 @@ def test_a_target_whose_preferences_no_longer_want_reminders_gets_none(
     world.send(ended(account, world.now))
     wait(world, HOUR)
     if change == "removed":
-        account.targets.change(account.alias, FAILURE, lambda _: [])
+        account.targets.change(account.alias, lambda _: [])
     else:
         preferences = Preferences(changes_only=True) if change == "no reminders" else REMIND
         account.set_target(FAILURE, receiver.url, preferences=preferences, enabled=change != "switched off")

@@ -56,7 +56,7 @@ class TestSignatures:
     def test_a_post_is_verified_with_the_secret_that_was_shown_once(
         self, account: Account, notifier: Invoke, received: Receiver
     ) -> None:
-        target = Target(account.alias, FAILURE, received.url)
+        target = Target(account.alias, [FAILURE], received.url)
         secret = save_target(account.targets, target)
         assert secret
 
@@ -86,7 +86,7 @@ class TestSignatures:
         passed: timedelta,
         old_verifies: bool,
     ) -> None:
-        target = Target(account.alias, FAILURE, received.url)
+        target = Target(account.alias, [FAILURE], received.url)
         old = save_target(account.targets, target)
         # The rotation is just before the attempt, so that the end of the overlap lies on one side of it.
         new = account.targets.rotate_secret(
@@ -150,7 +150,7 @@ class TestSignatures:
         write: str,
     ) -> None:
         """When the answer is lost, botocore repeats the write."""
-        target = Target(account.alias, FAILURE, "http://127.0.0.1:9/")
+        target = Target(account.alias, [FAILURE], "http://127.0.0.1:9/")
         if write == "rotate_secret":
             save_target(account.targets, target)
         lost: list[Call] = []
@@ -175,16 +175,16 @@ class TestSignatures:
 def test_no_repr_of_a_stored_target_shows_a_secret(account: Account, stack: Stack) -> None:
     secret = save_target(
         account.targets,
-        Target(account.alias, FAILURE, "https://hooks.example/s3cret-url", headers={"x-key": "s3cret-header"}),
+        Target(account.alias, [FAILURE], "https://hooks.example/s3cret-url", headers={"x-key": "s3cret-header"}),
     )
     assert secret
 
-    shown = repr(account.targets.of_account(account.alias)) + repr(secret)
+    shown = repr(account.targets.load(account.alias).targets) + repr(secret)
 
     assert secret.value not in shown
     assert "s3cret" not in shown
     item = stack.client("dynamodb").get_item(
         TableName=stack.outputs["WebhooksTableName"],
-        Key={"account": {"S": account.alias}, "target": {"S": f"{FAILURE}#{account.target().target_id}"}},
+        Key={"account": {"S": account.alias}, "target": {"S": f"target#{account.target().target_id}"}},
     )["Item"]
     assert secret.value in str(from_item(item)), "the test looks for what is not there"

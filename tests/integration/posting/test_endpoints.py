@@ -299,8 +299,8 @@ def test_the_customer_sees_nothing_of_our_network_or_our_code(trials: Mapping[st
     for name, trial in trials.items():
         (health,) = (
             target.health
-            for target in trial.account.targets.of_account(trial.account.alias)
-            if target.event_type is EventType.FAILURE
+            for target in trial.account.targets.load(trial.account.alias).targets
+            if EventType.FAILURE in target.event_types
         )
         for text in (trial.entry["error"], health.last_reason, health.switched_off_reason):
             assert not INTERNALS.search(text or ""), name

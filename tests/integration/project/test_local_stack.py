@@ -18,7 +18,6 @@ from backup_webhooks.events.example_events import example_event
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import FORMATS, render
-from backup_webhooks.targets.target import Target
 from moto.dynamodb.models.dynamo_type import Item
 
 from local import messages
@@ -197,15 +196,17 @@ def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
     url, event = "http://127.0.0.1:9/dead", "Backup.Failure"
     # The log is read day by day, up to now.
     end = iso_milliseconds(datetime.now(UTC) - timedelta(minutes=1))
-    key = f"{end}#{event}#rp-1#{Target(account.alias, EventType(event), url).target_id}"
     with published(stack):
         shown = said("webhook", "set", account.alias, event, url, "--header", "X-Team: s3cret").split()[-1]
         again = said("webhook", "set", account.alias, event, url, "--delivery", "retry", "--off")
-        rotated = said("webhook", "rotate", account.alias, event, url).split()[-1]
+        target_id = account.target().target_id
+        key = f"{end}#{event}#rp-1#{target_id}"
+        rotated = said("webhook", "rotate", account.alias, target_id).split()[-1]
         assert shown.startswith("whsec_")
         assert rotated.startswith("whsec_")
         assert "whsec_" not in again
-        said("webhook", "set", account.alias, event, url)
+        said("webhook", "set", account.alias, f"{event},Backup.Missing", url)
+        assert account.target().event_types == (EventType.FAILURE, EventType.MISSING)
         notifier(finished(account.alias, restorePointId="rp-1", backupFinishedDate=end))
 
         listed = said("webhook", "list", account.alias)
@@ -218,8 +219,8 @@ def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
         assert said("replay", "delivery", account.alias, key) == "1 to be attempted anew\n"
         assert said("replay", "failed", account.alias, *since) == "1 to be attempted anew\n"
         assert "no such delivery" in said("replay", "delivery", account.alias, "2018-12-20T#none", status=1)
-        assert "overlap: " in said("webhook", "rotate", account.alias, event, url, "--overlap-hours", "169", status=1)
+        assert "overlap: " in said("webhook", "rotate", account.alias, target_id, "--overlap-hours", "169", status=1)
 
-        said("webhook", "remove", account.alias, event, url)
+        said("webhook", "remove", account.alias, target_id)
         assert url not in said("webhook", "list", account.alias)
-        assert "no such target" in said("webhook", "rotate", account.alias, event, url, status=1)
+        assert "no such target" in said("webhook", "rotate", account.alias, target_id, status=1)

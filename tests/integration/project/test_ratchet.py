@@ -224,7 +224,6 @@ def test_a_reminder_calls_aws_no_more_than_it_did(
     due_at = Timestamp.of(utc_now())
     reminders = RemindersStore(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"])
     for name, at in (("a reminder", due_at), ("a reminder that waits", Timestamp.of(due_at + timedelta(hours=1)))):
-        reminders.plan(partition_of(target), account.alias, at)
         message = ReminderDue(
             account=account.alias,
             event_type=FAILURE,
@@ -232,6 +231,7 @@ def test_a_reminder_calls_aws_no_more_than_it_did(
             server_policy_id=account.alias,
             due_at=at,
         )
+        reminders.plan(partition_of(message), account.alias, at)
         redeliverer = small_world("redeliverer")
         made.actions.clear()
         with made.counted():

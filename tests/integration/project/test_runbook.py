@@ -29,7 +29,7 @@ def test_missing_targets_are_restored_and_newer_ones_stay(account: Account, stac
     )
     restored = TargetsStore(dynamodb, name)
     for path in ("gone", "changed"):
-        save_target(restored, Target(account.alias, EventType.FAILURE, f"https://example.com/{path}"))
+        save_target(restored, Target(account.alias, [EventType.FAILURE], f"https://example.com/{path}"))
     newer = account.set_target(EventType.FAILURE, "https://example.com/changed", headers={"x-team": "night"})
     script = tmp_path / "restore.py"
     script.write_text(snippets("runbook.md")["restore.py"])
@@ -43,7 +43,7 @@ def test_missing_targets_are_restored_and_newer_ones_stay(account: Account, stac
     )
     dynamodb.delete_table(TableName=name)
 
-    there = {target.url: target for target in account.targets.of_account(account.alias)}
+    there = {target.url: target for target in account.targets.load(account.alias).targets}
     assert set(there) == {"https://example.com/gone", "https://example.com/changed"}
     assert there["https://example.com/changed"].headers == newer.headers
     assert done.stdout.endswith(" put back\n")

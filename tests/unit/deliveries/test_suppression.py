@@ -90,7 +90,7 @@ def test_in_quiet_hours_only_failures_and_misses_are_sent() -> None:
 )
 def test_invalid_preferences_are_refused_by_field(preferences: Preferences, field: str, allowed: str) -> None:
     with pytest.raises(InvalidTarget) as refused:
-        check_preferences(preferences, FAILURE)
+        check_preferences(preferences, [FAILURE])
 
     assert refused.value.field == field
     assert allowed in refused.value.reason
@@ -99,11 +99,11 @@ def test_invalid_preferences_are_refused_by_field(preferences: Preferences, fiel
 @pytest.mark.parametrize("event", [SUCCESS, EventType.RECOVERED])
 def test_there_are_no_reminders_of_events_that_do_not_last(event: EventType) -> None:
     with pytest.raises(InvalidTarget, match=r"only with Backup\.Failure"):
-        check_preferences(Preferences(changes_only=True, remind_hours=24), event)
+        check_preferences(Preferences(changes_only=True, remind_hours=24), [event])
 
 
 def test_valid_preferences_are_accepted() -> None:
-    check_preferences(Preferences(changes_only=True, remind_hours=720, quiet_hours=NIGHT), FAILURE)
+    check_preferences(Preferences(changes_only=True, remind_hours=720, quiet_hours=NIGHT), [FAILURE, EventType.SUCCESS])
 
 
 def test_a_zone_that_no_longer_exists_suppresses_nothing() -> None:

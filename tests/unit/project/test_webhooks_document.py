@@ -95,7 +95,7 @@ def test_examples_of_fields_are_of_one_of_the_bodies() -> None:
 
 
 def test_each_header_of_the_service_is_documented() -> None:
-    target = Target("TEST", EventType.FAILURE, "https://hooks.example/", secrets=(new_secret(), new_secret()))
+    target = Target("TEST", [EventType.FAILURE], "https://hooks.example/", secrets=(new_secret(), new_secret()))
     delivery = Delivery.of(example("backup-failed.json"), target)
     sent = delivery.headers(target, delivery.body_for(target), datetime.now(UTC))
     (rows,) = tables(PAGE["Headers"])

@@ -291,7 +291,10 @@ class TestWebhooks:
 
     def test_one_that_is_off_is_listed_with_when_and_why(self) -> None:
         off = webhook(
-            event_type=EventType.MISSING, switched_off_at=on("11-25 01:00"), reason="answered 410 Gone", undelivered=0
+            event_types=[EventType.MISSING],
+            switched_off_at=on("11-25 01:00"),
+            reason="answered 410 Gone",
+            undelivered=0,
         )
 
         for said in words(report(webhooks=[off])):

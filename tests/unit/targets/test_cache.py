@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
-from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.example_events import example_event
+from backup_webhooks.events.messages import Event, EventType
 from backup_webhooks.targets.cache import MAX_ACCOUNTS, TargetsCache
+from backup_webhooks.targets.store import AccountTargets
 from backup_webhooks.targets.target import Target
 
 PATIENCE_SECONDS = 30
@@ -32,10 +35,10 @@ class Store:
         self.questions: list[str] = []
         self._before = before
 
-    def of_account(self, account: str) -> Sequence[Target]:
+    def load(self, account: str) -> AccountTargets:
         self.questions.append(account)
         self._before(account)
-        return [target for target in self.targets if target.account == account]
+        return AccountTargets(account, [target for target in self.targets if target.account == account])
 
 
 def target(
@@ -44,20 +47,24 @@ def target(
     event: EventType = EventType.FAILURE,
     enabled: bool = True,
 ) -> Target:
-    return Target(account, event, url, enabled=enabled)
+    return Target(account, [event], url, f"{event} {url}", enabled=enabled)
+
+
+def event_of(account: str, event: EventType) -> Event:
+    return example_event(account, event, datetime.now(UTC))
 
 
 def failures(cache: TargetsCache, account: str = "TEST") -> Sequence[Target]:
-    return cache.wanting(account, EventType.FAILURE)
+    return cache.wanting(event_of(account, EventType.FAILURE))
 
 
 def found(cache: TargetsCache, wanted: Target, not_before: float = 0.0) -> Target | None:
-    return cache.find(wanted.account, wanted.event_type, wanted.target_id, not_before)
+    return cache.find(wanted.account, wanted.target_id, not_before)
 
 
 def test_an_account_is_asked_for_once_within_30_seconds() -> None:
     store, clock = Store(target()), Clock()
-    cache = TargetsCache(store.of_account, clock)
+    cache = TargetsCache(store.load, clock)
 
     for _ in range(30):
         assert failures(cache) == [target()]
@@ -68,7 +75,7 @@ def test_an_account_is_asked_for_once_within_30_seconds() -> None:
 
 def test_an_account_is_asked_for_again_after_30_seconds() -> None:
     store, clock = Store(), Clock()
-    cache = TargetsCache(store.of_account, clock)
+    cache = TargetsCache(store.load, clock)
     assert failures(cache) == []
 
     store.targets.append(target())
@@ -82,7 +89,7 @@ def test_an_account_is_asked_for_again_after_30_seconds() -> None:
 
 def test_the_30_seconds_are_counted_from_the_question_and_not_from_the_last_use() -> None:
     store, clock = Store(target()), Clock()
-    cache = TargetsCache(store.of_account, clock)
+    cache = TargetsCache(store.load, clock)
 
     for _ in range(4):
         failures(cache)
@@ -93,7 +100,7 @@ def test_the_30_seconds_are_counted_from_the_question_and_not_from_the_last_use(
 
 def test_a_clock_that_was_set_back_keeps_no_answer_longer() -> None:
     store, clock = Store(target()), Clock()
-    cache = TargetsCache(store.of_account, clock)
+    cache = TargetsCache(store.load, clock)
 
     failures(cache)
     clock.seconds -= 3600
@@ -104,7 +111,7 @@ def test_a_clock_that_was_set_back_keeps_no_answer_longer() -> None:
 
 def test_an_account_without_targets_is_remembered_too() -> None:
     store = Store()
-    cache = TargetsCache(store.of_account, Clock())
+    cache = TargetsCache(store.load, Clock())
 
     assert failures(cache) == failures(cache) == []
     assert store.questions == ["TEST"]
@@ -112,17 +119,17 @@ def test_an_account_without_targets_is_remembered_too() -> None:
 
 def test_the_events_of_an_account_share_one_question() -> None:
     store = Store(*(target(f"https://{event}.example/", event=event) for event in EventType))
-    cache = TargetsCache(store.of_account, Clock())
+    cache = TargetsCache(store.load, Clock())
 
     for event in EventType:
-        assert cache.wanting("TEST", event) == [target(f"https://{event}.example/", event=event)]
+        assert cache.wanting(event_of("TEST", event)) == [target(f"https://{event}.example/", event=event)]
 
     assert store.questions == ["TEST"]
 
 
 def test_each_account_has_a_question_and_targets_of_its_own() -> None:
     store = Store(target(account="A"), target(account="B"))
-    cache = TargetsCache(store.of_account, Clock())
+    cache = TargetsCache(store.load, Clock())
 
     assert failures(cache, "A") == [target(account="A")]
     assert failures(cache, "B") == [target(account="B")]
@@ -132,26 +139,26 @@ def test_each_account_has_a_question_and_targets_of_its_own() -> None:
 def test_targets_that_are_switched_off_are_left_out() -> None:
     store = Store(target("https://on.example/"), target("https://off.example/", enabled=False))
 
-    assert failures(TargetsCache(store.of_account, Clock())) == [target("https://on.example/")]
+    assert failures(TargetsCache(store.load, Clock())) == [target("https://on.example/")]
 
 
 def test_targets_of_other_events_are_left_out() -> None:
     store = Store(target(event=EventType.SUCCESS), target(event=EventType.PARTIAL_SUCCESS))
 
-    assert failures(TargetsCache(store.of_account, Clock())) == []
+    assert failures(TargetsCache(store.load, Clock())) == []
 
 
 def test_a_target_is_found_whether_it_is_on_or_off() -> None:
     on, off = target("https://on.example/"), target("https://off.example/", enabled=False)
-    cache = TargetsCache(Store(on, off).of_account, Clock())
+    cache = TargetsCache(Store(on, off).load, Clock())
 
     assert found(cache, on) == on
     assert found(cache, off) == off
 
 
-def test_a_target_is_found_by_account_event_and_id_together() -> None:
+def test_a_target_is_found_by_account_and_id_together() -> None:
     known = target(), target(event=EventType.SUCCESS), target(account="OTHER")
-    cache = TargetsCache(Store(*known).of_account, Clock())
+    cache = TargetsCache(Store(*known).load, Clock())
 
     assert [found(cache, each) for each in known] == list(known)
     assert found(cache, target("https://other.example/")) is None
@@ -161,7 +168,7 @@ def test_a_target_is_found_by_account_event_and_id_together() -> None:
 
 def test_a_target_is_looked_for_in_what_was_read_when_it_counted_or_later() -> None:
     store, clock = Store(target()), Clock()
-    cache = TargetsCache(store.of_account, clock)
+    cache = TargetsCache(store.load, clock)
     read_at = clock.seconds
     failures(cache)
     clock.seconds += 29.9
@@ -173,7 +180,7 @@ def test_a_target_is_looked_for_in_what_was_read_when_it_counted_or_later() -> N
 
 def test_targets_read_before_that_time_are_read_again() -> None:
     store, clock = Store(target()), Clock()
-    cache = TargetsCache(store.of_account, clock)
+    cache = TargetsCache(store.load, clock)
     failures(cache)
     store.targets = [target(enabled=False)]
     clock.seconds += 1
@@ -188,7 +195,7 @@ def test_targets_read_before_that_time_are_read_again() -> None:
 
 def test_targets_older_than_30_seconds_are_read_again_whatever_the_caller_accepts() -> None:
     store, clock = Store(target()), Clock()
-    cache = TargetsCache(store.of_account, clock)
+    cache = TargetsCache(store.load, clock)
     failures(cache)
     clock.seconds += 30
 
@@ -199,7 +206,7 @@ def test_targets_older_than_30_seconds_are_read_again_whatever_the_caller_accept
 def test_a_renewed_target_replaces_the_one_that_was_read_and_no_other() -> None:
     others = target("https://other.example/"), target(event=EventType.SUCCESS), target(account="OTHER")
     store = Store(others[0], target(), *others[1:])
-    cache = TargetsCache(store.of_account, Clock())
+    cache = TargetsCache(store.load, Clock())
     failures(cache), failures(cache, "OTHER")
 
     cache.renew(target(enabled=False), cache.clock())
@@ -212,7 +219,7 @@ def test_a_renewed_target_replaces_the_one_that_was_read_and_no_other() -> None:
 
 def test_renewing_leaves_the_place_of_each_target() -> None:
     urls = ["https://a.example/", "https://b.example/", "https://c.example/"]
-    cache = TargetsCache(Store(*map(target, urls)).of_account, Clock())
+    cache = TargetsCache(Store(*map(target, urls)).load, Clock())
     failures(cache)
 
     cache.renew(target(urls[1]), cache.clock())
@@ -221,7 +228,7 @@ def test_renewing_leaves_the_place_of_each_target() -> None:
 
 
 def test_renewing_adds_no_target_to_what_was_read() -> None:
-    cache = TargetsCache(Store(target()).of_account, Clock())
+    cache = TargetsCache(Store(target()).load, Clock())
     failures(cache)
 
     cache.renew(target("https://new.example/"), cache.clock())
@@ -231,7 +238,7 @@ def test_renewing_adds_no_target_to_what_was_read() -> None:
 
 def test_an_account_that_was_not_read_is_not_known_by_one_renewed_target() -> None:
     store = Store(target(), target("https://other.example/"))
-    cache = TargetsCache(store.of_account, Clock())
+    cache = TargetsCache(store.load, Clock())
 
     cache.renew(target(enabled=False), cache.clock())
 
@@ -241,7 +248,7 @@ def test_an_account_that_was_not_read_is_not_known_by_one_renewed_target() -> No
 
 def test_renewing_a_target_does_not_prolong_what_was_read() -> None:
     store, clock = Store(target()), Clock()
-    cache = TargetsCache(store.of_account, clock)
+    cache = TargetsCache(store.load, clock)
     failures(cache)
 
     clock.seconds += 20
@@ -264,7 +271,7 @@ def test_renewing_waits_for_no_question_that_is_open() -> None:
         asked.set()
         _wait(release)
 
-    cache = TargetsCache(Store(target(), before=hang).of_account, Clock())
+    cache = TargetsCache(Store(target(), before=hang).load, Clock())
 
     with ThreadPoolExecutor(1) as executor:
         waiting = executor.submit(failures, cache)
@@ -282,7 +289,7 @@ def test_threads_that_need_the_same_account_ask_once() -> None:
     threads = 16
     barrier, release = threading.Barrier(threads), threading.Event()
     store = Store(target(), before=lambda account: _wait(release))
-    cache = TargetsCache(store.of_account, Clock())
+    cache = TargetsCache(store.load, Clock())
 
     def need() -> Sequence[Target]:
         barrier.wait(PATIENCE_SECONDS)
@@ -306,7 +313,7 @@ def test_a_slow_question_holds_up_no_other_account() -> None:
             asked.set()
             _wait(release)
 
-    cache = TargetsCache(Store(target(account="FAST"), target(account="SLOW"), before=slow).of_account, Clock())
+    cache = TargetsCache(Store(target(account="FAST"), target(account="SLOW"), before=slow).load, Clock())
 
     with ThreadPoolExecutor(1) as executor:
         waiting = executor.submit(failures, cache, "SLOW")
@@ -326,7 +333,7 @@ def test_a_failed_question_is_not_kept() -> None:
             raise failing.pop()
 
     store = Store(target(), before=fail_at_first)
-    cache = TargetsCache(store.of_account, Clock())
+    cache = TargetsCache(store.load, Clock())
 
     with pytest.raises(OSError, match="throttled"):
         failures(cache)
@@ -344,7 +351,7 @@ def test_threads_that_wait_for_a_read_that_fails_get_its_error() -> None:
         raise OSError("throttled")
 
     store = Store(before=fail_later)
-    cache = TargetsCache(store.of_account, Clock())
+    cache = TargetsCache(store.load, Clock())
 
     with ThreadPoolExecutor(4) as executor:
         answers = [executor.submit(failures, cache) for _ in range(4)]
@@ -365,7 +372,7 @@ def test_a_question_that_fails_after_a_newer_one_was_answered_does_not_take_that
             raise OSError("throttled")
 
     store, clock = Store(target(), before=hang_at_first), Clock()
-    cache = TargetsCache(store.of_account, clock)
+    cache = TargetsCache(store.load, clock)
 
     with ThreadPoolExecutor(1) as executor:
         first = executor.submit(failures, cache)
@@ -381,7 +388,7 @@ def test_a_question_that_fails_after_a_newer_one_was_answered_does_not_take_that
 
 def test_the_accounts_that_are_kept_are_bounded() -> None:
     store = Store()
-    cache = TargetsCache(store.of_account, Clock())
+    cache = TargetsCache(store.load, Clock())
 
     for number in range(MAX_ACCOUNTS + 1):
         failures(cache, f"A{number}")

@@ -45,7 +45,7 @@ ALLOWED = [
 
 
 def target(headers: Mapping[str, str]) -> Target:
-    return Target("TEST", EventType.FAILURE, "https://hooks.example.com/", headers=headers, secrets=[new_secret()])
+    return Target("TEST", [EventType.FAILURE], "https://hooks.example.com/", headers=headers, secrets=[new_secret()])
 
 
 def posted(headers: Mapping[str, str]) -> dict[str, str]:

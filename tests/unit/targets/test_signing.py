@@ -32,14 +32,14 @@ OVERLAPS = [timedelta(0), INSTANT, HOUR, OVERLAP, LONGEST_OVERLAP]
 
 
 def target(*secrets: SigningSecret) -> Target:
-    return Target("TEST", EventType.FAILURE, "https://hooks.example.com/backups", secrets=secrets)
+    return Target("TEST", [EventType.FAILURE], "https://hooks.example.com/backups", secrets=secrets)
 
 
 def delivery(body: str = '{"text": "Status: FAILED"}') -> Delivery:
     return Delivery(
         account="TEST",
         event_type=EventType.FAILURE,
-        target_id=target().target_id,
+        target_id="0123456789abcdef",
         occurred_at=Timestamp.parse("2018-12-20T01:39:38Z"),
         subject_id="3f68fa31-731e-4c77-bbc1-8892ec8667e4",
         body=body,

@@ -1,20 +1,22 @@
-"""The URLs that a target may have, and its id."""
+"""The URLs that a target may have, its id and its event types."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from backup_webhooks.events.errors import InvalidTarget
 from backup_webhooks.events.messages import EventType
-from backup_webhooks.posting.target_url import MAX_URL_LENGTH, parse_target_url
-from backup_webhooks.targets.target import DeliveryMode, Target
+from backup_webhooks.posting.target_url import MAX_URL_LENGTH, normalised, parse_target_url
+from backup_webhooks.targets.target import DeliveryMode, Target, check_target
 from hypothesis import given
 from hypothesis import strategies as st
 
 HOOK = "https://hooks.example.com/backups"
 
 
-def target(url: str = HOOK, account: str = "TEST", event: EventType = EventType.FAILURE) -> Target:
-    return Target(account, event, url)
+def target() -> Target:
+    return Target("TEST", [EventType.FAILURE], HOOK)
 
 
 def refusal(url: str) -> str:
@@ -137,21 +139,43 @@ def test_any_text_is_a_target_with_a_host_or_is_refused(url: str) -> None:
         assert not parts.auth
 
 
-def test_a_target_id_never_changes_because_stored_keys_and_claims_hold_it() -> None:
-    assert target("https://hooks.example.com/backups").target_id == "1b647dfa18d45e72"
+@pytest.mark.parametrize(
+    ("url", "one_spelling"),
+    [
+        (HOOK, HOOK),
+        ("HTTPS://Hooks.Example.com:443/backups#top", HOOK),
+        ("http://hooks.example.com:80", "http://hooks.example.com/"),
+        ("https://hooks.example.com:8443/", "https://hooks.example.com:8443/"),
+        ("http://hooks.example.com:443/", "http://hooks.example.com:443/"),
+        ("https://hooks.example.com/Backups/?a=B&c=%2f", "https://hooks.example.com/Backups/?a=B&c=%2F"),
+        ("https://hooks.example.com/a/../b/./c", "https://hooks.example.com/b/c"),
+        ("https://[2606:4700::ABCD]:443/x", "https://[2606:4700::abcd]/x"),
+        ("https://hooks.example.com?a=b", "https://hooks.example.com/?a=b"),
+    ],
+)
+def test_a_url_has_one_spelling(url: str, one_spelling: str) -> None:
+    assert normalised(url) == one_spelling
+    assert normalised(one_spelling) == one_spelling
 
 
-def test_a_target_id_depends_on_the_url_alone() -> None:
-    first = target(account="A", event=EventType.FAILURE)
-    second = Target("B", EventType.MISSING, HOOK, format="detailed", delivery=DeliveryMode.RETRY, enabled=False)
-
-    assert first.target_id == second.target_id
+@pytest.mark.parametrize("url", [HOOK + "?", HOOK + "/", HOOK + "?x=%20", HOOK.replace("https", "http"), HOOK + "S"])
+def test_urls_that_may_be_two_stay_two(url: str) -> None:
+    assert normalised(url) != HOOK
 
 
-def test_urls_that_differ_in_anything_have_different_target_ids() -> None:
-    urls = [HOOK, HOOK + "/", HOOK + "?", HOOK.upper(), HOOK.replace("https", "http")]
+@pytest.mark.parametrize("url", ["https://hooks.example.com/100%", HOOK + "?q=%zz", HOOK + "%2"])
+def test_a_stray_percent_sign_is_refused(url: str) -> None:
+    assert "%25" in refusal(url)
 
-    assert len({target(url).target_id for url in urls}) == len(urls)
+
+def test_targets_have_ids_of_their_own() -> None:
+    assert len({target().target_id for _ in range(100)}) == 100
+    assert all(re.fullmatch("[0-9a-f]{16}", target().target_id) for _ in range(100))
+
+
+def test_a_target_without_event_types_is_refused() -> None:
+    with pytest.raises(InvalidTarget, match=r"events: at least one is required; allowed: Backup\.Failure, "):
+        check_target(Target("TEST", [], HOOK))
 
 
 def test_a_target_is_sent_text_once_unless_its_owner_chose_otherwise() -> None:

@@ -73,7 +73,7 @@ def replay(account: Account, delivery_id: str) -> Response[Any]:
     Answer 409 if its target was removed, is switched off, or has no key for the body any more.
     """
     delivery = _load(account, delivery_id).delivery
-    target = services().targets.load(account, delivery.event_type).find(delivery.target_id)
+    target = services().targets.load(account).find(delivery.target_id)
     if obstacle := delivery.obstacle(target):
         return problem(HTTPStatus.CONFLICT, f"The target {obstacle}: it is not called.")
     services().replays.one(account, delivery.sort_key)

@@ -15,8 +15,10 @@ from backup_webhooks.targets.custom_headers import MOST_HEADERS
 from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.preferences import MOST_REMIND_HOURS, Preferences, QuietHours
 from backup_webhooks.targets.signing import SigningSecret, current
-from backup_webhooks.targets.target import MOST_TARGETS, DeliveryMode, Target
+from backup_webhooks.targets.target import DeliveryMode, Target
 
+# The platform's API takes so many targets of an event type; the targets' own has no such limit.
+MOST_OF_AN_EVENT = 5
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _LONGEST_KEY = 200
 
@@ -120,6 +122,7 @@ class TargetOut(Model):
 
     target_uri: str
     target_id: str
+    events: list[EventType]
     format: str
     has_destination_key: bool
     delivery: DeliveryMode
@@ -137,6 +140,7 @@ class TargetOut(Model):
         return cls(
             target_uri=target.url,
             target_id=target.target_id,
+            events=list(target.event_types),
             format=target.format,
             has_destination_key=target.destination_key is not None,
             delivery=target.delivery,
@@ -169,7 +173,7 @@ class WebhookOut(Model):
 
 
 class WebhooksOut(Model):
-    """The event types with an account's targets, the formats, and the most targets of an event type."""
+    """The event types with an account's targets, the formats, and the most targets of an event type here."""
 
     items: list[WebhookOut]
     formats: list[str]
@@ -194,10 +198,40 @@ class TargetSettings(Input):
     include_output: StrictBool | None = None
 
 
-class TargetIn(TargetSettings):
-    """A target to store. The fields that only answers have (`targetId`, `secrets`, `health` …) are ignored."""
+type _Uri = Annotated[str, Field(max_length=MAX_URL_LENGTH, examples=["https://hooks.example.com/backups"])]
+type _Events = Annotated[list[EventType], Field(min_length=1, max_length=20)]
 
-    target_uri: Annotated[str, Field(max_length=MAX_URL_LENGTH, examples=["https://hooks.example.com/backups"])]
+
+class NewTarget(TargetSettings):
+    """A target to add."""
+
+    target_uri: _Uri
+    events: _Events
+
+
+class TargetChanges(TargetSettings):
+    """Changes to a target. What is left out stays as it is.
+
+    What was stored for one host is not sent to another: with a `targetUri` of another one, the values of `headers` and
+    the `destinationKey` are to be given again.
+    """
+
+    target_uri: _Uri | None = None
+    events: _Events | None = None
+
+
+class TargetsOut(Model):
+    """An account's targets, the formats, and the most targets that it may have."""
+
+    items: list[TargetOut]
+    formats: list[str]
+    most_targets: int
+
+
+class TargetIn(TargetSettings):
+    """A target of an event type. The fields that only answers have (`targetId`, `secrets`, `health` …) are ignored."""
+
+    target_uri: _Uri
 
     @model_validator(mode="before")
     @classmethod
@@ -207,14 +241,14 @@ class TargetIn(TargetSettings):
         return {name: part for name, part in value.items() if name not in _READ_ONLY}
 
 
-_READ_ONLY = {"targetId", "hasDestinationKey", "secrets", "health", "secret", "links"}
+_READ_ONLY = {"targetId", "events", "hasDestinationKey", "secrets", "health", "secret", "links"}
 
 
 class EventTargetsIn(Input):
     """All targets of an event type to store."""
 
     recursive: Literal[False] = False
-    target_uris: Annotated[list[TargetIn], Field(max_length=MOST_TARGETS)]
+    target_uris: Annotated[list[TargetIn], Field(max_length=MOST_OF_AN_EVENT)]
 
 
 class Overlap(Input):

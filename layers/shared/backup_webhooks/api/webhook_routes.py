@@ -1,4 +1,8 @@
-"""Routes of the event types and their targets, as the platform's own webhook API has them, and of targets' settings."""
+"""Routes of the event types with the targets that name them, as the platform's own webhook API has them.
+
+They are a view of the account's targets: a URL that is put there gets the event type, whatever other event types its
+target names, and a URL that is removed there loses it.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,19 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from backup_webhooks.api.access import Account
 from backup_webhooks.api.answers import READS, WRITES
-from backup_webhooks.api.models import IfMatch, Link, Prefer, asks_for_representation, expected_version
+from backup_webhooks.api.models import IfMatch, Link, Prefer, asks_for_representation
 from backup_webhooks.api.services import services
-from backup_webhooks.api.target_edits import check_new_hosts, edited_target, known_target, with_settings
+from backup_webhooks.api.target_edits import (
+    check_new_hosts,
+    check_unchanged,
+    etag_of,
+    known_target,
+    put_into_event,
+    with_settings,
+    without_event,
+)
 from backup_webhooks.api.webhook_models import (
+    MOST_OF_AN_EVENT,
     EventTargetsIn,
     EventTargetsOut,
     TargetIn,
@@ -28,8 +41,9 @@ from backup_webhooks.api.webhook_models import (
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.payloads import FORMATS
-from backup_webhooks.targets.store import EventTargets
-from backup_webhooks.targets.target import MOST_TARGETS, Target
+from backup_webhooks.posting.target_url import normalised
+from backup_webhooks.targets.store import AccountTargets, UnknownTarget
+from backup_webhooks.targets.target import Target
 
 router = Router()
 
@@ -49,56 +63,64 @@ _DESCRIPTIONS = {
 
 @router.get("/v2/webhooks/<account>", summary="All webhooks of an account", responses=READS, compress=True)
 def webhooks(account: Account) -> WebhooksOut:
-    """Return the event types with their targets."""
-    by_event_type = services().targets.by_event_type(account)
+    """Return the event types with the targets that name them."""
+    stored = services().targets.load(account)
     return WebhooksOut(
-        items=[_webhook(event_targets) for event_targets in by_event_type.values()],
+        items=[_webhook(stored, event) for event in EventType],
         formats=list(FORMATS),
-        most_targets=MOST_TARGETS,
-        links=[_link("self", account), *(_link(name, account, name) for name in ("deliveries", "serverPolicies"))],
+        most_targets=MOST_OF_AN_EVENT,
+        links=[
+            _link("self", account),
+            *(_link(name, account, name) for name in ("targets", "deliveries", "serverPolicies")),
+        ],
     )
 
 
 @router.get("/v2/webhooks/<account>/<event>", summary="One event", responses=READS)
 def webhook(account: Account, event: EventType) -> Response[WebhookOut]:
-    """Return the event type with its targets."""
-    return _answer(services().targets.load(account, event))
+    """Return the event type with the targets that name it."""
+    return _answer(services().targets.load(account), event)
 
 
 @router.get("/v2/webhooks/<account>/<event>/configuration", summary="An event's targets", responses=READS)
 def targets(account: Account, event: EventType) -> Response[EventTargetsOut]:
-    """Return the event type's targets."""
-    event_targets = services().targets.load(account, event)
-    return _json(_webhook(event_targets).configuration, event_targets)
+    """Return the targets that name the event type."""
+    stored = services().targets.load(account)
+    return _json(_webhook(stored, event).configuration, stored, event)
 
 
 @router.put("/v2/webhooks/<account>/<event>/configuration", summary="Set an event's targets", responses=WRITES)
 def put_targets(
     account: Account, event: EventType, wanted: EventTargetsIn, if_match: IfMatch = None, prefer: Prefer = None
 ) -> Response[WebhookOut | None]:
-    """Replace all targets of the event type by these. Settings that are left out stay as they are."""
-    by_prefix = {f"targetUris[{position}].": target for position, target in enumerate(wanted.target_uris)}
-    check_new_hosts(services().targets.load(account, event), by_prefix)
+    """Let these targets alone name the event type. Settings that are left out stay as they are.
 
-    def edit(stored: EventTargets) -> Sequence[Target]:
-        return [edited_target(stored, target, prefix) for prefix, target in by_prefix.items()]
+    Settings belong to the target, and so to all of its event types. A target that names no other is removed.
+    """
+    by_prefix = {f"targetUris[{position}].": target for position, target in enumerate(wanted.target_uris)}
+    check_new_hosts(
+        services().targets.load(account), {prefix: target.target_uri for prefix, target in by_prefix.items()}
+    )
+
+    def edit(stored: AccountTargets) -> Sequence[Target]:
+        return put_into_event(stored, event, by_prefix, alone=True)
 
     return _change(account, event, edit, if_match, prefer)
 
 
 @router.delete("/v2/webhooks/<account>/<event>/configuration", summary="Remove an event's targets", responses=WRITES)
 def delete_targets(account: Account, event: EventType, if_match: IfMatch = None) -> Response[WebhookOut | None]:
-    """Remove all targets of the event type."""
-    return _change(account, event, lambda _: [], if_match)
+    """Take the event type from all targets. Those that name no other are removed."""
+    return _change(account, event, lambda stored: without_event(stored.targets, event), if_match)
 
 
 @router.post("/v2/webhooks/<account>/<event>/configuration/targetUris", summary="Add a target", responses=WRITES)
 def add_target(
     account: Account, event: EventType, wanted: TargetIn, if_match: IfMatch = None, prefer: Prefer = None
 ) -> Response[WebhookOut | None]:
-    """Add the target, or change the settings of the one with that URL."""
-    check_new_hosts(services().targets.load(account, event), {"": wanted})
-    return _change(account, event, lambda stored: stored.having(edited_target(stored, wanted)), if_match, prefer)
+    """Add a target with that URL, or change the one that there is: it gets the event type and the settings."""
+    check_new_hosts(services().targets.load(account), {"": wanted.target_uri})
+    return _change(account, event, lambda stored: put_into_event(stored, event, {"": wanted}), if_match, prefer)
 
 
 @router.delete("/v2/webhooks/<account>/<event>/configuration/targetUris", summary="Remove a target", responses=WRITES)
@@ -108,12 +130,14 @@ def delete_target(
     target_uri: Annotated[str, Query(alias="targetUri")],
     if_match: IfMatch = None,
 ) -> Response[WebhookOut | None]:
-    """Remove the target with that URL."""
-    target_id = Target(account, event, target_uri).target_id
+    """Take the event type from the target with that URL. One that names no other is removed."""
+    url = normalised(target_uri)
 
-    def edit(stored: EventTargets) -> Sequence[Target]:
-        known_target(stored, target_id)
-        return stored.without(target_id)
+    def edit(stored: AccountTargets) -> Sequence[Target]:
+        target = stored.with_url(url, [event])
+        if target is None:
+            raise UnknownTarget(url)
+        return [*stored.without(target.target_id), *without_event([target], event)]
 
     return _change(account, event, edit, if_match)
 
@@ -129,11 +153,11 @@ def patch_target(  # noqa: PLR0913, PLR0917 - the request's parameters
     if_match: IfMatch = None,
     prefer: Prefer = None,
 ) -> Response[WebhookOut | None]:
-    """Change only the given settings of the target."""
+    """Change only the given settings of the target, for all of its event types."""
     return _change(
         account,
         event,
-        lambda stored: stored.having(with_settings(known_target(stored, target_id), settings)),
+        lambda stored: stored.having(with_settings(known_target(stored, target_id, event), settings)),
         if_match,
         prefer,
     )
@@ -142,43 +166,41 @@ def patch_target(  # noqa: PLR0913, PLR0917 - the request's parameters
 def _change(
     account: str,
     event: EventType,
-    edit: Callable[[EventTargets], Sequence[Target]],
+    edit: Callable[[AccountTargets], Sequence[Target]],
     if_match: str | None,
     prefer: str | None = None,
 ) -> Response[WebhookOut | None]:
-    before: list[EventTargets] = []
+    before: list[AccountTargets] = []
 
-    def edit_and_remember(stored: EventTargets) -> Sequence[Target]:
+    def edit_unchanged(stored: AccountTargets) -> Sequence[Target]:
+        check_unchanged(stored.of_event(event), if_match)
         before.append(stored)
         return edit(stored)
 
-    saved = services().targets.change(account, event, edit_and_remember, expected_version(if_match))
+    saved = services().targets.change(account, edit_unchanged)
     if asks_for_representation(prefer):
-        return _answer(saved, before[-1])
-    return Response(HTTPStatus.NO_CONTENT, headers={"etag": _etag(saved)})
+        return _answer(saved, event, before[-1])
+    return Response(HTTPStatus.NO_CONTENT, headers={"etag": etag_of(saved.of_event(event))})
 
 
-def _answer(event_targets: EventTargets, before: EventTargets | None = None) -> Response[Any]:
-    return _json(_webhook(event_targets, before), event_targets)
+def _answer(stored: AccountTargets, event: EventType, before: AccountTargets | None = None) -> Response[Any]:
+    return _json(_webhook(stored, event, before), stored, event)
 
 
-def _json(body: Any, event_targets: EventTargets) -> Response[Any]:
-    headers = {"etag": _etag(event_targets)}
+def _json(body: Any, stored: AccountTargets, event: EventType) -> Response[Any]:
+    headers = {"etag": etag_of(stored.of_event(event))}
     return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, body, headers)
 
 
-def _etag(event_targets: EventTargets) -> str:
-    return f'"{event_targets.version}"'
-
-
-def _webhook(event_targets: EventTargets, before: EventTargets | None = None) -> WebhookOut:
-    """Return the answer for an event type. `before`: its earlier targets; the secrets of newer ones are answered."""
+def _webhook(stored: AccountTargets, event: EventType, before: AccountTargets | None = None) -> WebhookOut:
+    """Return the answer for an event type. `before`: the earlier targets; the secrets of newer ones are answered."""
     now = utc_now()
+    named = stored.of_event(event)
     return WebhookOut(
-        name=event_targets.event_type,
-        label=event_targets.event_type.label,
-        description=_DESCRIPTIONS[event_targets.event_type],
-        etag=_etag(event_targets),
+        name=event,
+        label=event.label,
+        description=_DESCRIPTIONS[event],
+        etag=etag_of(named),
         configuration=EventTargetsOut(
             target_uris=[
                 TargetOut.of(
@@ -186,13 +208,10 @@ def _webhook(event_targets: EventTargets, before: EventTargets | None = None) ->
                     now,
                     target.secrets[0].value if before and not before.find(target.target_id) else None,
                 )
-                for target in event_targets.targets
+                for target in named
             ]
         ),
-        links=[
-            _link("self", event_targets.account, event_targets.event_type),
-            _link("configuration", event_targets.account, event_targets.event_type, "configuration"),
-        ],
+        links=[_link("self", stored.account, event), _link("configuration", stored.account, event, "configuration")],
     )
 
 

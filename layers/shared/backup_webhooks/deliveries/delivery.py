@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Self, cast
 
 import msgspec
 from msgspec import Meta
@@ -51,7 +51,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         event = event if target.include_output else without_output(event)
         return cls(
             account=target.account,
-            event_type=target.event_type,
+            # A cancelled backup, which alone has none, is wanted nowhere.
+            event_type=cast("EventType", event.event_type),
             target_id=target.target_id,
             occurred_at=event.occurred_at,
             subject_id=event.subject_id,
@@ -99,6 +100,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             return "was removed"
         if not target.enabled:
             return "was switched off"
+        if self.event_type not in target.event_types:
+            return "no longer has this event"
         key = format_named(self.format).key
         if key and (target.format != self.format or target.destination_key is None):
             return f"was given another format, and has no {key.name} any more"

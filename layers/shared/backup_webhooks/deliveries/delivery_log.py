@@ -71,8 +71,8 @@ class DeliveryLog(Struct, frozen=True):
         item = self.client.get_item(TableName=self.table, Key=to_item(key), ConsistentRead=True).get("Item")
         return _record(from_item(item)) if item else None
 
-    def given_up(self, account: str, since: datetime, until: datetime) -> Iterator[tuple[EventType, str]]:
-        """Yield event type and target id of each delivery that was given up from `since` to before `until`."""
+    def given_up(self, account: str, since: datetime, until: datetime) -> Iterator[str]:
+        """Yield the target id of each delivery that was given up from `since` to before `until`."""
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table,
             IndexName="undelivered",
@@ -86,8 +86,7 @@ class DeliveryLog(Struct, frozen=True):
             ),
         )
         for page in pages:
-            for item in map(from_item, page["Items"]):
-                yield EventType(item["event"]), item["targetId"]
+            yield from (from_item(item)["targetId"] for item in page["Items"])
 
     def page(  # noqa: PLR0913
         self,

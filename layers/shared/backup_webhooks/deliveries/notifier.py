@@ -85,7 +85,7 @@ class Notifier(Struct, frozen=True):
     def of(cls, settings: NotifierSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """Return a notifier that uses the tables and queues of the settings."""
         dynamodb, sqs = aws.dynamodb(), aws.sqs()
-        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).of_account, lambda: clock().timestamp())
+        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).load, lambda: clock().timestamp())
         deliverer = Deliverer.of(settings, targets, aws, clock)
         retry_queue = RetryQueue(sqs, settings.retry_queue_url)
         grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue, clock)
@@ -151,7 +151,7 @@ class Notifier(Struct, frozen=True):
     ) -> Sequence[Outcome] | None:
         if event.event_type is None:
             return None
-        targets = self.targets.wanting(event.account_alias, event.event_type)
+        targets = self.targets.wanting(event)
         if not targets:
             logger.info("no target", extra={"account": event.account_alias, "event": event.event_type})
             return ()
@@ -180,7 +180,7 @@ class Notifier(Struct, frozen=True):
         outcome = self.suppression.apply(event, target, delivery, known_there)
         outcome = outcome or self._attempt(delivery, target, deadline)
         # Last, because a reminder can wait.
-        self.reminders.note(event, target, is_news=repetition is None)
+        self.reminders.note(event, target, delivery, is_news=repetition is None)
         return outcome
 
     def _attempt(self, delivery: Delivery, target: Target, deadline: datetime) -> Outcome:

@@ -48,7 +48,7 @@ class Redeliverer(Struct, frozen=True):
     def of(cls, settings: RedelivererSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """Return a redeliverer that uses the tables and queues of the settings."""
         dynamodb, sqs = aws.dynamodb(), aws.sqs()
-        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).of_account, lambda: clock().timestamp())
+        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).load, lambda: clock().timestamp())
         deliverer = Deliverer.of(settings, targets, aws, clock)
         retry_queue = RetryQueue(sqs, settings.retry_queue_url)
         grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue, clock)
@@ -104,4 +104,4 @@ class Redeliverer(Struct, frozen=True):
     def _target(self, message: RetryMessage) -> Target | None:
         """Return the target as it is now, no older than `due_at`: failures before that time are recorded in it."""
         of = message.delivery if isinstance(message, AttemptDue) else message
-        return self.targets.find(of.account, of.event_type, of.target_id, message.due_at.timestamp())
+        return self.targets.find(of.account, of.target_id, message.due_at.timestamp())

@@ -17,10 +17,11 @@ from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, ReminderDu
 from backup_webhooks.deliveries.reminders_store import RemindersStore
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.suppression import Suppression
-from backup_webhooks.deliveries.target_partition import partition_of
+from backup_webhooks.deliveries.target_partition import OfTarget, partition_of
 from backup_webhooks.events.messages import Event, without_output
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 from backup_webhooks.monitoring.streaks_store import StreaksStore
+from backup_webhooks.targets.preferences import LASTING
 from backup_webhooks.targets.target import Target
 
 # Otherwise a reminder that quiet hours suppress would be suppressed at the same time each day.
@@ -48,21 +49,21 @@ class Reminders(Struct, frozen=True):
         deliveries = suppression.deliveries
         return cls(RemindersStore(deliveries.client, deliveries.table), queue, suppression, clock)
 
-    def note(self, event: Event, target: Target, *, is_news: bool) -> None:
+    def note(self, event: Event, target: Target, delivery: Delivery, *, is_news: bool) -> None:
         """Plan a reminder of the event, or let the planned one repeat this event.
 
-        `is_news`: the trouble begins with this event, and so do the hours.
+        `delivery`: of the event to the target. `is_news`: the trouble begins with this event, and so do the hours.
         """
         hours = target.preferences.remind_hours
-        if hours is None:
+        if hours is None or delivery.event_type not in LASTING:
             return
         now = self.clock()
         due_at = Timestamp.of(now + timedelta(hours=hours))
         event = event if target.include_output else without_output(event)
-        planned = self.store.keep(partition_of(target), event, due_at + self.suppression.deliveries.retention)
+        planned = self.store.keep(partition_of(delivery), event, due_at + self.suppression.deliveries.retention)
         begins = is_news and planned.begins
         if begins or planned.due_at is None or not now - _OVERDUE <= planned.due_at <= due_at:
-            self._plan(target, event.server_policy_id, due_at, event.occurred_at if begins else None)
+            self._plan(delivery, event.server_policy_id, due_at, event.occurred_at if begins else None)
 
     def is_current(self, message: ReminderDue) -> bool:
         """Return whether the message is the current one for its target and server policy."""
@@ -74,27 +75,25 @@ class Reminders(Struct, frozen=True):
         event = self.store.due(partition, message.server_policy_id, message.due_at)
         if event is None:
             return
-        hours = target.preferences.remind_hours if target and target.enabled else None
+        hours = target.preferences.remind_hours if target and target.wants(event) else None
         trouble = (message.account, message.server_policy_id, message.event_type)
         if target is None or hours is None or not streaks.goes_on(*trouble):
             self.store.forget(partition, message.server_policy_id, message.due_at)
             return
         now = self.clock()
         pause = timedelta(hours=hours) if self._send(event, message, target, now) else _PAUSE_IF_SUPPRESSED
-        self._plan(target, message.server_policy_id, Timestamp.of(now + pause))
+        self._plan(message, message.server_policy_id, Timestamp.of(now + pause))
 
-    def _plan(
-        self, target: Target, server_policy_id: str, due_at: Timestamp, begun_with: datetime | None = None
-    ) -> None:
+    def _plan(self, of: OfTarget, server_policy_id: str, due_at: Timestamp, begun_with: datetime | None = None) -> None:
         message = ReminderDue(
-            account=target.account,
-            event_type=target.event_type,
-            target_id=target.target_id,
+            account=of.account,
+            event_type=of.event_type,
+            target_id=of.target_id,
             server_policy_id=server_policy_id,
             due_at=due_at,
         )
         self.queue.send(message, self.clock())
-        self.store.plan(partition_of(target), server_policy_id, due_at, begun_with)
+        self.store.plan(partition_of(message), server_policy_id, due_at, begun_with)
 
     def _send(self, event: Event, message: ReminderDue, target: Target, now: datetime) -> bool:
         """Send the reminder. Return False if its target does not want it now."""

@@ -58,7 +58,7 @@ class Suppression(Struct, frozen=True):
         now = self.clock()
         closes_incidents = format_named(target.format).closes_incidents
         reason = reason_to_suppress(
-            target.preferences, target.event_type, repetition, now, closes_incidents=closes_incidents
+            target.preferences, delivery.event_type, repetition, now, closes_incidents=closes_incidents
         )
         if reason and self.deliveries.suppress(delivery, target, reason, now):
             logger.info("suppressed", extra=delivery.log_fields() | {"reason": reason})

@@ -1,4 +1,4 @@
-"""DeliveriesTable beside the log: a partition for each target, with its groups and reminders.
+"""DeliveriesTable beside the log: a partition for each target and event type, with their groups and reminders.
 
 Partition `accountDay`: `{account}#{event type}#{targetId}`. It is never that of a day of the log, whatever the account
 alias is: no date is a target's id.
@@ -9,21 +9,22 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from backup_webhooks.aws.items import to_item
+from backup_webhooks.events.messages import EventType
 
 
 class OfTarget(Protocol):
-    """A value that names a target: the target itself, a delivery to it, or a message about it."""
+    """A value that names a target and an event type: a delivery, or a message about later ones."""
 
     @property
     def account(self) -> str: ...
     @property
-    def event_type(self) -> str: ...
+    def event_type(self) -> EventType: ...
     @property
     def target_id(self) -> str: ...
 
 
 def partition_of(value: OfTarget) -> str:
-    """Return the partition of the target that the value names."""
+    """Return the partition of the target and the event type that the value names."""
     return f"{value.account}#{value.event_type}#{value.target_id}"
 
 

@@ -1,7 +1,8 @@
-"""The check of a target's URL by its text alone."""
+"""The check of a target's URL by its text alone, and its one spelling."""
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import LocationParseError
@@ -11,6 +12,7 @@ from backup_webhooks.events.errors import InvalidTarget
 
 MAX_URL_LENGTH = 2048
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def parse_target_url(url: str) -> Url:
@@ -30,6 +32,8 @@ def parse_target_url(url: str) -> Url:
     if "\\" in url:
         # Browsers read it as a slash, RFC 3986 parsers do not, so a URL could show one host and call another.
         raise InvalidTarget("targetUri", "a backslash is not allowed")
+    if _STRAY_PERCENT.search(url):
+        raise InvalidTarget("targetUri", "a % must be followed by two hexadecimal digits; a plain one is written %25")
     try:
         parts = parse_url(url)
     except LocationParseError:
@@ -44,3 +48,13 @@ def parse_target_url(url: str) -> Url:
     if parts.port == 0:
         raise InvalidTarget("targetUri", "port 0 is not allowed; 1 to 65535 are")
     return parts
+
+
+def normalised(url: str) -> str:
+    """Return the URL's one spelling, so that two spellings are one target (RFC 3986, 6.2). Raise `InvalidTarget`.
+
+    The parser writes scheme, host and percent-encoded octets in one case, and takes dot segments out of the path.
+    """
+    parts = parse_target_url(url)
+    port = None if parts.port == DEFAULT_PORTS[str(parts.scheme)] else parts.port
+    return parts._replace(port=port, path=parts.path or "/", fragment=None).url

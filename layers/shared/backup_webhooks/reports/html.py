@@ -79,7 +79,7 @@ def _attention_row(report: Report, line: ServerLine) -> str:
 
 def _webhook_row(report: Report, line: WebhookLine) -> str:
     return (
-        f"<tr>{components.row_heading(line.event_type.label, phrases.host(line))}"
+        f"<tr>{components.row_heading(phrases.events(line), phrases.host(line))}"
         f"<td>{components.toned(*phrases.webhook_state(line))}<br>"
         f"{escape(phrases.webhook_details(report, line))}</td></tr>\n"
     )

@@ -155,6 +155,11 @@ def state(line: ServerLine) -> tuple[str, Tone]:
     return STATES[line.state]
 
 
+def events(line: WebhookLine) -> str:
+    """Return the labels of the webhook's event types."""
+    return ", ".join(event_type.label for event_type in line.event_types)
+
+
 def host(line: WebhookLine) -> str:
     """Return the host of a webhook's URL, sanitized. The rest of the URL may hold a secret."""
     try:

@@ -70,12 +70,12 @@ class ReportQueries:
 
     def _webhooks(self, account: str, period: Period) -> Iterator[WebhookLine]:
         undelivered = Counter(self.deliveries.given_up(account, period.start, period.end))
-        for target in self.targets.of_account(account):
-            health, count = target.health, undelivered[target.event_type, target.target_id]
+        for target in self.targets.load(account).targets:
+            health, count = target.health, undelivered[target.target_id]
             # A target that the customer has switched off is listed only if it missed deliveries.
             if count or health.switched_off_at or (target.enabled and health.consecutive_failures):
                 yield WebhookLine(
-                    event_type=target.event_type,
+                    event_types=target.event_types,
                     url=target.url,
                     undelivered=count,
                     consecutive_failures=health.consecutive_failures,

@@ -59,7 +59,7 @@ class WebhookLine:
     period. `enabled`: False if this service, or the customer, has switched the target off.
     """
 
-    event_type: EventType
+    event_types: Sequence[EventType]
     url: str = field(repr=False)
     undelivered: int = 0
     consecutive_failures: int = 0

@@ -95,7 +95,7 @@ def _attention_lines(report: Report, line: ServerLine) -> Iterator[str]:
 
 def _webhook_lines(report: Report, line: WebhookLine) -> Iterator[str]:
     words, _ = phrases.webhook_state(line)
-    yield f"* Webhook {line.event_type.label}, {isolated(phrases.host(line))}: {words}"
+    yield f"* Webhook {phrases.events(line)}, {isolated(phrases.host(line))}: {words}"
     yield from wrapped(phrases.webhook_details(report, line), _INDENT)
 
 

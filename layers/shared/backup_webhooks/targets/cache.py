@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from copy import replace
 
-from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.messages import Event
+from backup_webhooks.targets.store import AccountTargets
 from backup_webhooks.targets.target import Target
 
 KEPT_SECONDS = 30.0
@@ -16,32 +18,25 @@ MAX_ACCOUNTS = 1000
 
 
 class TargetsCache:
-    """Keeps what `of_account` returns for 30 s, so that a burst of an account's backups reads its targets once.
+    """Keeps what `load` returns for 30 s, so that a burst of an account's backups reads its targets once.
 
     Shared by threads: while one of them reads an account's targets, the others that need them wait for its answer. A
     failed read is not kept. `clock` returns epoch seconds.
     """
 
-    def __init__(self, of_account: Callable[[str], Sequence[Target]], clock: Callable[[], float] = time.time) -> None:
-        self._of_account = of_account
+    def __init__(self, load: Callable[[str], AccountTargets], clock: Callable[[], float] = time.time) -> None:
+        self._load = load
         self.clock = clock
         self._lock = threading.Lock()
-        self._answers: dict[str, tuple[float, Future[Sequence[Target]]]] = {}
+        self._answers: dict[str, tuple[float, Future[AccountTargets]]] = {}
 
-    def wanting(self, account: str, event_type: EventType) -> Sequence[Target]:
-        """Return the account's targets for that event type that are switched on."""
-        return [target for target in self._targets(account) if target.event_type is event_type and target.enabled]
+    def wanting(self, event: Event) -> Sequence[Target]:
+        """Return the targets that the event is to be posted to."""
+        return [target for target in self._of_account(event.account_alias).targets if target.wants(event)]
 
-    def find(self, account: str, event_type: EventType, target_id: str, not_before: float) -> Target | None:
+    def find(self, account: str, target_id: str, not_before: float) -> Target | None:
         """Return the target, on or off, as it was at `not_before` (epoch seconds) or later; None if there is none."""
-        return next(
-            (
-                target
-                for target in self._targets(account, not_before)
-                if target.event_type is event_type and target.target_id == target_id
-            ),
-            None,
-        )
+        return self._of_account(account, not_before).find(target_id)
 
     def renew(self, target: Target, began: float) -> None:
         """Replace the cached target, unless it was read after `began` (epoch seconds), when the write to it began."""
@@ -49,11 +44,13 @@ class TargetsCache:
             read_at, answer = self._answers.get(target.account, (0.0, None))
             if answer is None or read_at > began or not answer.done() or answer.exception():
                 return
-            renewed: Future[Sequence[Target]] = Future()
-            renewed.set_result([target if _same(target, known) else known for known in answer.result()])
+            renewed: Future[AccountTargets] = Future()
+            known = answer.result()
+            targets = [target if one.target_id == target.target_id else one for one in known.targets]
+            renewed.set_result(replace(known, targets=targets))
             self._answers[target.account] = read_at, renewed
 
-    def _targets(self, account: str, not_before: float = 0.0) -> Sequence[Target]:
+    def _of_account(self, account: str, not_before: float = 0.0) -> AccountTargets:
         with self._lock:
             now = self.clock()
             read_at, answer = self._answers.get(account, (-KEPT_SECONDS, None))
@@ -66,14 +63,10 @@ class TargetsCache:
                 self._answers[account] = now, answer
         if read:
             try:
-                answer.set_result(self._of_account(account))
+                answer.set_result(self._load(account))
             except Exception as error:
                 with self._lock:
                     if self._answers.get(account) == (now, answer):
                         del self._answers[account]
                 answer.set_exception(error)
         return answer.result()
-
-
-def _same(one: Target, other: Target) -> bool:
-    return (one.event_type, one.target_id) == (other.event_type, other.target_id)

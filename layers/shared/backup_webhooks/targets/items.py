@@ -1,6 +1,6 @@
-"""Targets as items of WebhooksTable: partition `account`, sort key `target`: `{event type}#{targetId}`.
+"""Targets as items of WebhooksTable: partition `account`, sort key `target`: `target#{targetId}`.
 
-Each event type also has an item `{event type}#`: the revision of the customer's settings for it.
+The item `target#` holds the account's revision: the number of changes that customers made to its targets.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from backup_webhooks.targets.preferences import Preferences, QuietHours
 from backup_webhooks.targets.signing import SigningSecret
 from backup_webhooks.targets.target import DeliveryMode, Target
 
+PREFIX = "target#"
 # Attributes whose names are, or may become, reserved words of DynamoDB.
 NAMES = {
     "#url": "url",
+    "#events": "events",
     "#format": "format",
     "#delivery": "delivery",
     "#enabled": "enabled",
@@ -41,13 +43,14 @@ def update_options(expression: str, values: Mapping[str, Any]) -> dict[str, Any]
 
 def key_of(target: Target) -> dict[str, Any]:
     """Return the target's key, in wire form."""
-    return to_item({"account": target.account, "target": f"{target.event_type}#{target.target_id}"})
+    return to_item({"account": target.account, "target": f"{PREFIX}{target.target_id}"})
 
 
 def settings_of(target: Target) -> dict[str, Any]:
     """Return the settings that a customer makes, by attribute."""
     return {
         "url": target.url,
+        "events": list(map(str, target.event_types)),
         "format": target.format,
         "destinationKey": target.destination_key,
         "delivery": str(target.delivery),
@@ -59,17 +62,17 @@ def settings_of(target: Target) -> dict[str, Any]:
 
 
 def is_target(fields: Mapping[str, Any]) -> bool:
-    """Return whether the item is a target, not a revision."""
+    """Return whether the item of the account is a target."""
     return "url" in fields
 
 
 def target_of(fields: Mapping[str, Any]) -> Target:
     """Return the target that the item holds."""
-    event_type, _, _ = fields["target"].partition("#")
     return Target(
         account=fields["account"],
-        event_type=EventType(event_type),
+        event_types=tuple(map(EventType, fields["events"])),
         url=fields["url"],
+        target_id=fields["target"].removeprefix(PREFIX),
         format=fields["format"],
         destination_key=fields.get("destinationKey"),
         delivery=DeliveryMode(fields["delivery"]),
@@ -81,6 +84,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
             SigningSecret(secret["value"], _timestamp(secret["expiresAt"])) for secret in fields.get("secrets", ())
         ),
         health=_health(fields),
+        revision=int(fields["revision"]),
     )
 
 

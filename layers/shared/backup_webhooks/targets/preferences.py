@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ MOST_REMIND_HOURS = 720
 # Raised by `ZoneInfo`.
 _UNKNOWN_ZONE = (KeyError, ValueError, OSError)
 # Trouble that lasts until a success ends it.
-_LASTING = (EventType.FAILURE, EventType.PARTIAL_SUCCESS, EventType.MISSING)
+LASTING = (EventType.FAILURE, EventType.PARTIAL_SUCCESS, EventType.MISSING)
 
 
 class QuietHours(Struct, frozen=True):
@@ -53,12 +54,12 @@ class Preferences(Struct, frozen=True):
     group: bool = False
 
 
-def check_preferences(preferences: Preferences, event_type: EventType) -> None:
-    """Raise `InvalidTarget` for preferences that a target of that event type cannot have."""
+def check_preferences(preferences: Preferences, event_types: Collection[EventType]) -> None:
+    """Raise `InvalidTarget` for preferences that a target of these event types cannot have."""
     if preferences.remind_hours is not None and not preferences.changes_only:
         raise InvalidTarget("preferences.remindHours", "only with changesOnly: without it everything is sent anyway")
-    if preferences.remind_hours is not None and event_type not in _LASTING:
-        raise InvalidTarget("preferences.remindHours", f"only with {', '.join(_LASTING)}: the others are over at once")
+    if preferences.remind_hours is not None and not set(event_types) & set(LASTING):
+        raise InvalidTarget("preferences.remindHours", f"only with {', '.join(LASTING)}: the others are over at once")
     if preferences.remind_hours is not None and not 1 <= preferences.remind_hours <= MOST_REMIND_HOURS:
         raise InvalidTarget("preferences.remindHours", f"1 to {MOST_REMIND_HOURS} are allowed")
     if quiet := preferences.quiet_hours:

@@ -1,26 +1,29 @@
 """WebhooksTable: targets with their settings, secrets and health (`items` says how they are stored).
 
-A customer changes the targets of one event type as a whole, in one conditional transaction. The service itself writes
-health and secrets, a target at a time.
+A customer changes the targets of an account in one conditional transaction. The service itself writes health and
+secrets, a target at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from backup_webhooks.aws.errors import Changed, Conflict
+from backup_webhooks.aws.errors import Conflict
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.aws.retry import retry_on_conflict
 from backup_webhooks.events.errors import InvalidTarget
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import iso_milliseconds
+from backup_webhooks.posting.target_url import normalised
 from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.items import (
+    PREFIX,
     is_target,
     key_of,
     secret_items,
@@ -30,14 +33,15 @@ from backup_webhooks.targets.items import (
     update_options,
 )
 from backup_webhooks.targets.signing import SigningSecret, new_secret, rotated
-from backup_webhooks.targets.target import MOST_TARGETS, Target, check_target
+from backup_webhooks.targets.target import MOST_TARGETS, Target, check_target, ordered
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _SETTINGS = (
-    "SET #url = :url, #format = :format, destinationKey = :destinationKey, #delivery = :delivery, "
-    "#enabled = :enabled, #headers = :headers, #preferences = :preferences, includeOutput = :includeOutput"
+    "SET #url = :url, #events = :events, #format = :format, destinationKey = :destinationKey, #delivery = :delivery, "
+    "#enabled = :enabled, #headers = :headers, #preferences = :preferences, includeOutput = :includeOutput, "
+    "revision = :revision"
 )
 _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReason"
 _SWITCHED_OFF = "switchedOffAt, switchedOffReason"
@@ -49,30 +53,41 @@ class UnknownTarget(LookupError):
     """The account has no such target: it was never set, or it was removed."""
 
 
-class EventTargets(Struct, frozen=True):
-    """The targets of one event type of an account. `revision` counts the changes that customers made to them."""
+class AccountTargets(Struct, frozen=True):
+    """The targets of an account, in the order of their ids. `revision` counts the changes that customers made."""
 
     account: str
-    event_type: EventType
     targets: Sequence[Target] = ()
     revision: int = 0
 
-    @property
-    def version(self) -> str:
-        """Return the version for `If-Match`: another after each change, and after a target was switched off."""
-        return f"{self.revision}.{sum(target.enabled for target in self.targets)}"
+    def of_event(self, event_type: EventType) -> Sequence[Target]:
+        """Return the targets that name the event type."""
+        return [target for target in self.targets if event_type in target.event_types]
 
     def find(self, target_id: str) -> Target | None:
         """Return the target with that id, or None if there is none."""
         return next((target for target in self.targets if target.target_id == target_id), None)
 
+    def with_url(self, url: str, event_types: Collection[EventType]) -> Target | None:
+        """Return the target with that URL that names one of the event types, or None if there is none."""
+        return next(
+            (target for target in self.targets if target.url == url and set(target.event_types) & set(event_types)),
+            None,
+        )
+
     def having(self, target: Target) -> Sequence[Target]:
-        """Return the targets with this one, which replaces the one with the same URL."""
+        """Return the targets with this one, which replaces the one with the same id."""
         return [*self.without(target.target_id), target]
 
     def without(self, target_id: str) -> Sequence[Target]:
         """Return the targets but the one with that id."""
         return [target for target in self.targets if target.target_id != target_id]
+
+
+def version_of(targets: Iterable[Target]) -> str:
+    """Return the targets' version for `If-Match`: another after each change, and after one was switched off."""
+    versions = [f"{target.target_id}.{target.revision}.{target.enabled}" for target in targets]
+    return sha256(" ".join(versions).encode()).hexdigest()[:16]
 
 
 class TargetsStore(Struct, frozen=True):
@@ -81,42 +96,30 @@ class TargetsStore(Struct, frozen=True):
     client: DynamoDBClient
     table: str
 
-    def of_account(self, account: str) -> Sequence[Target]:
-        """Return all targets of the account, by key: one consistent query for up to 1 MiB of them."""
-        return [target_of(item) for item in self._items(account) if is_target(item)]
-
-    def by_event_type(self, account: str) -> Mapping[EventType, EventTargets]:
-        """Return the targets of each event type, also of one without targets (a consistent read)."""
-        items = self._items(account, "Backup.")
-        return {event_type: _event_targets(account, event_type, items) for event_type in EventType}
-
-    def load(self, account: str, event_type: EventType) -> EventTargets:
-        """Return the targets of one event type (a consistent read)."""
-        return _event_targets(account, event_type, self._items(account, f"{event_type}#"))
+    def load(self, account: str) -> AccountTargets:
+        """Return all targets of the account (a consistent read)."""
+        # Consistent: a deferred delivery is judged by a health no older than the failure that deferred it.
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table, ConsistentRead=True, **_of_account(account)
+        )
+        items = [from_item(item) for page in pages for item in page["Items"]]
+        revisions = [int(item["revision"]) for item in items if item["target"] == PREFIX]
+        return AccountTargets(account, [target_of(item) for item in items if is_target(item)], *revisions)
 
     def knows(self, account: str) -> bool:
         """Return whether anything was ever set for the account."""
         return bool(self.client.query(TableName=self.table, Limit=1, **_of_account(account))["Items"])
 
-    def change(
-        self,
-        account: str,
-        event_type: EventType,
-        edit: Callable[[EventTargets], Sequence[Target]],
-        expected_version: str | None = None,
-    ) -> EventTargets:
-        """Replace the event type's targets by those that `edit` returns, all at once. Return what is stored then.
+    def change(self, account: str, edit: Callable[[AccountTargets], Sequence[Target]]) -> AccountTargets:
+        """Replace the account's targets by those that `edit` returns, all at once. Return what is stored then.
 
         `edit` may be called several times. A new target has a signing secret, its own or a new one. The others keep
-        secrets and health, but a target that is switched on again begins without failures. Raise `Changed` if the
-        version is not the expected one, `Conflict` if other writers kept coming first, `InvalidTarget`, and the errors
-        of `edit`.
+        secrets and health, but a target that is switched on again or has another URL begins without failures. Raise
+        `Conflict` if other writers kept coming first, `InvalidTarget`, and the errors of `edit`.
         """
 
-        def write() -> EventTargets:
-            seen = self.load(account, event_type)
-            if expected_version not in (None, seen.version):
-                raise Changed(event_type)
+        def write() -> AccountTargets:
+            seen = self.load(account)
             wanted = _wanted(seen, edit(seen))
             self._replace(seen, wanted)
             return wanted
@@ -181,13 +184,6 @@ class TargetsStore(Struct, frozen=True):
             "failingSince = :since AND #enabled = :on",
         )
 
-    def _items(self, account: str, prefix: str = "") -> Sequence[dict[str, Any]]:
-        # Consistent: a deferred delivery is judged by a health no older than the failure that deferred it.
-        pages = self.client.get_paginator("query").paginate(
-            TableName=self.table, ConsistentRead=True, **_of_account(account, prefix)
-        )
-        return [from_item(item) for page in pages for item in page["Items"]]
-
     def _update(
         self, target: Target, update: str, values: Mapping[str, Any], condition: str = "attribute_exists(account)"
     ) -> Target | None:
@@ -205,12 +201,12 @@ class TargetsStore(Struct, frozen=True):
             return None
         return target_of(from_item(answer["Attributes"]))
 
-    def _replace(self, seen: EventTargets, wanted: EventTargets) -> None:
+    def _replace(self, seen: AccountTargets, wanted: AccountTargets) -> None:
         """Write the difference. Raise `Conflict` if anything that was seen has changed, or is being changed."""
         if wanted == seen:
             return
         revision: dict[str, Any] = {
-            "Key": to_item({"account": seen.account, "target": f"{seen.event_type}#"}),
+            "Key": to_item({"account": seen.account, "target": PREFIX}),
             "ConditionExpression": "revision = :seen" if seen.revision else "attribute_not_exists(revision)",
             "UpdateExpression": "SET revision = :next",
             "ExpressionAttributeValues": to_item(
@@ -224,43 +220,54 @@ class TargetsStore(Struct, frozen=True):
         except self.client.exceptions.TransactionCanceledException as error:
             reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
             if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
-                raise Conflict(seen.event_type) from None
+                raise Conflict(seen.account) from None
             raise
 
 
-def _wanted(seen: EventTargets, targets: Sequence[Target]) -> EventTargets:
+def _wanted(seen: AccountTargets, targets: Sequence[Target]) -> AccountTargets:
     """Return these targets with what the stored ones keep. Raise `InvalidTarget`."""
     for target in targets:
         check_target(target)
-        assert (target.account, target.event_type) == (seen.account, seen.event_type)  # noqa: S101 - the routes' own
     if len(targets) > MOST_TARGETS:
-        raise InvalidTarget("targetUris", f"at most {MOST_TARGETS} targets an event are allowed")
-    if len({target.target_id for target in targets}) < len(targets):
-        raise InvalidTarget("targetUris", "the same targetUri is given twice")
-    kept = [_kept(seen.find(target.target_id), target) for target in targets]
+        raise InvalidTarget("targets", f"at most {MOST_TARGETS} targets an account are allowed")
+    revision = seen.revision + 1
+    kept = [_kept(seen.find(target.target_id), target, revision) for target in targets]
     kept.sort(key=lambda target: target.target_id)
-    changed = kept != list(seen.targets)
-    return replace(seen, targets=kept, revision=seen.revision + changed)
+    _check_urls(kept)
+    return seen if kept == list(seen.targets) else replace(seen, targets=kept, revision=revision)
 
 
-def _kept(known: Target | None, target: Target) -> Target:
+def _check_urls(targets: Sequence[Target]) -> None:
+    seen: set[tuple[str, EventType]] = set()
+    for target in targets:
+        for event_type in target.event_types:
+            if (target.url, event_type) in seen:
+                raise InvalidTarget("targetUri", f"the account has another target with this URL for {event_type}")
+            seen.add((target.url, event_type))
+
+
+def _kept(known: Target | None, target: Target, revision: int) -> Target:
+    target = replace(target, url=normalised(target.url), event_types=ordered(target.event_types))
     if known is None:
-        return target if target.secrets else replace(target, secrets=(new_secret(),))
-    health = Health() if target.enabled and not known.enabled else known.health
-    return replace(target, secrets=known.secrets, health=health)
+        return replace(target, secrets=target.secrets or (new_secret(),), revision=revision)
+    if settings_of(known) == settings_of(target):
+        return known
+    begins_anew = (target.enabled and not known.enabled) or target.url != known.url
+    health = Health() if begins_anew else known.health
+    return replace(target, secrets=known.secrets, health=health, revision=revision)
 
 
-def _changes(seen: EventTargets, wanted: EventTargets) -> Iterable[tuple[str, dict[str, Any]]]:
+def _changes(seen: AccountTargets, wanted: AccountTargets) -> Iterable[tuple[str, dict[str, Any]]]:
     """Yield the writes of a transaction that lead from one to the other: each a kind and its parameters."""
     for target in wanted.targets:
         known = seen.find(target.target_id)
         if known is None:
-            fields = settings_of(target) | {"secrets": secret_items(target.secrets)}
+            fields = settings_of(target) | {"secrets": secret_items(target.secrets), "revision": target.revision}
             yield (
                 "Put",
                 {"Item": key_of(target) | to_item(fields), "ConditionExpression": "attribute_not_exists(account)"},
             )
-        elif settings_of(known) != settings_of(target):
+        elif known.revision != target.revision:
             yield "Update", _settings_update(known, target)
     for target in seen.targets:
         if wanted.find(target.target_id) is None:
@@ -270,7 +277,8 @@ def _changes(seen: EventTargets, wanted: EventTargets) -> Iterable[tuple[str, di
 def _settings_update(known: Target, target: Target) -> dict[str, Any]:
     update = _SETTINGS if target.health == known.health else f"{_SETTINGS} REMOVE {_FAILING}, slow, {_SWITCHED_OFF}"
     condition = "#enabled = :seen"
-    values = {f":{name}": value for name, value in settings_of(target).items()} | {":seen": known.enabled}
+    values = {f":{name}": value for name, value in settings_of(target).items()}
+    values |= {":seen": known.enabled, ":revision": target.revision}
     return {
         "Key": key_of(target),
         "ConditionExpression": condition,
@@ -278,15 +286,8 @@ def _settings_update(known: Target, target: Target) -> dict[str, Any]:
     } | update_options(update + condition, values)
 
 
-def _of_account(account: str, prefix: str = "") -> dict[str, Any]:
-    condition, values = "account = :account", {":account": account}
-    if prefix:
-        condition, values = f"{condition} AND begins_with(target, :prefix)", values | {":prefix": prefix}
-    return {"KeyConditionExpression": condition, "ExpressionAttributeValues": to_item(values)}
-
-
-def _event_targets(account: str, event_type: EventType, items: Sequence[dict[str, Any]]) -> EventTargets:
-    of_type = [item for item in items if item["target"].startswith(f"{event_type}#")]
-    revisions = [int(item["revision"]) for item in of_type if not is_target(item)]
-    targets = [target_of(item) for item in of_type if is_target(item)]
-    return EventTargets(account, event_type, targets, *revisions)
+def _of_account(account: str) -> dict[str, Any]:
+    return {
+        "KeyConditionExpression": "account = :account",
+        "ExpressionAttributeValues": to_item({":account": account}),
+    }

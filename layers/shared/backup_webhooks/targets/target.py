@@ -1,15 +1,15 @@
-"""Targets: a customer's URL for one event type, with its settings, and the check of these."""
+"""Targets: a customer's URL with the event types that are posted to it, its settings, and the check of these."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from secrets import token_hex
 
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.messages import Event, EventType
 from backup_webhooks.payloads import FORMATS, format_named
 from backup_webhooks.posting.target_url import parse_target_url
 from backup_webhooks.targets.custom_headers import check_headers
@@ -17,8 +17,8 @@ from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.preferences import Preferences, check_preferences
 from backup_webhooks.targets.signing import SigningSecret
 
-# For each event type.
-MOST_TARGETS = 5
+# Of an account, whatever their event types.
+MOST_TARGETS = 25
 
 
 class DeliveryMode(StrEnum):
@@ -30,17 +30,19 @@ class DeliveryMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One URL that one account has set for one event type, with its settings.
+    """One URL of an account, with the event types that are posted to it, and its settings.
 
-    The service itself writes `secrets` (the newest first) and `health`, through methods of `TargetsStore`. No `repr`
+    `target_id`: 16 hexadecimal digits. `event_types`: at least one, each once, in the order of `EventType`. No `repr`
     shows the URL, key, headers and secrets: they may give access to other systems. `destination_key`: the secret that
     the format needs beside the URL (`payloads.DestinationKey`), if any. `include_output`: whether the backup output is
-    posted, if the format has a place for it.
+    posted, if the format has a place for it. `TargetsStore` itself writes `secrets` (the newest first), `health`, and
+    `revision`: the account's at the last change of the settings.
     """
 
     account: str
-    event_type: EventType
+    event_types: Sequence[EventType]
     url: str = field(repr=False)
+    target_id: str = field(default_factory=lambda: token_hex(8))
     format: str = "text"
     delivery: DeliveryMode = DeliveryMode.ONCE
     enabled: bool = True
@@ -50,16 +52,23 @@ class Target:
     include_output: bool = False
     secrets: Sequence[SigningSecret] = field(default=(), repr=False)
     health: Health = field(default_factory=Health)
+    revision: int = 0
 
-    @property
-    def target_id(self) -> str:
-        """Return 16 hexadecimal digits, the same for the same URL: an event type cannot have a URL twice."""
-        return hashlib.sha256(self.url.encode()).hexdigest()[:16]
+    def wants(self, event: Event) -> bool:
+        """Return whether the event is to be posted to the target."""
+        return self.enabled and event.event_type in self.event_types
+
+
+def ordered(event_types: Collection[EventType]) -> tuple[EventType, ...]:
+    """Return the event types, each once, in the order of `EventType`."""
+    return tuple(event_type for event_type in EventType if event_type in event_types)
 
 
 def check_target(target: Target) -> None:
     """Raise `InvalidTarget` for an invalid setting. The addresses of the URL's host are checked when it is dialled."""
     parse_target_url(target.url)
+    if not target.event_types:
+        raise InvalidTarget("events", f"at least one is required; allowed: {', '.join(EventType)}")
     if target.format not in FORMATS:
         raise InvalidTarget("format", f"allowed: {', '.join(FORMATS)}")
     if problem := format_named(target.format).url_problem(target.url):
@@ -70,7 +79,7 @@ def check_target(target: Target) -> None:
         )
     _check_key(target)
     check_headers(target.headers)
-    check_preferences(target.preferences, target.event_type)
+    check_preferences(target.preferences, target.event_types)
 
 
 def _check_key(target: Target) -> None:
