@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from backup_webhooks.events.messages import EventType
+from backup_webhooks.targets.event_filter import EventFilter
 from standardwebhooks import Webhook
 
 from local.receiver import Receiver
@@ -62,6 +63,36 @@ def test_a_patch_changes_only_what_it_names_and_keeps_id_and_secret(account: Acc
         "events": ["Backup.Success"],
     }
     assert account.target().headers == {"x-team": "night"}
+
+
+def test_a_filter_is_set_shown_and_replaced_as_a_whole(account: Account, client: Client) -> None:
+    servers = {"policies": [], "servers": ["db-*"], "storageRegions": []}
+    added = add(client, account, filter={"servers": ["db-*"]})
+    one = path(account, added["targetId"])
+    assert added["filter"] == servers
+
+    assert client.patch(one, {"format": "detailed"}).status == 204
+    assert client.get(one).json["filter"] == servers
+    client.patch(one, {"filter": {"policies": ["Nightly"], "storageRegions": ["US*"]}})
+    assert account.target().filter == EventFilter(("Nightly",), (), ("US*",))
+    client.patch(one, {"filter": {}})
+    assert account.target().filter == EventFilter()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        ({"servers": [""]}, "filter.servers[0]"),
+        ({"servers": "db-*"}, "filter.servers"),
+        ({"servers": ["x" * 501]}, "filter.servers[0]"),
+        ({"policies": ["x"] * 21}, "filter.policies"),
+        ({"regions": ["US*"]}, "filter.regions"),
+    ],
+)
+def test_an_invalid_filter_names_its_field(account: Account, client: Client, wanted: Any, field: str) -> None:
+    answer = client.post(path(account), {"targetUri": URL, "events": EVENTS, "filter": wanted})
+
+    assert (answer.status, list(answer.errors)) == (422, [field])
 
 
 @pytest.mark.parametrize("moved", ["https://thief.example/1", "http://hooks.example/1", "https://hooks.example:8443/1"])

@@ -9,14 +9,17 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from backup_webhooks import __version__
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.posting import sender
+from backup_webhooks.targets.event_filter import EventFilter
 from cloudevents.core.bindings.http import HTTPMessage, from_http
 from cloudevents.core.formats.json import JSONFormat
+from standardwebhooks import Webhook
 
 from local import messages as examples
 from local.receiver import Post, Receiver
@@ -58,6 +61,31 @@ def test_each_example_is_posted_to_the_target_of_its_event(
         "backup-success": "/Backup.Success",
     }
     assert [post.path for post in receiver.posts] == [expected[name]]
+
+
+def test_a_target_of_many_events_gets_each_of_them_under_one_secret(
+    account: Account, notifier: Invoke, receiver: Receiver
+) -> None:
+    target = account.set_target(FAILURE, receiver.url)
+    account.targets.change(account.alias, lambda _: [replace(target, event_types=[FAILURE, EventType.SUCCESS])])
+
+    statuses = ("FAILED", "SUCCESS", "PARTIAL_SUCCESS")
+    notifier(*(finished(account.alias, restorePointCreationStatus=status) for status in statuses))
+
+    assert sorted(text.split("  -  ")[0] for text in texts(receiver)) == ["Status: FAILED", "Status: SUCCESS"]
+    (secret,) = target.secrets
+    for post in receiver.posts:
+        Webhook(secret.value).verify(post.body.decode(), dict(post.headers))
+
+
+def test_a_filter_lets_only_its_servers_through(account: Account, notifier: Invoke, receiver: Receiver) -> None:
+    account.set_target(FAILURE, receiver.url, filter=EventFilter(servers=("db-*",)))
+
+    notifier(*(finished(account.alias, serverId=server, restorePointId=server) for server in ("DB-1", "web-1")))
+
+    (text,) = texts(receiver)
+    assert "Server: DB-1" in text
+    assert len(account.deliveries()) == 1
 
 
 def test_a_post_carries_the_payload_and_the_headers_of_standard_webhooks(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Sequence
+from copy import replace
 from datetime import datetime, time, timedelta
 
 import pytest
 from backup_webhooks.events.messages import EventType, encode_message
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
+from backup_webhooks.targets.event_filter import EventFilter
 from backup_webhooks.targets.preferences import Preferences, QuietHours
+from backup_webhooks.targets.target import Target
 
 from local.receiver import Receiver
 from local.stack import Stack
@@ -113,6 +117,20 @@ def test_each_server_has_its_own_reminders(account: Account, world: World, recei
     assert sorted(Counter(id_.split("-")[1] for id_ in posted(receiver)).items()) == [("a", 1), ("b", 2)]
 
 
+def test_a_target_of_many_events_is_reminded_of_lasting_trouble_alone(
+    account: Account, world: World, receiver: Receiver
+) -> None:
+    target = account.set_target(FAILURE, receiver.url, preferences=REMIND)
+    account.targets.change(account.alias, lambda _: [replace(target, event_types=[FAILURE, EventType.SUCCESS])])
+    world.send(ended(account, world.now))
+    wait(world, 25 * HOUR)
+    assert len(receiver.posts) == 2
+
+    world.send(ended(account, world.now, "SUCCESS"))
+    wait(world, 3 * DAY)
+    assert len(receiver.posts) == 3
+
+
 def test_a_miss_has_reminders_until_its_policy_is_inactive(
     account: Account, world: World, stack: Stack, receiver: Receiver
 ) -> None:
@@ -136,18 +154,21 @@ def test_a_miss_has_reminders_until_its_policy_is_inactive(
     assert len(receiver.posts) == 3
 
 
-@pytest.mark.parametrize("change", ["no reminders", "switched off", "removed"])
-def test_a_target_whose_preferences_no_longer_want_reminders_gets_none(
+@pytest.mark.parametrize("change", ["no reminders", "switched off", "removed", "other events", "filtered"])
+def test_a_target_that_no_longer_wants_reminders_gets_none(
     account: Account, world: World, receiver: Receiver, change: str
 ) -> None:
     account.set_target(FAILURE, receiver.url, preferences=REMIND)
     world.send(ended(account, world.now))
     wait(world, HOUR)
-    if change == "removed":
-        account.targets.change(account.alias, lambda _: [])
-    else:
-        preferences = Preferences(changes_only=True) if change == "no reminders" else REMIND
-        account.set_target(FAILURE, receiver.url, preferences=preferences, enabled=change != "switched off")
+    changes: dict[str, Callable[[Target], Sequence[Target]]] = {
+        "no reminders": lambda target: [replace(target, preferences=Preferences(changes_only=True))],
+        "switched off": lambda target: [replace(target, enabled=False)],
+        "removed": lambda target: [],
+        "other events": lambda target: [replace(target, event_types=[MISSING])],
+        "filtered": lambda target: [replace(target, filter=EventFilter(servers=("other",)))],
+    }
+    account.targets.change(account.alias, lambda seen: changes[change](*seen.targets))
     wait(world, 3 * DAY)
 
     assert len(receiver.posts) == 1

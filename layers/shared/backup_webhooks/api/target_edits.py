@@ -114,6 +114,8 @@ def with_settings(target: Target, settings: TargetSettings) -> Target:
     given: dict[str, Any] = {name: value for name in names if (value := getattr(settings, name)) is not None}
     if settings.include_output is not None:
         given["include_output"] = settings.include_output
+    if settings.filter is not None:
+        given["filter"] = settings.filter.stored()
     if settings.preferences is not None:
         given["preferences"] = settings.preferences.stored()
     if settings.destination_key is not None or settings.format not in (None, target.format):

@@ -12,6 +12,7 @@ from backup_webhooks.events.messages import EventType
 from backup_webhooks.payloads import FORMATS
 from backup_webhooks.posting.target_url import MAX_URL_LENGTH
 from backup_webhooks.targets.custom_headers import MOST_HEADERS
+from backup_webhooks.targets.event_filter import LONGEST_PATTERN, MOST_PATTERNS, EventFilter
 from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.preferences import MOST_REMIND_HOURS, Preferences, QuietHours
 from backup_webhooks.targets.signing import SigningSecret, current
@@ -113,6 +114,39 @@ class PreferencesModel(Input):
         return Preferences(self.changes_only, self.remind_hours, quiet, self.group)
 
 
+type _Patterns = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=LONGEST_PATTERN)]], Field(max_length=MOST_PATTERNS)
+]
+
+
+class FilterModel(Input):
+    """The filter of a target: patterns for the names in an event. A field without patterns lets all pass.
+
+    An event is posted if one pattern of each field matches: of `policies` the account policy's name or id, of `servers`
+    the server's id, of `storageRegions` the region. `*` stands for any characters, `?` for one; case makes no
+    difference.
+    """
+
+    policies: _Patterns = Field(default_factory=list, examples=[["Nightly*"]])
+    servers: _Patterns = Field(default_factory=list, examples=[["db-*", "fileserver"]])
+    storage_regions: _Patterns = Field(default_factory=list, examples=[["US WEST"]])
+
+    @classmethod
+    def of(cls, stored: EventFilter) -> Self:
+        """Return the answer for a stored filter."""
+        return cls.model_validate(
+            {
+                "policies": list(stored.policies),
+                "servers": list(stored.servers),
+                "storageRegions": list(stored.storage_regions),
+            }
+        )
+
+    def stored(self) -> EventFilter:
+        """Return the filter to store."""
+        return EventFilter(tuple(self.policies), tuple(self.servers), tuple(self.storage_regions))
+
+
 class TargetOut(Model):
     """A target as it is stored. Header values may be secrets, so null stands for each.
 
@@ -123,6 +157,7 @@ class TargetOut(Model):
     target_uri: str
     target_id: str
     events: list[EventType]
+    filter: FilterModel
     format: str
     has_destination_key: bool
     delivery: DeliveryMode
@@ -141,6 +176,7 @@ class TargetOut(Model):
             target_uri=target.url,
             target_id=target.target_id,
             events=list(target.event_types),
+            filter=FilterModel.of(target.filter),
             format=target.format,
             has_destination_key=target.destination_key is not None,
             delivery=target.delivery,
@@ -193,6 +229,7 @@ class TargetSettings(Input):
     destination_key: Annotated[str, Field(max_length=_LONGEST_KEY)] | None = None
     delivery: DeliveryMode | None = None
     enabled: StrictBool | None = None
+    filter: FilterModel | None = None
     headers: Annotated[dict[str, str | None], Field(json_schema_extra={"maxProperties": MOST_HEADERS})] | None = None
     preferences: PreferencesModel | None = None
     include_output: StrictBool | None = None

@@ -12,6 +12,7 @@ from typing import Any
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
+from backup_webhooks.targets.event_filter import EventFilter
 from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.preferences import Preferences, QuietHours
 from backup_webhooks.targets.signing import SigningSecret
@@ -22,6 +23,7 @@ PREFIX = "target#"
 NAMES = {
     "#url": "url",
     "#events": "events",
+    "#filter": "filter",
     "#format": "format",
     "#delivery": "delivery",
     "#enabled": "enabled",
@@ -51,6 +53,11 @@ def settings_of(target: Target) -> dict[str, Any]:
     return {
         "url": target.url,
         "events": list(map(str, target.event_types)),
+        "filter": {
+            "policies": list(target.filter.policies),
+            "servers": list(target.filter.servers),
+            "storageRegions": list(target.filter.storage_regions),
+        },
         "format": target.format,
         "destinationKey": target.destination_key,
         "delivery": str(target.delivery),
@@ -73,6 +80,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         event_types=tuple(map(EventType, fields["events"])),
         url=fields["url"],
         target_id=fields["target"].removeprefix(PREFIX),
+        filter=_filter(fields["filter"]),
         format=fields["format"],
         destination_key=fields.get("destinationKey"),
         delivery=DeliveryMode(fields["delivery"]),
@@ -96,6 +104,10 @@ def secret_items(secrets: Sequence[SigningSecret]) -> list[dict[str, str | None]
 def timestamp_text(timestamp: datetime | None) -> str | None:
     """Return the timestamp as it is stored."""
     return iso_milliseconds(timestamp) if timestamp else None
+
+
+def _filter(fields: Mapping[str, Any]) -> EventFilter:
+    return EventFilter(tuple(fields["policies"]), tuple(fields["servers"]), tuple(fields["storageRegions"]))
 
 
 def _preferences_fields(preferences: Preferences) -> dict[str, Any]:

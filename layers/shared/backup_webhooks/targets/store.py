@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _SETTINGS = (
-    "SET #url = :url, #events = :events, #format = :format, destinationKey = :destinationKey, #delivery = :delivery, "
-    "#enabled = :enabled, #headers = :headers, #preferences = :preferences, includeOutput = :includeOutput, "
-    "revision = :revision"
+    "SET #url = :url, #events = :events, #filter = :filter, #format = :format, destinationKey = :destinationKey, "
+    "#delivery = :delivery, #enabled = :enabled, #headers = :headers, #preferences = :preferences, "
+    "includeOutput = :includeOutput, revision = :revision"
 )
 _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReason"
 _SWITCHED_OFF = "switchedOffAt, switchedOffReason"

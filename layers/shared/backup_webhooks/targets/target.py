@@ -13,6 +13,7 @@ from backup_webhooks.events.messages import Event, EventType
 from backup_webhooks.payloads import FORMATS, format_named
 from backup_webhooks.posting.target_url import parse_target_url
 from backup_webhooks.targets.custom_headers import check_headers
+from backup_webhooks.targets.event_filter import EventFilter
 from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.preferences import Preferences, check_preferences
 from backup_webhooks.targets.signing import SigningSecret
@@ -43,6 +44,7 @@ class Target:
     event_types: Sequence[EventType]
     url: str = field(repr=False)
     target_id: str = field(default_factory=lambda: token_hex(8))
+    filter: EventFilter = field(default_factory=EventFilter)
     format: str = "text"
     delivery: DeliveryMode = DeliveryMode.ONCE
     enabled: bool = True
@@ -56,7 +58,7 @@ class Target:
 
     def wants(self, event: Event) -> bool:
         """Return whether the event is to be posted to the target."""
-        return self.enabled and event.event_type in self.event_types
+        return self.enabled and event.event_type in self.event_types and self.filter.passes(event)
 
 
 def ordered(event_types: Collection[EventType]) -> tuple[EventType, ...]:
