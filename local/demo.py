@@ -33,7 +33,7 @@ from local.settings import RunSettings
 from local.sign_in import SignIn
 from local.simulation import simulate
 from local.stack import AWS_PORT, PAGE, STACK_FILE, Stack, embedded, published, require_free
-from local.targets import save_target
+from local.targets import sample_target, save_target
 from local.template import translate
 from local.warm_up import warm_up
 from local.webhooks import targets_store
@@ -117,7 +117,7 @@ def set_targets(stack: Stack, receiver: Receiver) -> None:
     """Set a target for each event type of the demo account, and one with retries, all at the demo's receiver."""
     store = targets_store(stack)
     for event in EventType:
-        save_target(store, Target(ACCOUNT, [event], f"{receiver.url}/{event}"))
+        save_target(store, sample_target(ACCOUNT, event, f"{receiver.url}/{event}"))
     save_target(store, Target(ACCOUNT, [EventType.FAILURE], f"{receiver.url}{FLAKY_PATH}", delivery=DeliveryMode.RETRY))
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.delivery_log import DeliveryLog, DeliveryRecord
 from backup_webhooks.events.messages import (
+    AccountChanged,
     BackupFinished,
     BackupMissed,
     BackupRecovered,
@@ -72,6 +73,8 @@ def _title(message: Message) -> str:
     match message:
         case Heartbeat():
             return kind
+        case AccountChanged():
+            return f"{kind} of {message.account_alias}"
         case ServerPolicyChanged(clc_account_alias=account):
             return f"{kind} of {account}, {message.server_id}"
         case BackupFinished(restore_point_creation_status=status):

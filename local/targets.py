@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import replace
+from hashlib import sha256
 
+from backup_webhooks.events.messages import EventType
 from backup_webhooks.posting.target_url import normalised
 from backup_webhooks.targets.signing import SigningSecret, new_secret
 from backup_webhooks.targets.store import AccountTargets, TargetsStore
 from backup_webhooks.targets.target import Target
+
+
+def sample_target(account: str, event: EventType, url: str) -> Target:
+    """Return a target of the sample account. Its id is always the same, as `events/redelivery.json` names one."""
+    return Target(account, [event], url, sha256(event.encode()).hexdigest()[:16])
 
 
 def save_target(store: TargetsStore, target: Target) -> SigningSecret | None:

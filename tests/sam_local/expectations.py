@@ -11,6 +11,7 @@ from backup_webhooks.history.backup import BackupResult
 
 from local.messages import EVENTS
 from local.template import PROJECT
+from local.webhooks import targets_store
 from tests.support.aws_backup import VOLUME
 from tests.support.policies import POLICY_ID, at
 from tests.support.sam_world import (
@@ -93,6 +94,11 @@ def the_start_is_known_and_not_posted(world: World, answer: Any) -> None:
 def the_heartbeat_is_known_to_be_read(world: World, answer: Any) -> None:
     assert answer == NO_FAILURES
     assert world.heartbeats.load().read == {at("12-20 18:05")}
+
+
+def the_account_is_below_another(world: World, answer: Any) -> None:
+    assert answer == NO_FAILURES
+    assert targets_store(world.stack).load("TEST").parent == "OTHR"
 
 
 def the_schedule_is_known(world: World, answer: Any) -> None:
@@ -178,6 +184,7 @@ EXPECTED = {
     "mixed-batch": Expected(NOTIFIER, posted(FAILURE | PARTIAL_SUCCESS | SUCCESS | MISSING), targets),
     "malformed": Expected(NOTIFIER, the_first_is_posted_and_the_others_are_named, targets),
     "heartbeat": Expected(NOTIFIER, the_heartbeat_is_known_to_be_read),
+    "account-changed": Expected(NOTIFIER, the_account_is_below_another),
     "server-policy-cron": Expected(NOTIFIER, the_schedule_is_known),
     "server-policy-interval": Expected(NOTIFIER, the_interval_is_known),
     "server-policy-inactive": Expected(NOTIFIER, no_backup_is_expected, a_schedule),

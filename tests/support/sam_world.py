@@ -19,7 +19,6 @@ from backup_webhooks.reports.settings_store import ReportSettingsStore
 from backup_webhooks.sources.aws_backup.store import AwsBackupStore, Reconciliation
 from backup_webhooks.sources.pings.keys import PingKeys, PingSchedule
 from backup_webhooks.sources.pings.keys_store import PingKeysStore
-from backup_webhooks.targets.target import Target
 
 from local.aws_backup import AwsBackup
 from local.aws_events import map_account
@@ -27,7 +26,7 @@ from local.mailbox import Mailbox
 from local.messages import EVENTS, read
 from local.receiver import Receiver
 from local.stack import Stack
-from local.targets import save_target
+from local.targets import sample_target, save_target
 from local.webhooks import targets_store
 from tests.support.aws_backup import VOLUME, api_job, job_event, plan_answer
 from tests.support.messages import finished
@@ -86,7 +85,7 @@ def targets(world: World) -> None:
     """Set a target for each event, at the receiver."""
     store = targets_store(world.stack)
     for event in EventType:
-        save_target(store, Target("TEST", [event], f"{world.receiver.url}/{event}"))
+        save_target(store, sample_target("TEST", event, f"{world.receiver.url}/{event}"))
 
 
 def a_schedule(world: World) -> None:

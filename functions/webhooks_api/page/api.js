@@ -52,7 +52,7 @@ export const readWebhook = (account, event, signal) => request(path(account, eve
 
 /** Replaces the targets of an event type. `etag`: the version that the change was made to. */
 export const saveTargets = (account, event, etag, targetUris) => request(path(account, event, 'configuration'), {
-  method: 'PUT', headers: { 'if-match': etag, prefer: 'return=representation' }, body: { recursive: false, targetUris },
+  method: 'PUT', headers: { 'if-match': etag, prefer: 'return=representation' }, body: { targetUris },
 });
 
 /** Returns a test event in a format. */

@@ -173,6 +173,18 @@ class TestOneTargetOfManyEvents:
         after = {event: client.get(event_path(account, event=event)).headers["etag"] for event in EventType}
         assert {event for event in EventType if after[event] != etags[event]} == {FAILURE, EventType.SUCCESS}
 
+    def test_recursive_is_of_each_target_that_does_not_say_it_itself(self, account: Account, client: Client) -> None:
+        own = {"targetUri": url(2), "recursive": False}
+        client.put(event_path(account), {"recursive": True, "targetUris": [{"targetUri": url(1)}, own]})
+        configuration = client.get(event_path(account)).json
+        assert configuration["recursive"] is False
+        assert sorted(one["recursive"] for one in configuration["targetUris"]) == [False, True]
+
+        client.put(event_path(account), {"targetUris": [{"targetUri": url(1)}]})
+        assert client.get(event_path(account)).json["recursive"] is True
+        client.put(event_path(account), {"recursive": False, "targetUris": [{"targetUri": url(1)}]})
+        assert account.target().recursive is False
+
     def test_at_most_five_are_put_through_it_and_more_are_shown(self, account: Account, client: Client) -> None:
         for number in range(6):
             account.set_target(FAILURE, url(number))
@@ -386,12 +398,6 @@ class TestRefusals:
         answer = client.put(event_path(account), body)
 
         assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
-
-    def test_there_are_no_sub_accounts(self, account: Account, client: Client) -> None:
-        answer = client.put(event_path(account), {"recursive": True, "targetUris": [{"targetUri": url()}]})
-
-        assert list(answer.errors) == ["recursive"]
-        assert account.targets.load(account.alias).targets == []
 
     def test_of_many_errors_the_first_are_named(self, account: Account, client: Client) -> None:
         answer = client.put(event_path(account), {"targetUris": [], **{f"x{number}": 1 for number in range(500)}})

@@ -110,7 +110,7 @@ def _moved(target: Target, changes: TargetChanges, url: str) -> Target:
 
 def with_settings(target: Target, settings: TargetSettings) -> Target:
     """Return the target with the given settings. Raise `InvalidTarget` if a header without a value is not stored."""
-    names = ("format", "delivery", "enabled")
+    names = ("format", "delivery", "enabled", "recursive")
     given: dict[str, Any] = {name: value for name in names if (value := getattr(settings, name)) is not None}
     if settings.include_output is not None:
         given["include_output"] = settings.include_output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, StrictBool, model_validator
 
@@ -158,6 +158,7 @@ class TargetOut(Model):
     target_id: str
     events: list[EventType]
     filter: FilterModel
+    recursive: bool
     format: str
     has_destination_key: bool
     delivery: DeliveryMode
@@ -177,6 +178,7 @@ class TargetOut(Model):
             target_id=target.target_id,
             events=list(target.event_types),
             filter=FilterModel.of(target.filter),
+            recursive=target.recursive,
             format=target.format,
             has_destination_key=target.destination_key is not None,
             delivery=target.delivery,
@@ -191,9 +193,9 @@ class TargetOut(Model):
 
 
 class EventTargetsOut(Model):
-    """An event type's targets. `recursive` is the platform's field, and always false: there are no sub-accounts."""
+    """The targets that name an event type. `recursive`: whether there are any, and all of them are."""
 
-    recursive: bool = False
+    recursive: bool
     target_uris: list[TargetOut]
 
 
@@ -220,9 +222,10 @@ class WebhooksOut(Model):
 class TargetSettings(Input):
     """A target's settings. A setting that is left out stays as it is; a new target gets its default.
 
-    `destinationKey`: some formats need it beside the URL, such as PagerDuty's routing key. No answer holds it, and a
-    change of the format removes it. `headers`: all custom headers; null as a value keeps the stored one.
-    `includeOutput`: whether the backup output, which may hold secrets, is posted in formats with a place for it.
+    `recursive`: whether events of the accounts below this one are posted too. `destinationKey`: some formats need it
+    beside the URL, such as PagerDuty's routing key. No answer holds it, and a change of the format removes it.
+    `headers`: all custom headers; null as a value keeps the stored one. `includeOutput`: whether the backup output,
+    which may hold secrets, is posted in formats with a place for it.
     """
 
     format: Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})] | None = None
@@ -230,6 +233,7 @@ class TargetSettings(Input):
     delivery: DeliveryMode | None = None
     enabled: StrictBool | None = None
     filter: FilterModel | None = None
+    recursive: StrictBool | None = None
     headers: Annotated[dict[str, str | None], Field(json_schema_extra={"maxProperties": MOST_HEADERS})] | None = None
     preferences: PreferencesModel | None = None
     include_output: StrictBool | None = None
@@ -282,9 +286,9 @@ _READ_ONLY = {"targetId", "events", "hasDestinationKey", "secrets", "health", "s
 
 
 class EventTargetsIn(Input):
-    """All targets of an event type to store."""
+    """All targets of an event type to store. `recursive`: of each target that does not say it itself."""
 
-    recursive: Literal[False] = False
+    recursive: StrictBool | None = None
     target_uris: Annotated[list[TargetIn], Field(max_length=MOST_OF_AN_EVENT)]
 
 

@@ -97,7 +97,12 @@ def put_targets(
 
     Settings belong to the target, and so to all of its event types. A target that names no other is removed.
     """
-    by_prefix = {f"targetUris[{position}].": target for position, target in enumerate(wanted.target_uris)}
+    by_prefix = {
+        f"targetUris[{position}].": target
+        if target.recursive is not None
+        else target.model_copy(update={"recursive": wanted.recursive})
+        for position, target in enumerate(wanted.target_uris)
+    }
     check_new_hosts(
         services().targets.load(account), {prefix: target.target_uri for prefix, target in by_prefix.items()}
     )
@@ -202,6 +207,7 @@ def _webhook(stored: AccountTargets, event: EventType, before: AccountTargets | 
         description=_DESCRIPTIONS[event],
         etag=etag_of(named),
         configuration=EventTargetsOut(
+            recursive=bool(named) and all(target.recursive for target in named),
             target_uris=[
                 TargetOut.of(
                     target,
@@ -209,7 +215,7 @@ def _webhook(stored: AccountTargets, event: EventType, before: AccountTargets | 
                     target.secrets[0].value if before and not before.find(target.target_id) else None,
                 )
                 for target in named
-            ]
+            ],
         ),
         links=[_link("self", stored.account, event), _link("configuration", stored.account, event, "configuration")],
     )

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Meta
 
 from backup_webhooks import __version__
+from backup_webhooks.aws.items import PRINTABLE
 from backup_webhooks.events.messages import (
     AccountAlias,
     Event,
     EventType,
-    Identifier,
     decode,
     encode,
     without_output,
@@ -27,21 +27,35 @@ from backup_webhooks.targets.signing import current, signature
 from backup_webhooks.targets.target import Target
 
 TargetId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
+# An identifier, and the mark of another account.
+SubjectId = Annotated[str, Meta(min_length=1, max_length=217, pattern=PRINTABLE)]
+
+
+def id_at(target: Target, event: Event, identifier: str) -> str:
+    """Return an id of the event as it stands among the target's deliveries.
+
+    An account may choose ids that are another's too, so those of accounts below the target's have a mark of theirs.
+    """
+    if event.account_alias == target.account:
+        return identifier
+    mark = hashlib.sha256(f"{event.account_alias}\n{identifier}".encode()).hexdigest()[:16]
+    return f"{identifier}@{mark}"
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The body to post to a target. A message that comes twice makes equal deliveries, with equal keys and ids.
 
-    `occurred_at` and `subject_id`: the event's time, and the restore point or server policy that it is about. A group
-    has the time at which it was made, and an id of its own, `grouped-…`. `body`: as it is posted, but without the
-    destination's key, which the target alone holds. `format`: the body's; the target may have another one since.
+    `account`: the target's, which may be above the event's. `occurred_at` and `subject_id`: the event's time, and the
+    restore point or server policy that it is about. A group has the time at which it was made, and an id of its own,
+    `grouped-…`. `body`: as it is posted, but without the destination's key, which the target alone holds. `format`: the
+    body's; the target may have another one since.
     """
 
     account: AccountAlias
     event_type: EventType = msgspec.field(name="event")
     target_id: TargetId
     occurred_at: Timestamp
-    subject_id: Identifier
+    subject_id: SubjectId
     body: str
     format: Annotated[str, Meta(pattern=rf"^({'|'.join(FORMATS)})\Z")] = "text"
 
@@ -55,7 +69,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             event_type=cast("EventType", event.event_type),
             target_id=target.target_id,
             occurred_at=event.occurred_at,
-            subject_id=event.subject_id,
+            subject_id=id_at(target, event, event.subject_id),
             body=render(target.format, event).decode(),
             format=target.format,
         )
@@ -175,9 +189,12 @@ class GroupDue(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="Group
 
 
 class ReminderDue(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="Remind"):
-    """A message on RetryQueue: the target is to be reminded of the server policy's trouble, if it lasts."""
+    """A message on RetryQueue: the target is to be reminded of the server policy's trouble, if it lasts.
 
-    server_policy_id: Identifier
+    `server_policy_id`: as it stands among the target's deliveries (`id_at`).
+    """
+
+    server_policy_id: SubjectId
 
 
 type RetryMessage = AttemptDue | GroupDue | ReminderDue

@@ -23,6 +23,7 @@ from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.suppression import Suppression
 from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
 from backup_webhooks.events.messages import (
+    AccountChanged,
     BackupFinished,
     BackupMissed,
     BackupStarted,
@@ -46,10 +47,12 @@ from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.store import TargetsStore
-from backup_webhooks.targets.target import Target
+from backup_webhooks.targets.target import MOST_TARGETS, Target
 
-# Ten messages of a batch with five targets each, all of them hanging, and two records of each at the same time.
+# Ten messages of a batch with five targets each, all of them hanging, and two records of each at the same time. What
+# has to wait longer for a thread, as an event may have 25 targets, is left to the redeliverer.
 _THREADS = 70
+_LONGEST_WAIT = timedelta(seconds=5)
 
 logger = Logger(child=True)
 
@@ -68,6 +71,7 @@ class Notifier(Struct, frozen=True):
     """Handles messages, one call each. Shared by threads."""
 
     targets: TargetsCache
+    targets_store: TargetsStore
     deliverer: Deliverer
     retry_queue: RetryQueue
     grouper: Grouper
@@ -85,13 +89,15 @@ class Notifier(Struct, frozen=True):
     def of(cls, settings: NotifierSettings, aws: Clients = clients, clock: Clock = utc_now) -> Self:
         """Return a notifier that uses the tables and queues of the settings."""
         dynamodb, sqs = aws.dynamodb(), aws.sqs()
-        targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).load, lambda: clock().timestamp())
+        targets_store = TargetsStore(dynamodb, settings.webhooks_table)
+        targets = TargetsCache(targets_store.load, lambda: clock().timestamp())
         deliverer = Deliverer.of(settings, targets, aws, clock)
         retry_queue = RetryQueue(sqs, settings.retry_queue_url)
         grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue, clock)
         suppression = Suppression(deliverer.deliveries, grouper, clock)
         return cls(
             targets=targets,
+            targets_store=targets_store,
             deliverer=deliverer,
             retry_queue=retry_queue,
             grouper=grouper,
@@ -120,6 +126,9 @@ class Notifier(Struct, frozen=True):
                 return None
             case BackupStarted() | ServerPolicyChanged() as message:
                 self.recorder.record(message)
+                return None
+            case AccountChanged() as message:
+                self.targets_store.record_place(message)
                 return None
             case event:
                 return self._handle_event(event, deadline)
@@ -155,9 +164,16 @@ class Notifier(Struct, frozen=True):
         if not targets:
             logger.info("no target", extra={"account": event.account_alias, "event": event.event_type})
             return ()
+        if len(targets) > MOST_TARGETS:
+            logger.warning(
+                "more targets than an event is posted to",
+                extra={"account": event.account_alias, "event": event.event_type, "targets": len(targets)},
+            )
+            targets = targets[:MOST_TARGETS]
+        since = self.clock()
         for_changes = [target for target in targets if target.preferences.changes_only]
         deliveries = [
-            self._threads.submit(self._deliver, event, target, None, deadline)
+            self._threads.submit(self._deliver, event, target, None, since, deadline)
             for target in targets
             if not target.preferences.changes_only
         ]
@@ -166,27 +182,31 @@ class Notifier(Struct, frozen=True):
         if for_changes and (_succeeded(recording) or event.event_type is EventType.FAILURE):
             repetition = _repetition(event, recording)
             deliveries += [
-                self._threads.submit(self._deliver, event, target, repetition, deadline) for target in for_changes
+                self._threads.submit(self._deliver, event, target, repetition, since, deadline)
+                for target in for_changes
             ]
         # Each target is attempted before an error of one is raised, which makes the message come again.
         return _all_done(deliveries)
 
-    def _deliver(self, event: Event, target: Target, repetition: Repetition | None, deadline: datetime) -> Outcome:
+    def _deliver(
+        self, event: Event, target: Target, repetition: Repetition | None, since: datetime, deadline: datetime
+    ) -> Outcome:
         delivery = Delivery.of(event, target)
         if target.preferences == Preferences():
-            return self._attempt(delivery, target, deadline)
+            return self._attempt(delivery, target, since, deadline)
         # A failing endpoint may not have received the event before: nothing is a repetition there.
         known_there = None if target.health.consecutive_failures else repetition
         outcome = self.suppression.apply(event, target, delivery, known_there)
-        outcome = outcome or self._attempt(delivery, target, deadline)
+        outcome = outcome or self._attempt(delivery, target, since, deadline)
         # Last, because a reminder can wait.
         self.reminders.note(event, target, delivery, is_news=repetition is None)
         return outcome
 
-    def _attempt(self, delivery: Delivery, target: Target, deadline: datetime) -> Outcome:
-        due = AttemptDue.first(delivery, self.clock())
-        if target.health.circuit_open:
-            self.retry_queue.send(due, self.clock())
+    def _attempt(self, delivery: Delivery, target: Target, since: datetime, deadline: datetime) -> Outcome:
+        now = self.clock()
+        due = AttemptDue.first(delivery, now)
+        if target.health.circuit_open or now - since > _LONGEST_WAIT:
+            self.retry_queue.send(due, now)
             return DEFERRED
         outcome = self.deliverer.deliver(due, target, deadline)
         if outcome.next:

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from msgspec import Struct
 
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
-from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, ReminderDue
+from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, ReminderDue, id_at
 from backup_webhooks.deliveries.reminders_store import RemindersStore
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.suppression import Suppression
@@ -60,10 +60,12 @@ class Reminders(Struct, frozen=True):
         now = self.clock()
         due_at = Timestamp.of(now + timedelta(hours=hours))
         event = event if target.include_output else without_output(event)
-        planned = self.store.keep(partition_of(delivery), event, due_at + self.suppression.deliveries.retention)
+        policy_id = id_at(target, event, event.server_policy_id)
+        expires_at = due_at + self.suppression.deliveries.retention
+        planned = self.store.keep(partition_of(delivery), policy_id, event, expires_at)
         begins = is_news and planned.begins
         if begins or planned.due_at is None or not now - _OVERDUE <= planned.due_at <= due_at:
-            self._plan(delivery, event.server_policy_id, due_at, event.occurred_at if begins else None)
+            self._plan(delivery, policy_id, due_at, event.occurred_at if begins else None)
 
     def is_current(self, message: ReminderDue) -> bool:
         """Return whether the message is the current one for its target and server policy."""
@@ -76,7 +78,7 @@ class Reminders(Struct, frozen=True):
         if event is None:
             return
         hours = target.preferences.remind_hours if target and target.wants(event) else None
-        trouble = (message.account, message.server_policy_id, message.event_type)
+        trouble = (event.account_alias, event.server_policy_id, message.event_type)
         if target is None or hours is None or not streaks.goes_on(*trouble):
             self.store.forget(partition, message.server_policy_id, message.due_at)
             return

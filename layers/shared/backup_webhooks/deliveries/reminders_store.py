@@ -30,12 +30,15 @@ class PlannedReminder(Struct, frozen=True):
 
 
 class RemindersStore(Struct, frozen=True):
-    """Reads and writes reminders. Raises botocore's errors. `partition`: of a target, by `target_partition`."""
+    """Reads and writes reminders. Raises botocore's errors. `partition`: of a target, by `target_partition`.
+
+    `server_policy_id`: as it stands among the target's deliveries.
+    """
 
     client: DynamoDBClient
     table: str
 
-    def keep(self, partition: str, event: Event, expires_at: datetime) -> PlannedReminder:
+    def keep(self, partition: str, server_policy_id: str, event: Event, expires_at: datetime) -> PlannedReminder:
         """Keep the event unless a newer one is kept. Return what is planned."""
         values = {
             ":notice": encode_message(event),
@@ -45,7 +48,7 @@ class RemindersStore(Struct, frozen=True):
         try:
             answer = self.client.update_item(
                 TableName=self.table,
-                Key=_key(partition, event.server_policy_id),
+                Key=_key(partition, server_policy_id),
                 UpdateExpression="SET notice = :notice, noticeAt = :at, expiresAt = :expiresAt",
                 ConditionExpression="attribute_not_exists(noticeAt) OR noticeAt <= :at",
                 ExpressionAttributeValues=to_item(values),

@@ -200,6 +200,14 @@ class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", t
         return self.clc_account_alias
 
 
+class AccountChanged(_Message, frozen=True, kw_only=True, rename="camel", tag="AccountChanged"):
+    """An account's place among the accounts since `changed_date`. `parent_alias`: None if no account is above it."""
+
+    account_alias: AccountAlias
+    parent_alias: AccountAlias | None
+    changed_date: Timestamp
+
+
 class Heartbeat(_Message, frozen=True, kw_only=True, rename="camel", tag="Heartbeat"):
     """Sent by missed_backups each minute. Once it is read, all messages sent before it have been read too."""
 
@@ -210,8 +218,18 @@ type RecordedEvent = BackupFinished | BackupMissed
 """The events that are recorded in the history of backups, and reported by e-mail."""
 type Event = RecordedEvent | BackupRecovered
 """The messages that are delivered to customers' targets."""
-type Message = BackupStarted | BackupFinished | BackupMissed | BackupRecovered | ServerPolicyChanged | Heartbeat
-_MESSAGES = (BackupStarted, BackupFinished, BackupMissed, BackupRecovered, ServerPolicyChanged, Heartbeat)
+type Message = (
+    BackupStarted | BackupFinished | BackupMissed | BackupRecovered | ServerPolicyChanged | AccountChanged | Heartbeat
+)
+_MESSAGES = (
+    BackupStarted,
+    BackupFinished,
+    BackupMissed,
+    BackupRecovered,
+    ServerPolicyChanged,
+    AccountChanged,
+    Heartbeat,
+)
 
 
 def without_output[E: Event](event: E) -> E:

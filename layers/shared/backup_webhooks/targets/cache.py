@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from copy import replace
 
@@ -15,6 +15,8 @@ from backup_webhooks.targets.target import Target
 KEPT_SECONDS = 30.0
 # A bound on memory, far above the number of accounts that one function meets in 30 s.
 MAX_ACCOUNTS = 1000
+# The depth to which an account sees the events of those below it.
+MOST_ABOVE = 5
 
 
 class TargetsCache:
@@ -31,8 +33,9 @@ class TargetsCache:
         self._answers: dict[str, tuple[float, Future[AccountTargets]]] = {}
 
     def wanting(self, event: Event) -> Sequence[Target]:
-        """Return the targets that the event is to be posted to."""
-        return [target for target in self._of_account(event.account_alias).targets if target.wants(event)]
+        """Return the targets that want the event: its account's own, then the recursive ones of the accounts above."""
+        accounts = self._upwards(event.account_alias)
+        return [target for account in accounts for target in account.targets if target.wants(event)]
 
     def find(self, account: str, target_id: str, not_before: float) -> Target | None:
         """Return the target, on or off, as it was at `not_before` (epoch seconds) or later; None if there is none."""
@@ -49,6 +52,15 @@ class TargetsCache:
             targets = [target if one.target_id == target.target_id else one for one in known.targets]
             renewed.set_result(replace(known, targets=targets))
             self._answers[target.account] = read_at, renewed
+
+    def _upwards(self, account: str) -> Iterator[AccountTargets]:
+        """Yield the account, its parent, and so on; no account twice, whatever the messages say."""
+        alias: str | None = account
+        seen: set[str] = set()
+        while alias is not None and alias not in seen and len(seen) <= MOST_ABOVE:
+            seen.add(alias)
+            yield (found := self._of_account(alias))
+            alias = found.parent
 
     def _of_account(self, account: str, not_before: float = 0.0) -> AccountTargets:
         with self._lock:

@@ -1,6 +1,7 @@
 """Targets as items of WebhooksTable: partition `account`, sort key `target`: `target#{targetId}`.
 
-The item `target#` holds the account's revision: the number of changes that customers made to its targets.
+The item `target#` holds the account's revision: the number of changes that customers made to its targets. The item
+`account` holds `parentAlias`, the account above this one or null, and `changedDate`, since when.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from backup_webhooks.targets.preferences import Preferences, QuietHours
 from backup_webhooks.targets.signing import SigningSecret
 from backup_webhooks.targets.target import DeliveryMode, Target
 
-PREFIX = "target#"
+PREFIX, PLACE = "target#", "account"
 # Attributes whose names are, or may become, reserved words of DynamoDB.
 NAMES = {
     "#url": "url",
     "#events": "events",
     "#filter": "filter",
+    "#recursive": "recursive",
     "#format": "format",
     "#delivery": "delivery",
     "#enabled": "enabled",
@@ -58,6 +60,7 @@ def settings_of(target: Target) -> dict[str, Any]:
             "servers": list(target.filter.servers),
             "storageRegions": list(target.filter.storage_regions),
         },
+        "recursive": target.recursive,
         "format": target.format,
         "destinationKey": target.destination_key,
         "delivery": str(target.delivery),
@@ -81,6 +84,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         url=fields["url"],
         target_id=fields["target"].removeprefix(PREFIX),
         filter=_filter(fields["filter"]),
+        recursive=fields["recursive"],
         format=fields["format"],
         destination_key=fields.get("destinationKey"),
         delivery=DeliveryMode(fields["delivery"]),

@@ -7,6 +7,7 @@ secrets, a target at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from copy import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -18,11 +19,12 @@ from backup_webhooks.aws.errors import Conflict
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.aws.retry import retry_on_conflict
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.messages import AccountChanged, EventType
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.posting.target_url import normalised
 from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.items import (
+    PLACE,
     PREFIX,
     is_target,
     key_of,
@@ -39,9 +41,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _SETTINGS = (
-    "SET #url = :url, #events = :events, #filter = :filter, #format = :format, destinationKey = :destinationKey, "
-    "#delivery = :delivery, #enabled = :enabled, #headers = :headers, #preferences = :preferences, "
-    "includeOutput = :includeOutput, revision = :revision"
+    "SET #url = :url, #events = :events, #filter = :filter, #recursive = :recursive, #format = :format, "
+    "destinationKey = :destinationKey, #delivery = :delivery, #enabled = :enabled, #headers = :headers, "
+    "#preferences = :preferences, includeOutput = :includeOutput, revision = :revision"
 )
 _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReason"
 _SWITCHED_OFF = "switchedOffAt, switchedOffReason"
@@ -54,11 +56,15 @@ class UnknownTarget(LookupError):
 
 
 class AccountTargets(Struct, frozen=True):
-    """The targets of an account, in the order of their ids. `revision` counts the changes that customers made."""
+    """The targets of an account, in the order of their ids.
+
+    `revision` counts the changes that customers made. `parent`: the alias of the account above this one, or None.
+    """
 
     account: str
     targets: Sequence[Target] = ()
     revision: int = 0
+    parent: str | None = None
 
     def of_event(self, event_type: EventType) -> Sequence[Target]:
         """Return the targets that name the event type."""
@@ -97,14 +103,31 @@ class TargetsStore(Struct, frozen=True):
     table: str
 
     def load(self, account: str) -> AccountTargets:
-        """Return all targets of the account (a consistent read)."""
+        """Return the account's targets and its place in the hierarchy (a consistent read)."""
         # Consistent: a deferred delivery is judged by a health no older than the failure that deferred it.
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table, ConsistentRead=True, **_of_account(account)
         )
-        items = [from_item(item) for page in pages for item in page["Items"]]
-        revisions = [int(item["revision"]) for item in items if item["target"] == PREFIX]
-        return AccountTargets(account, [target_of(item) for item in items if is_target(item)], *revisions)
+        items = {fields["target"]: fields for page in pages for fields in map(from_item, page["Items"])}
+        return AccountTargets(
+            account,
+            [target_of(fields) for fields in items.values() if is_target(fields)],
+            revision=int(items.get(PREFIX, {}).get("revision", 0)),
+            parent=items.get(PLACE, {}).get("parentAlias"),
+        )
+
+    def record_place(self, change: AccountChanged) -> None:
+        """Record the account's place in the hierarchy, unless a later change of it is recorded."""
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(
+                TableName=self.table,
+                Key=to_item({"account": change.account_alias, "target": PLACE}),
+                UpdateExpression="SET parentAlias = :parent, changedDate = :at",
+                ConditionExpression="attribute_not_exists(changedDate) OR changedDate <= :at",
+                ExpressionAttributeValues=to_item(
+                    {":parent": change.parent_alias, ":at": iso_milliseconds(change.changed_date)}
+                ),
+            )
 
     def knows(self, account: str) -> bool:
         """Return whether anything was ever set for the account."""

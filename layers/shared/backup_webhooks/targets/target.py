@@ -18,7 +18,7 @@ from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.preferences import Preferences, check_preferences
 from backup_webhooks.targets.signing import SigningSecret
 
-# Of an account, whatever their event types.
+# Of an account, whatever their event types; and the most that an event is posted to.
 MOST_TARGETS = 25
 
 
@@ -33,11 +33,12 @@ class DeliveryMode(StrEnum):
 class Target:
     """One URL of an account, with the event types that are posted to it, and its settings.
 
-    `target_id`: 16 hexadecimal digits. `event_types`: at least one, each once, in the order of `EventType`. No `repr`
-    shows the URL, key, headers and secrets: they may give access to other systems. `destination_key`: the secret that
-    the format needs beside the URL (`payloads.DestinationKey`), if any. `include_output`: whether the backup output is
-    posted, if the format has a place for it. `TargetsStore` itself writes `secrets` (the newest first), `health`, and
-    `revision`: the account's at the last change of the settings.
+    `target_id`: 16 hexadecimal digits. `event_types`: at least one, each once, in the order of `EventType`.
+    `recursive`: whether events of the accounts below this one are posted too. No `repr` shows the URL, key, headers and
+    secrets: they may give access to other systems. `destination_key`: the secret that the format needs beside the URL
+    (`payloads.DestinationKey`), if any. `include_output`: whether the backup output is posted, if the format has a
+    place for it. `TargetsStore` itself writes `secrets` (the newest first), `health`, and `revision`: the account's at
+    the last change of the settings.
     """
 
     account: str
@@ -45,6 +46,7 @@ class Target:
     url: str = field(repr=False)
     target_id: str = field(default_factory=lambda: token_hex(8))
     filter: EventFilter = field(default_factory=EventFilter)
+    recursive: bool = False
     format: str = "text"
     delivery: DeliveryMode = DeliveryMode.ONCE
     enabled: bool = True
@@ -57,8 +59,14 @@ class Target:
     revision: int = 0
 
     def wants(self, event: Event) -> bool:
-        """Return whether the event is to be posted to the target."""
-        return self.enabled and event.event_type in self.event_types and self.filter.passes(event)
+        """Return whether an event of the account, or of an account below it, is to be posted to the target."""
+        own = event.account_alias == self.account
+        return (
+            self.enabled
+            and (own or self.recursive)
+            and event.event_type in self.event_types
+            and self.filter.passes(event)
+        )
 
 
 def ordered(event_types: Collection[EventType]) -> tuple[EventType, ...]:
