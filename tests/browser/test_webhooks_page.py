@@ -64,6 +64,32 @@ def test_the_signing_secret_is_shown_once(account: Account, visit: Visit, receiv
     assert "whsec_" not in person.page.content()
 
 
+def test_a_url_of_two_events_is_one_target_and_both_places_say_so(
+    account: Account, visit: Visit, receiver: Receiver
+) -> None:
+    person = visit(account.alias)
+    url = f"{receiver.url}/both"
+    save(person, "Backup Failure", url)
+    save(person, "Missing Backups", url)
+
+    assert account.target().event_types == (FAILURE, EventType.MISSING)
+    for label, other in (("Backup Failure", "Missing Backups"), ("Missing Backups", "Backup Failure")):
+        note = f"Also set for {other}: settings and signing secret are the same there."
+        expect(person.open_event(label).get_by_text(note)).to_be_visible()
+
+    # What is saved in one place is there in the other, and can be changed there.
+    card = person.open_event("Missing Backups")
+    card.get_by_label("Delivery").select_option("retry")
+    card.get_by_role("button", name="Save", exact=True).click()
+    first = person.open_event("Backup Failure")
+    expect(first.get_by_label("Delivery")).to_have_value("retry")
+    first.get_by_role("button", name="Remove", exact=True).click()
+    first.get_by_role("button", name="Save", exact=True).click()
+    expect(first.get_by_text("Saved", exact=True)).to_be_visible()
+    expect(card.get_by_text("Also set for")).to_have_count(0)
+    assert account.target().event_types == (EventType.MISSING,)
+
+
 def test_a_test_is_sent_and_its_answer_seen(account: Account, visit: Visit, receiver: Receiver) -> None:
     account.set_target(FAILURE, receiver.url + SLACK_PATH)
     person = visit(account.alias)

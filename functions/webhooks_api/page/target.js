@@ -21,7 +21,7 @@ export const unchanged = ({ targetUri, format, delivery, enabled, preferences, h
 /** A target of an event type: its settings, its health, and its test event. */
 export class TargetRow {
   /**
-   * @param {{account: string, event: string, label: string, formats: string[], changed: () => void, remove: (row: TargetRow) => void}} card
+   * @param {{account: string, event: string, label: string, labels: Object<string, string>, formats: string[], changed: () => void, remove: (row: TargetRow) => void}} card
    * @param {?object} stored the target as the service has it; null for a new one
    * @param {Draft} [draft] the values that have been typed already
    */
@@ -75,7 +75,7 @@ export class TargetRow {
     this.log.control.checked = draft.includeOutput;
     this.headers.show(draft.headers, Object.keys(stored?.headers ?? {}));
     this.secrets.show(stored);
-    if (stored?.secret) this.showSecret(stored.secret);
+    if (stored?.secret && !this.secretPlace.hasChildNodes()) this.showSecret(stored.secret);
     this.forgive();
     this.reflect();
     return this;
@@ -132,12 +132,18 @@ export class TargetRow {
     // A test event uses the stored settings.
     this.testButton.disabled = !this.stored || JSON.stringify(this.draft()) !== JSON.stringify(unchanged(this.stored));
     this.health.replaceChildren(isStored ? healthMark(this.stored) : stateMark('new', 'Not saved yet'));
-    const note = isStored ? wayBack(this.stored) : this.stored && 'With another URL this is a new target: it gets its own signing secret, and header values and keys are to be typed again.';
+    const note = isStored ? [wayBack(this.stored), this.elsewhere()].filter(Boolean).join(' ') : this.stored && 'With another URL this is a new target: it gets its own signing secret, and header values and keys are to be typed again.';
     this.note.textContent = note || '';
     this.note.hidden = !note;
     const secrets = this.stored ? `, ${counted(this.stored.secrets.length, 'signing secret')}` : '';
     const less = this.preferences.summary() && `${this.preferences.summary()}, `;
     this.summary.textContent = `More: ${less}${counted(this.headers.pairs().length, 'custom header')}${secrets}`;
+  }
+
+  /** Returns for which other events the stored target is set, if for any. */
+  elsewhere() {
+    const others = this.stored.events.filter((event) => event !== this.card.event).map((event) => this.card.labels[event]);
+    return others.length ? `Also set for ${others.join(', ')}: settings and signing secret are the same there.` : '';
   }
 
   adoptSecret(secret, secrets) {

@@ -6,9 +6,9 @@ import { TargetRow, unchanged } from './target.js';
 
 /** The form of an event type's targets, which are saved together. */
 class EventCard extends RowsForm {
-  constructor(item, { account, formats, mostTargets, signal }) {
+  constructor(item, { account, formats, labels, mostTargets, signal, onSaved }) {
     super({ called: 'these targets', signal, mostRows: mostTargets, addLabel: 'Add target' });
-    Object.assign(this, { account, formats, event: item.name, content: this.rowPlace });
+    Object.assign(this, { account, formats, labels, onSaved, event: item.name, content: this.rowPlace });
     const id = uniqueId('event');
     this.node = h('section', { class: 'panel event', 'aria-labelledby': id },
       h('div', { class: 'card-head' }, h('h2', { id }, item.label), this.mark),
@@ -32,7 +32,7 @@ class EventCard extends RowsForm {
 
   newRow(stored, draft) {
     return new TargetRow({
-      account: this.account, event: this.event, label: this.item.label, formats: this.formats,
+      account: this.account, event: this.event, label: this.item.label, labels: this.labels, formats: this.formats,
       changed: () => this.changed(), remove: (row) => this.remove(row),
     }, stored, draft);
   }
@@ -51,11 +51,18 @@ class EventCard extends RowsForm {
   }
 
   put() {
+    this.sharedBefore = this.sharesTargets();
     return saveTargets(this.account, this.event, this.item.etag, this.filledRows().map((row) => row.request()));
   }
 
   afterSave() {
     this.content.querySelector('.secret input')?.focus();
+    if (this.sharedBefore || this.sharesTargets()) this.onSaved(this);
+  }
+
+  /** Returns whether a target is also of other events. */
+  sharesTargets() {
+    return this.item.configuration.targetUris.some(({ events }) => events.length > 1);
   }
 
   complain(name, reason) {
@@ -81,12 +88,22 @@ export function webhooksView({ account, signal, stash, onRestored }) {
   const place = h('div', { class: 'stack' });
   loadInto(place, { called: 'webhooks', signal }, async () => {
     const { items, formats, mostTargets } = await readWebhooks(account, signal);
-    for (const item of items) cards.set(item.name, new EventCard(item, { account, formats, mostTargets, signal }));
+    const labels = Object.fromEntries(items.map(({ name, label }) => [name, label]));
+    const context = { account, formats, labels, mostTargets, signal, onSaved };
+    for (const item of items) cards.set(item.name, new EventCard(item, context));
     for (const [name, kept] of Object.entries(stash ?? {})) cards.get(name)?.restore(kept);
     onRestored();
     return [...cards.values()].map((card) => card.node);
   });
   const every = () => [...cards.values()];
+  /** Shows what has changed with a target of several events in the other cards, but not over unsaved changes. */
+  async function onSaved(saved) {
+    const { items } = await readWebhooks(account, signal).catch(() => ({ items: [] }));
+    for (const item of items) {
+      const card = cards.get(item.name);
+      if (card !== saved && !card.saving && !card.isDirty()) card.show(item);
+    }
+  }
   return {
     node: h('div', { class: 'stack' }, place, deliveriesPanel({ account, signal })),
     isUnsettled: () => every().some((card) => card.isUnsettled()),

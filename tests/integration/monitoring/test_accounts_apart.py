@@ -57,6 +57,9 @@ def policy_messages(account: str, names: dict[str, str], name: str) -> dict[str,
             changed("12-22 00:00", **own, **policy, backup_schedule="0 0 3 * * ?"),
             changed("12-23 00:00", **own, **policy, server_policy_status="INACTIVE"),
         ],
+        "AccountChanged": [
+            messages.AccountChanged(account_alias=account, parent_alias="ABOVE", changed_date=at("12-22 00:00"))
+        ],
         "Heartbeat": [],
     }
 

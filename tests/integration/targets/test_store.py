@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -274,3 +277,55 @@ def test_a_change_without_differences_is_no_change(account: Account, store: Targ
     after = store.change(account.alias, lambda seen: seen.targets)
 
     assert after == before
+
+
+_PROCESS = """
+import sys
+from dataclasses import replace
+
+import boto3
+from backup_webhooks.aws.errors import Conflict
+from backup_webhooks.targets.store import TargetsStore
+
+table, account, name = sys.argv[1:]
+store = TargetsStore(boto3.client("dynamodb"), table)
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(10):
+    while True:
+        try:
+            store.change(
+                account, lambda seen: [replace(one, headers={**one.headers, name: str(number)}) for one in seen.targets]
+            )
+            break
+        except Conflict:
+            pass
+"""
+
+
+def test_two_processes_that_change_one_target_at_once_lose_no_change(account: Account, stack: Stack) -> None:
+    account.set_target(FAILURE, url(1))
+    before = account.targets.load(account.alias).revision
+    names = ("x-one", "x-other")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _PROCESS, stack.outputs["WebhooksTableName"], account.alias, name],
+            env=os.environ | stack.aws_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in names
+    ]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.wait() for process in processes] == [0, 0]
+
+    stored = account.targets.load(account.alias)
+    assert [target.headers for target in stored.targets] == [dict.fromkeys(names, "9")]
+    assert stored.revision == before + 20
