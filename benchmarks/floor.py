@@ -23,7 +23,7 @@ _NOTHING_FAILED = {"batchItemFailures": []}
 @cache
 def _client(service: str) -> Any:
     # Without validation, as the functions have it.
-    return boto3.client(service, config=Config(max_pool_connections=64, parameter_validation=False))
+    return boto3.client(service, config=Config(max_pool_connections=64, parameter_validation=False, user_agent="floor"))
 
 
 def notify(event: dict[str, Any], context: object) -> dict[str, Any]:

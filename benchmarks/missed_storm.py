@@ -158,7 +158,7 @@ def bare(event: dict[str, Any], context: object) -> None:
 @cache
 def _client(service: str) -> Any:
     # Without validation, as the functions have it.
-    return boto3.client(service, config=Config(max_pool_connections=64, parameter_validation=False))
+    return boto3.client(service, config=Config(max_pool_connections=64, parameter_validation=False, user_agent="floor"))
 
 
 def _prepared(count: int, mark: str) -> list[Any]:

@@ -133,4 +133,6 @@ def bare(event: dict[str, Any], context: object) -> None:
 @cache
 def _client() -> Any:
     # Without validation, as the function has it.
-    return boto3.client("dynamodb", config=Config(max_pool_connections=64, parameter_validation=False))
+    return boto3.client(
+        "dynamodb", config=Config(max_pool_connections=64, parameter_validation=False, user_agent="floor")
+    )

@@ -118,7 +118,7 @@ def _client(service: str, url: str) -> Any:
     return _session().client(
         service,  # type: ignore[call-overload]
         endpoint_url=url,
-        config=Config(max_pool_connections=50),
+        config=Config(max_pool_connections=50, user_agent="local"),
     )
 
 
