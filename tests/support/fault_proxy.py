@@ -68,13 +68,22 @@ def _at(url: str) -> Service:
     return service
 
 
+def headers_of(content: bytes) -> dict[str, str]:
+    """Return the headers of an answer, with DynamoDB's checksum of it."""
+    return {
+        "content-type": "application/x-amz-json-1.0",
+        "content-length": str(len(content)),
+        "x-amz-crc32": str(crc32(content)),
+    }
+
+
 class FaultProxy:
     """Forwards to `upstream`, a URL or a service, unless `behaviour` answers. `behaviour` may call `call.forward()`."""
 
     def __init__(self, upstream: str | Service) -> None:
         self.behaviour: Callable[[Call], Answer | Broken] = lambda call: call.forward()
         self.calls: list[Call] = []
-        service = _at(upstream) if isinstance(upstream, str) else upstream
+        self._service = _at(upstream) if isinstance(upstream, str) else upstream
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -82,15 +91,7 @@ class FaultProxy:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                headers = {name: value for name, value in self.headers.items() if name.lower() not in _OWN}
-                target = self.headers.get("x-amz-target")
-                operation = target.rpartition(".")[2] if target else f"{self.command} {self.path}"
-                parameters = json.loads(body or b"{}")
-
-                repeated = "attempt=1;" not in f"{headers.get('amz-sdk-request', 'attempt=1')};"
-                call = Call(operation, parameters, repeated, lambda: service(operation, parameters, headers))
-                proxy.calls.append(call)
-                answer = proxy.behaviour(call)
+                answer = proxy.take(self.command, self.path, dict(self.headers.items()), body)
                 if isinstance(answer, Broken):
                     self._break_off(answer)
                 else:
@@ -100,10 +101,8 @@ class FaultProxy:
 
             def _say(self, status: int, content: bytes, cut_to: int | None = None) -> None:
                 self.send_response(status)
-                self.send_header("content-type", "application/x-amz-json-1.0")
-                self.send_header("content-length", str(len(content)))
-                # DynamoDB sends this checksum of its answer.
-                self.send_header("x-amz-crc32", str(crc32(content)))
+                for header in headers_of(content).items():
+                    self.send_header(*header)
                 self.end_headers()
                 self.wfile.write(content[:cut_to])
 
@@ -119,6 +118,17 @@ class FaultProxy:
 
         self._server = QuietServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def take(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | Broken:
+        """Return what becomes of a request, whether it came over the network or not."""
+        headers = {name.lower(): value for name, value in headers.items() if name.lower() not in _OWN}
+        target = headers.get("x-amz-target")
+        operation = target.rpartition(".")[2] if target else f"{method} {path}"
+        parameters = json.loads(body or b"{}")
+        repeated = "attempt=1;" not in f"{headers.get('amz-sdk-request', 'attempt=1')};"
+        call = Call(operation, parameters, repeated, lambda: self._service(operation, parameters, headers))
+        self.calls.append(call)
+        return self.behaviour(call)
 
     def __enter__(self) -> Self:
         # A short interval ends it quickly, as tests make many.

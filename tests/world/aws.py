@@ -132,7 +132,7 @@ class Aws:
         service = client.meta.service_model.service_name
         self._instrumented.append(client)
         limit = timedelta(seconds=client.meta.config.read_timeout)
-        client._endpoint.http_session = FaultySession(lambda: self.boundary, service, limit)
+        client._endpoint.http_session = FaultySession(lambda: self.boundary, service, self.proxies[service], limit)
         _retry_at_once(client)
 
     @contextmanager
