@@ -7,7 +7,6 @@ from copy import replace
 from hashlib import sha256
 
 from backup_webhooks.events.messages import EventType
-from backup_webhooks.posting.target_url import normalised
 from backup_webhooks.targets.signing import SigningSecret, new_secret
 from backup_webhooks.targets.store import AccountTargets, TargetsStore
 from backup_webhooks.targets.target import Target
@@ -26,9 +25,9 @@ def save_target(store: TargetsStore, target: Target) -> SigningSecret | None:
     target = replace(target, secrets=(new_secret(),))
 
     def edit(seen: AccountTargets) -> Sequence[Target]:
-        known = seen.with_url(normalised(target.url), target.event_types)
+        known = seen.with_url(target.url, target.event_types)
         return seen.having(replace(target, target_id=known.target_id) if known else target)
 
-    stored = store.change(target.account, edit).with_url(normalised(target.url), target.event_types)
+    stored = store.change(target.account, edit).with_url(target.url, target.event_types)
     # Compared by value: a write whose answer was lost is repeated, and finds the target there already.
     return target.secrets[0] if stored and stored.secrets == target.secrets else None

@@ -18,7 +18,6 @@ from backup_webhooks.api.services import services
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.items import from_item
 from backup_webhooks.events.messages import EventType
-from backup_webhooks.posting.target_url import normalised
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
 from botocore.config import Config
@@ -87,7 +86,7 @@ class Account:
 
     def set_target(self, event: EventType, url: str, **settings: Any) -> Target:
         save_target(self.targets, Target(self.alias, [event], url, **settings))
-        stored = self.targets.load(self.alias).with_url(normalised(url), [event])
+        stored = self.targets.load(self.alias).with_url(url, [event])
         assert stored
         return stored
 

@@ -480,7 +480,7 @@ class TestTestSends:
                 {"targetUris": [{"targetUri": receiver.url, "headers": {"x-team": "night"}}]},
                 **REPRESENTATION,
             )
-            (target,) = targets(added).values()
+            target = targets(added)[receiver.url]
             answer = client.post(event_path(account, "targetUris", target["targetId"], "test", event=event))
 
         assert answer.status == 200

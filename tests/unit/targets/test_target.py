@@ -7,7 +7,7 @@ import re
 import pytest
 from backup_webhooks.events.errors import InvalidTarget
 from backup_webhooks.events.messages import EventType
-from backup_webhooks.posting.target_url import MAX_URL_LENGTH, normalised, parse_target_url
+from backup_webhooks.posting.target_url import MAX_URL_LENGTH, normalised, parse_target_url, url_key
 from backup_webhooks.targets.target import DeliveryMode, Target, check_target
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,13 +144,13 @@ def test_any_text_is_a_target_with_a_host_or_is_refused(url: str) -> None:
     [
         (HOOK, HOOK),
         ("HTTPS://Hooks.Example.com:443/backups#top", HOOK),
-        ("http://hooks.example.com:80", "http://hooks.example.com/"),
+        ("http://hooks.example.com:80", "http://hooks.example.com"),
         ("https://hooks.example.com:8443/", "https://hooks.example.com:8443/"),
         ("http://hooks.example.com:443/", "http://hooks.example.com:443/"),
         ("https://hooks.example.com/Backups/?a=B&c=%2f", "https://hooks.example.com/Backups/?a=B&c=%2F"),
         ("https://hooks.example.com/a/../b/./c", "https://hooks.example.com/b/c"),
         ("https://[2606:4700::ABCD]:443/x", "https://[2606:4700::abcd]/x"),
-        ("https://hooks.example.com?a=b", "https://hooks.example.com/?a=b"),
+        ("https://hooks.example.com?a=b", "https://hooks.example.com?a=b"),
     ],
 )
 def test_a_url_has_one_spelling(url: str, one_spelling: str) -> None:
@@ -158,9 +158,13 @@ def test_a_url_has_one_spelling(url: str, one_spelling: str) -> None:
     assert normalised(one_spelling) == one_spelling
 
 
+def test_an_empty_path_is_the_root() -> None:
+    assert url_key("https://hooks.example.com") == url_key("HTTPS://hooks.example.com:443/")
+
+
 @pytest.mark.parametrize("url", [HOOK + "?", HOOK + "/", HOOK + "?x=%20", HOOK.replace("https", "http"), HOOK + "S"])
 def test_urls_that_may_be_two_stay_two(url: str) -> None:
-    assert normalised(url) != HOOK
+    assert url_key(url) != url_key(HOOK)
 
 
 @pytest.mark.parametrize("url", ["https://hooks.example.com/100%", HOOK + "?q=%zz", HOOK + "%2"])

@@ -41,7 +41,6 @@ from backup_webhooks.api.webhook_models import (
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.payloads import FORMATS
-from backup_webhooks.posting.target_url import normalised
 from backup_webhooks.targets.store import AccountTargets, UnknownTarget
 from backup_webhooks.targets.target import Target
 
@@ -136,12 +135,11 @@ def delete_target(
     if_match: IfMatch = None,
 ) -> Response[WebhookOut | None]:
     """Take the event type from the target with that URL. One that names no other is removed."""
-    url = normalised(target_uri)
 
     def edit(stored: AccountTargets) -> Sequence[Target]:
-        target = stored.with_url(url, [event])
+        target = stored.with_url(target_uri, [event])
         if target is None:
-            raise UnknownTarget(url)
+            raise UnknownTarget(target_uri)
         return [*stored.without(target.target_id), *without_event([target], event)]
 
     return _change(account, event, edit, if_match)

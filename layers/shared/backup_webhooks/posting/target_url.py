@@ -51,10 +51,16 @@ def parse_target_url(url: str) -> Url:
 
 
 def normalised(url: str) -> str:
-    """Return the URL's one spelling, so that two spellings are one target (RFC 3986, 6.2). Raise `InvalidTarget`.
+    """Return the URL as it is stored (RFC 3986, 6.2): without default port and fragment. Raise `InvalidTarget`.
 
     The parser writes scheme, host and percent-encoded octets in one case, and takes dot segments out of the path.
     """
     parts = parse_target_url(url)
     port = None if parts.port == DEFAULT_PORTS[str(parts.scheme)] else parts.port
-    return parts._replace(port=port, path=parts.path or "/", fragment=None).url
+    return parts._replace(port=port, fragment=None).url
+
+
+def url_key(url: str) -> str:
+    """Return the same text for each spelling of the URL: as it is stored, and with the root for an empty path."""
+    parts = parse_target_url(normalised(url))
+    return parts._replace(path=parts.path or "/").url

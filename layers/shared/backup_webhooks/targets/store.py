@@ -21,7 +21,7 @@ from backup_webhooks.aws.retry import retry_on_conflict
 from backup_webhooks.events.errors import InvalidTarget
 from backup_webhooks.events.messages import AccountChanged, EventType
 from backup_webhooks.events.timestamps import iso_milliseconds
-from backup_webhooks.posting.target_url import normalised
+from backup_webhooks.posting.target_url import normalised, url_key
 from backup_webhooks.targets.health import Health
 from backup_webhooks.targets.items import (
     PLACE,
@@ -75,11 +75,13 @@ class AccountTargets(Struct, frozen=True):
         return next((target for target in self.targets if target.target_id == target_id), None)
 
     def with_url(self, url: str, event_types: Collection[EventType]) -> Target | None:
-        """Return the target with that URL that names one of the event types, or None if there is none."""
-        return next(
-            (target for target in self.targets if target.url == url and set(target.event_types) & set(event_types)),
-            None,
-        )
+        """Return the target with that URL, in any spelling, that names one of the event types; None if there is none.
+
+        Raise `InvalidTarget` for a text that is no URL.
+        """
+        key = url_key(url)
+        named = (target for target in self.targets if set(target.event_types) & set(event_types))
+        return next((target for target in named if url_key(target.url) == key), None)
 
     def having(self, target: Target) -> Sequence[Target]:
         """Return the targets with this one, which replaces the one with the same id."""
@@ -264,9 +266,10 @@ def _check_urls(targets: Sequence[Target]) -> None:
     seen: set[tuple[str, EventType]] = set()
     for target in targets:
         for event_type in target.event_types:
-            if (target.url, event_type) in seen:
+            one = (url_key(target.url), event_type)
+            if one in seen:
                 raise InvalidTarget("targetUri", f"the account has another target with this URL for {event_type}")
-            seen.add((target.url, event_type))
+            seen.add(one)
 
 
 def _kept(known: Target | None, target: Target, revision: int) -> Target:
