@@ -20,8 +20,8 @@ function lastBackup({ lastStartedAt, lastFinishedAt, lastStatus }) {
   return [clock(lastFinishedAt, shortTime(lastFinishedAt)), `, ${RESULTS[lastStatus] ?? lastStatus ?? 'result unknown'}`];
 }
 
-function nextBackup({ nextExpectedAt, timezone }) {
-  if (!nextExpectedAt) return ['None'];
+function nextBackup({ nextExpectedAt, timezone, scheduleProblem }) {
+  if (!nextExpectedAt) return [scheduleProblem ? `None is expected: ${scheduleProblem}` : 'None'];
   const { there, zone, here } = timeOnBothClocks(nextExpectedAt, timezone);
   return [clock(nextExpectedAt, `${there} (${zone})`), here && h('span', { class: 'second-line' }, `${here} your time`)];
 }

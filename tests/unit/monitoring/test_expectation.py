@@ -11,7 +11,7 @@ from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import ServerPolicyChanged
 from backup_webhooks.monitoring.server_policies import PolicyMessage
 
-from tests.support.policies import at, changed, every, finished, misses, started, tracked
+from tests.support.policies import LONG_AGO, at, changed, every, finished, misses, started, tracked
 
 DAILY = changed("12-19 09:00")
 
@@ -353,7 +353,6 @@ def test_a_schedule_that_has_ended_expects_nothing_more() -> None:
         ({"backup_schedule": "0 0 17 * *"}, "$.backupSchedule"),
         ({"backup_schedule": "every day"}, "$.backupSchedule"),
         ({"backup_schedule": "0 0 0 30 2 ?"}, "$.backupSchedule"),
-        ({"backup_schedule": "0 0 17 * * ? 2017"}, "$.backupSchedule"),
         ({"timezone": "Mars/Olympus"}, "$.timezone"),
         ({"timezone": "../../etc/passwd"}, "$.timezone"),
         ({"timezone": ""}, "$.timezone"),
@@ -366,3 +365,20 @@ def test_a_schedule_that_cannot_be_kept_is_refused(changes: dict[str, str | None
         tracked(changed("12-19 09:00", **changes))
 
     assert refusal.value.field == field
+
+
+def test_a_schedule_that_has_ended_expects_nothing_more_and_can_be_renamed_and_deactivated() -> None:
+    last = "0 0 17 20 12 ? 2018"
+    policy = tracked(changed("12-20 09:00", backup_schedule=last))
+    assert policy.expected_at == at("12-20 17:00")
+    after = policy.after_miss(LONG_AGO)
+    assert (after.expected_at, after.last_missed_at) == (None, at("12-20 17:00"))
+
+    renamed = after.after(changed("2019-03-01T09:00:00Z", backup_schedule=last, name="Other"))
+    assert renamed.policy
+    assert (renamed.policy.account_policy_name, renamed.expected_at) == ("Other", None)
+    assert not renamed.is_missed(at("2019-12-31T00:00:00Z"))
+    off = renamed.after(changed("2019-03-02T09:00:00Z", backup_schedule=last, server_policy_status="INACTIVE"))
+    assert off.policy
+    assert not off.policy.active
+    assert tracked(changed("12-20 09:00", backup_schedule="0 0 17 * * ? 2017")).expected_at is None

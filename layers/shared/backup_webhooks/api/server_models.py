@@ -39,7 +39,10 @@ class DaysOut(Model):
 
 
 class ServerPolicyOut(Model):
-    """A server policy: its state, the expected start of its next backup, and the counts of its last 30 days."""
+    """A server policy: its state, the expected start of its next backup, and the counts of its last 30 days.
+
+    `scheduleProblem`: why its schedule can't be used any more, if so; none is expected then.
+    """
 
     server_policy_id: str
     server_id: str
@@ -56,6 +59,7 @@ class ServerPolicyOut(Model):
     last_finished_at: TimestampOut | None
     last_status: str | None
     next_expected_at: TimestampOut | None
+    schedule_problem: str | None
     days: list[DayOut]
 
     @classmethod
@@ -79,6 +83,7 @@ class ServerPolicyOut(Model):
             last_finished_at=history.last_finished_at,
             last_status=history.last_status,
             next_expected_at=tracked.expected_at if tracked.schedule else None,
+            schedule_problem=policy.schedule_problem if policy else None,
             days=days,
         )
 

@@ -70,7 +70,7 @@ class TrackedPolicy(Struct, frozen=True):
 
     @property
     def schedule(self) -> Schedule | None:
-        """Return the schedule, or None while none is known, or the policy is inactive or not watched."""
+        """Return the schedule, or None while none is known or usable, or the policy is inactive or not watched."""
         return self.policy.schedule if self.policy and self.watched else None
 
     @property
@@ -79,7 +79,7 @@ class TrackedPolicy(Struct, frozen=True):
 
         The trouble of an inactive policy, or of one that is not watched, needs no attention: None.
         """
-        if not self.watched or (self.policy and self.schedule is None):
+        if not self.watched or (self.policy and not self.policy.active):
             return None
         return min((streak.since for streak in self.streaks.by_event_type.values()), default=None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -13,6 +13,11 @@ from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import ACTIVE, BackupFinished, BackupStarted, ServerPolicyChanged
 from backup_webhooks.monitoring.expectation import CronSchedule, IntervalSchedule, Schedule
 from backup_webhooks.schedules.quartz import InvalidSchedule, QuartzCron
+
+# Raised by `ZoneInfo`. tzdata may drop a zone that is stored.
+_UNKNOWN_ZONE = (KeyError, ValueError, OSError)
+# Quartz's years begin with 1970.
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PolicyIdentity(Struct, frozen=True):
@@ -67,20 +72,37 @@ class ServerPolicy(Struct, frozen=True):
         return policy
 
     @property
+    def active(self) -> bool:
+        """Return whether both the account policy and the server policy are active."""
+        return self.account_policy_status == self.server_policy_status == ACTIVE
+
+    @property
     def schedule(self) -> Schedule | None:
-        """Return the schedule, or None while the account policy or the server policy is not active."""
-        if not self.account_policy_status == self.server_policy_status == ACTIVE:
+        """Return the schedule, or None while the policy is not active, or if the schedule can't be used any more."""
+        if not self.active or self.schedule_problem:
             return None
         if self.backup_schedule is not None:
             return CronSchedule(_cron(self.backup_schedule, self.timezone))
         return IntervalSchedule(timedelta(hours=self.backup_interval_hours or 0))
+
+    @property
+    def schedule_problem(self) -> str | None:
+        """Return why the stored schedule can't be used, though it could once; None if it can."""
+        try:
+            if self.backup_schedule is not None:
+                _cron(self.backup_schedule, self.timezone)
+        except InvalidSchedule as error:
+            return f"schedule {self.backup_schedule}: {error}"
+        except _UNKNOWN_ZONE:
+            return f"the time zone {self.timezone} is no longer known"
+        return None
 
     def _validate(self) -> None:
         if self.backup_schedule is None and self.backup_interval_hours is None:
             raise InvalidMessage("$.backupSchedule", "required, where backupIntervalHours is missing too")
         try:
             ZoneInfo(self.timezone)
-        except (KeyError, ValueError, OSError):
+        except _UNKNOWN_ZONE:
             raise InvalidMessage("$.timezone", "must be an IANA time zone, such as Europe/Berlin") from None
         if self.backup_schedule is None:
             return
@@ -88,8 +110,9 @@ class ServerPolicy(Struct, frozen=True):
             cron = _cron(self.backup_schedule, self.timezone)
         except InvalidSchedule as error:
             raise InvalidMessage("$.backupSchedule", str(error)) from None
-        if cron.next_after(self.changed_at) is None:
-            raise InvalidMessage("$.backupSchedule", "never fires after changedDate; it must have a time to come")
+        # A schedule that has ended is one that expects nothing more; it may be renamed or deactivated.
+        if cron.next_after(_BEFORE_ALL) is None:
+            raise InvalidMessage("$.backupSchedule", "never fires; it must name a date that exists")
 
 
 @lru_cache(maxsize=1024)

@@ -20,7 +20,7 @@ class ServerState(StrEnum):
     """The expected start has passed and is not reported as missed: its hour goes on, or starts may be unread."""
     MISSED = "missed"
     UNWATCHED = "unwatched"
-    """A person has stopped watching it, and its last result needs no attention."""
+    """A person has stopped watching it, or its schedule can't be used, and its last result needs no attention."""
     INACTIVE = "inactive"
     UNKNOWN = "unknown"
     """No backup has been reported yet."""
@@ -40,7 +40,7 @@ def server_state(tracked: TrackedPolicy, now: datetime) -> ServerState:
 
     Only the detector decides that a start was missed. The clock cannot: a start may still wait in the queue.
     """
-    if tracked.policy and not tracked.policy.schedule:
+    if tracked.policy and not tracked.policy.active:
         return ServerState.INACTIVE
     if _last_was_missed(tracked):
         return ServerState.MISSED
@@ -48,7 +48,8 @@ def server_state(tracked: TrackedPolicy, now: datetime) -> ServerState:
         return ServerState.LATE
     status = tracked.history.last_status
     state = _OF_STATUS[BackupStatus(status)] if status else ServerState.UNKNOWN
-    return ServerState.UNWATCHED if not tracked.watched and state in _WITHOUT_TROUBLE else state
+    unwatched = not tracked.watched or (tracked.policy and tracked.policy.schedule_problem)
+    return ServerState.UNWATCHED if unwatched and state in _WITHOUT_TROUBLE else state
 
 
 def _last_was_missed(tracked: TrackedPolicy) -> bool:

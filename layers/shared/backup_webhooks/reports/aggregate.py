@@ -71,6 +71,7 @@ class KnownServer:
     state: ServerState = ServerState.UNKNOWN
     active: bool | None = None
     next_expected_at: datetime | None = None
+    schedule_problem: str | None = None
     statuses: tuple[str, str] | None = None
 
     @classmethod
@@ -83,8 +84,9 @@ class KnownServer:
             server_id=identity.server_id,
             account_policy_name=identity.account_policy_name,
             state=server_state(tracked, now),
-            active=policy.schedule is not None if policy else None,
+            active=policy.active if policy else None,
             next_expected_at=tracked.expected_at if tracked.schedule else None,
+            schedule_problem=policy.schedule_problem if policy else None,
             statuses=(policy.server_policy_status, policy.account_policy_status) if policy else None,
         )
 
@@ -191,6 +193,7 @@ def _line(known: KnownServer, server: _Server) -> ServerLine:
         strip=server.strip,
         last_at=server.last_at,
         next_expected_at=known.next_expected_at,
+        schedule_problem=known.schedule_problem,
     )
 
 

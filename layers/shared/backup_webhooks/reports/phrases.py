@@ -145,7 +145,13 @@ def latest(report: Report, line: ServerLine) -> str:
 
 def upcoming(report: Report, line: ServerLine) -> str:
     """Return when the server's next backup is expected."""
-    return clock(report, line.next_expected_at) if line.next_expected_at else "none is expected"
+    if line.next_expected_at:
+        return clock(report, line.next_expected_at)
+    return (
+        f"none is expected: {sanitize(line.schedule_problem, _LONGEST_REASON)}"
+        if line.schedule_problem
+        else "none is expected"
+    )
 
 
 def state(line: ServerLine) -> tuple[str, Tone]:
