@@ -77,7 +77,7 @@ def test_a_url_of_two_events_is_one_target_and_both_places_say_so(
         note = f"Also set for {other}: settings and signing secret are the same there."
         expect(person.open_event(label).get_by_text(note)).to_be_visible()
 
-    # What is saved in one place is there in the other, and can be changed there.
+    # Changes saved in one place are there in the other, and can be changed there.
     card = person.open_event("Missing Backups")
     card.get_by_label("Delivery").select_option("retry")
     card.get_by_role("button", name="Save", exact=True).click()

@@ -41,7 +41,7 @@ class DaysOut(Model):
 class ServerPolicyOut(Model):
     """A server policy: its state, the expected start of its next backup, and the counts of its last 30 days.
 
-    `scheduleProblem`: why its schedule can't be used any more, if so; none is expected then.
+    `scheduleProblem`: why its schedule cannot be used any more, if so; none is expected then.
     """
 
     server_policy_id: str

@@ -251,10 +251,10 @@ class NewTarget(TargetSettings):
 
 
 class TargetChanges(TargetSettings):
-    """Changes to a target. What is left out stays as it is.
+    """Changes to a target. A setting that is left out stays as it is.
 
-    What was stored for one host is not sent to another: with a `targetUri` of another one, the values of `headers` and
-    the `destinationKey` are to be given again.
+    Values stored for one host are not sent to another: with a `targetUri` of another one, `headers` and
+    `destinationKey` are to be given again.
     """
 
     target_uri: _Uri | None = None

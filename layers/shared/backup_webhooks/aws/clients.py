@@ -28,7 +28,7 @@ CONFIG = Config(
     tcp_keepalive=True,
     # Validation is a tenth of what a call costs. mypy checks the types of parameters, and AWS their values.
     parameter_validation=False,
-    # botocore makes its own anew for each call, which is a quarter of what the call costs then.
+    # botocore makes its own for each call, in a quarter of the time of that call.
     user_agent=f"SimpleBackupWebhooks/{__version__}",
 )
 

@@ -49,8 +49,8 @@ from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import MOST_TARGETS, Target
 
-# Ten messages of a batch with five targets each, all of them hanging, and two records of each at the same time. What
-# has to wait longer for a thread, as an event may have 25 targets, is left to the redeliverer.
+# Ten messages of a batch with five targets each, all of them hanging, and two records of each at the same time. An
+# event may have 25 targets: an attempt that waits longer for a thread is left to the redeliverer.
 _THREADS = 70
 _LONGEST_WAIT = timedelta(seconds=5)
 

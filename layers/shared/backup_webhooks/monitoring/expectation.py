@@ -161,7 +161,7 @@ def after_report(schedule: Schedule | None, current: Expectation, resumed_at: da
         if schedule is None or expected_at > passed_until:
             return next_expectation(schedule, history)
     if schedule is None:
-        # It was expected by a schedule that can't be used any more.
+        # It was expected by a schedule that cannot be used any more.
         return next_expectation(schedule, history)
     settled_until = schedule.last_until(expected_at, passed_until)
     return next_expectation(schedule, replace(history, settled_until=settled_until))

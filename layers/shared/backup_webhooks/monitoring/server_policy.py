@@ -78,7 +78,7 @@ class ServerPolicy(Struct, frozen=True):
 
     @property
     def schedule(self) -> Schedule | None:
-        """Return the schedule, or None while the policy is not active, or if the schedule can't be used any more."""
+        """Return the schedule, or None while the policy is not active, or if the schedule cannot be used any more."""
         if not self.active or self.schedule_problem:
             return None
         if self.backup_schedule is not None:
@@ -87,7 +87,7 @@ class ServerPolicy(Struct, frozen=True):
 
     @property
     def schedule_problem(self) -> str | None:
-        """Return why the stored schedule can't be used, though it could once; None if it can."""
+        """Return why the stored schedule cannot be used, though it could once; None if it can."""
         try:
             if self.backup_schedule is not None:
                 _cron(self.backup_schedule, self.timezone)

@@ -20,7 +20,7 @@ class ServerState(StrEnum):
     """The expected start has passed and is not reported as missed: its hour goes on, or starts may be unread."""
     MISSED = "missed"
     UNWATCHED = "unwatched"
-    """A person has stopped watching it, or its schedule can't be used, and its last result needs no attention."""
+    """A person has stopped watching it, or its schedule cannot be used, and its last result needs no attention."""
     INACTIVE = "inactive"
     UNKNOWN = "unknown"
     """No backup has been reported yet."""

@@ -29,7 +29,7 @@ class ServerLine:
 
     `state`: its present state. `period`: the results of its backups in the report's period. `strip`: the last seven
     report days, the oldest first. `last_at`: the latest end of a backup, or missed start, in those days.
-    `schedule_problem`: why its schedule can't be used any more, if so.
+    `schedule_problem`: why its schedule cannot be used any more, if so.
     """
 
     server_policy_id: str
