@@ -39,7 +39,8 @@ def _account_reports() -> AccountReports:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | dict[str, int]:
     """Handle a tick, `{"time": "2018-12-20T18:05:00Z"}`, or a batch of records of ReportsQueue."""
     if "Records" in event:
-        batch = handle_batch(event, context, _threads, _account_reports().send)
+        reports = _account_reports()
+        batch = handle_batch(event, context, _threads, lambda record, deadline: reports.send(record["body"], deadline))
         _count(batch)
         return batch.response
     deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
-from backup_webhooks.aws.batch import Batch, handle_batch
+from backup_webhooks.aws.batch import Batch, handle_batch, sent_at
 from backup_webhooks.aws.metrics import count_records, function_metrics
 from backup_webhooks.deliveries.attempt import DEFERRED, Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
@@ -36,7 +36,13 @@ def _notifier() -> Notifier:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Handle a batch of SQS records. Return those that SQS must deliver again."""
-    batch = handle_batch(event, context, _threads, _notifier().handle)
+    notifier = _notifier()
+    batch = handle_batch(
+        event,
+        context,
+        _threads,
+        lambda record, deadline: notifier.handle(record["body"], deadline, sent_at(record)),
+    )
     _count(batch)
     return batch.response
 

@@ -33,7 +33,10 @@ def _redeliverer() -> Redeliverer:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Handle a batch of SQS records. Return those that SQS must deliver again."""
-    batch = handle_batch(event, context, _threads, _redeliverer().handle)
+    redeliverer = _redeliverer()
+    batch = handle_batch(
+        event, context, _threads, lambda record, deadline: redeliverer.handle(record["body"], deadline)
+    )
     _count(batch)
     return batch.response
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+
+from backup_webhooks.events.timestamps import epoch_milliseconds
+
+_DATES = ("changedDate", "backupFinishedDate", "backupStartedDate", "expectedDate")
 
 
 def finished(account: str, **changes: Any) -> str:
@@ -44,14 +49,28 @@ def missed(account: str, server_policy_id: str = "sp-1") -> str:
     )
 
 
-def sqs_event(*bodies: str) -> dict[str, Any]:
-    """Return a batch of records `message-0`, `message-1`, … with these bodies."""
+def sqs_event(*bodies: str, sent_at: datetime | None = None) -> dict[str, Any]:
+    """Return a batch of records `message-0`, `message-1`, … with these bodies, sent then, or at the dates in them."""
     return {
         "Records": [
-            {"messageId": f"message-{position}", "body": body, "eventSource": "aws:sqs", "attributes": {}}
+            {
+                "messageId": f"message-{position}",
+                "body": body,
+                "eventSource": "aws:sqs",
+                "attributes": {"SentTimestamp": str(epoch_milliseconds(sent_at or _date_in(body)))},
+            }
             for position, body in enumerate(bodies)
         ]
     }
+
+
+def _date_in(body: str) -> datetime:
+    try:
+        message = json.loads(body)
+        date = next(message[name] for name in _DATES if name in message)
+        return datetime.fromisoformat(date).astimezone(UTC)
+    except (ValueError, TypeError, StopIteration, OverflowError):
+        return datetime.now(UTC)
 
 
 def failed_ids(response: dict[str, Any]) -> list[str]:

@@ -31,6 +31,7 @@ class Message:
     """A message on a queue."""
 
     body: str
+    sent_at: datetime
     visible_at: datetime
     receives: int = 0
 
@@ -63,7 +64,7 @@ class MemoryQueue:
     def send(self, body: str, delay_seconds: int = 0) -> None:
         """Put a message on the queue. It is visible after the delay."""
         assert 0 <= delay_seconds <= 900
-        self.messages.append(Message(body, self.now() + timedelta(seconds=delay_seconds)))
+        self.messages.append(Message(body, self.now(), self.now() + timedelta(seconds=delay_seconds)))
 
     def receive(self) -> list[Message]:
         """Return up to ten of the hundred oldest visible messages; every other time of all, the newest as well."""

@@ -31,6 +31,7 @@ from tests.world.boundary import Boundary, Killed
 from tests.world.functions import ENVIRONMENT, Functions, WatchedSender
 from tests.world.history import History
 from tests.world.queues import MemoryQueue
+from tests.world.queues import Message as QueuedMessage
 from tests.world.threads import InThisThread
 
 BEGIN = datetime(2026, 1, 5, 6, tzinfo=UTC)
@@ -198,16 +199,16 @@ class World:
         if not batch:
             return
         self.now += self.takes
-        bodies = [message.body for message in batch]
-        failed = self.invoke(READERS[name], lambda deadline: self._handle(READERS[name], bodies, deadline))
+        failed = self.invoke(READERS[name], lambda deadline: self._handle(READERS[name], batch, deadline))
         for position, message in enumerate(batch if failed is not None else ()):
             if f"message-{position}" not in failed:
                 queue.delete(message)
                 if self.chance.random() < self.repeated:
                     queue.send(message.body)
 
-    def _handle(self, function: str, bodies: Sequence[str], deadline: datetime) -> Sequence[str]:
+    def _handle(self, function: str, messages: Sequence[QueuedMessage], deadline: datetime) -> Sequence[str]:
         """Return the ids of the records that the function could not handle."""
+        bodies = [message.body for message in messages]
         handle: Callable[[str, datetime], Any]
         match function:
             case "email_notices":
@@ -216,7 +217,10 @@ class World:
             case "daily_report":
                 handle = self.functions.account_reports.send
             case "notifier":
-                handle = self.functions.notifier.handle
+                sent_at = {message.body: message.sent_at for message in messages}
+
+                def handle(body: str, deadline: datetime) -> Any:
+                    return self.functions.notifier.handle(body, deadline, sent_at[body])
             case _:
                 handle = self.functions.redeliverer.handle
         # The deadline of a batch is on the real clock.
@@ -224,7 +228,7 @@ class World:
             sqs_event(*bodies),
             Context(),  # type: ignore[arg-type]
             InThisThread(),
-            lambda body, _: handle(body, deadline),
+            lambda record, _: handle(record["body"], deadline),
         )
         return failed_ids(dict(batch.response))
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.events.messages import ServerPolicyChanged
-from backup_webhooks.monitoring.server_policies import PolicyMessage
+from backup_webhooks.monitoring.server_policies import PolicyMessage, TrackedPolicy
 
-from tests.support.policies import LONG_AGO, at, changed, every, finished, misses, started, tracked
+from tests.support.policies import LONG_AGO, POLICY_ID, at, changed, every, finished, misses, started, tracked
 
 DAILY = changed("12-19 09:00")
 
@@ -382,3 +382,46 @@ def test_a_schedule_that_has_ended_expects_nothing_more_and_can_be_renamed_and_d
     assert off.policy
     assert not off.policy.active
     assert tracked(changed("12-20 09:00", backup_schedule="0 0 17 * * ? 2017")).expected_at is None
+
+
+class TestThePastHasAnEnd:
+    """A schedule counts from when its policy became known, and no further back than starts are remembered."""
+
+    def test_a_policy_that_has_been_active_for_years_is_expected_from_when_it_is_first_heard_of(self) -> None:
+        policy = TrackedPolicy("TEST", POLICY_ID).after(changed("2013-12-20T09:00:00Z"), at("12-20 12:00"))
+
+        assert misses(policy, "12-20 18:00") == []
+        assert misses(policy, "12-21 18:01") == ["12-20 17:00", "12-21 17:00"]
+
+    def test_a_policy_first_heard_of_as_active_and_at_once_as_inactive_has_missed_nothing(self) -> None:
+        policy = TrackedPolicy("TEST", POLICY_ID).after(changed("01-02 09:00"), at("12-20 12:00"))
+        off = policy.after(changed("12-20 11:59", server_policy_status="INACTIVE"), at("12-20 12:00"))
+
+        assert misses(off, "12-31 00:00") == []
+
+    def test_a_change_that_comes_five_days_late_reports_no_start_that_was_made(self) -> None:
+        policy = TrackedPolicy("TEST", POLICY_ID).after(changed("12-01 09:00", backup_schedule="0 0 2 * * ?"))
+        for day in range(2, 14):
+            policy = policy.after(started(f"12-{day:02} 02:31"))
+        late = policy.after(changed("12-08 12:00", backup_schedule="0 30 2 * * ?"), at("12-13 12:00"))
+
+        assert misses(late, "12-13 12:00") == []
+        assert misses(late, "12-14 03:31") == ["12-14 02:30"]
+
+    def test_a_new_hourly_policy_that_comes_four_days_late_reports_nothing_of_them(self) -> None:
+        policy = TrackedPolicy("TEST", POLICY_ID)
+        hours = [f"12-{day:02} {hour:02}:01" for day in range(10, 14) for hour in range(24)]
+        for hour in hours:
+            policy = policy.after(started(hour))
+        late = policy.after(changed("12-10 00:00", backup_schedule="0 0 * * * ?"), at("12-14 00:00"))
+
+        assert misses(late, "12-14 01:00") == []
+        assert misses(late, "12-14 02:01") == ["12-14 01:00"]
+
+    def test_a_reactivation_that_comes_late_reports_no_start_that_is_forgotten(self) -> None:
+        policy = TrackedPolicy("TEST", POLICY_ID).after(changed("12-01 09:00", server_policy_status="INACTIVE"))
+        for day in range(2, 14):
+            policy = policy.after(started(f"12-{day:02} 17:01"))
+        late = policy.after(changed("12-03 12:00"), at("12-13 20:00"))
+
+        assert misses(late, "12-13 20:00") == []

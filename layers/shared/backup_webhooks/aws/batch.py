@@ -34,9 +34,12 @@ class Batch[R](Struct, frozen=True):
 
 
 def handle_batch[R](
-    event: dict[str, Any], context: LambdaContext, threads: ThreadPoolExecutor, handle: Callable[[str, datetime], R]
+    event: dict[str, Any],
+    context: LambdaContext,
+    threads: ThreadPoolExecutor,
+    handle: Callable[[dict[str, Any], datetime], R],
 ) -> Batch[R]:
-    """Return the results of `handle`, which is called with each record's body and the function's end, all at once.
+    """Return the results of `handle`, which is called with each record and the function's end, all at once.
 
     An exception of `handle` is logged, and its record is reported as failed. SQS delivers it again, or moves it to the
     dead-letter queue.
@@ -59,9 +62,14 @@ def handle_batch[R](
     )
 
 
-def _handle[R](record: dict[str, Any], deadline: datetime, handle: Callable[[str, datetime], R]) -> R:
+def sent_at(record: dict[str, Any]) -> datetime:
+    """Return when the record's message was sent, by the queue's clock, in UTC."""
+    return datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
+
+
+def _handle[R](record: dict[str, Any], deadline: datetime, handle: Callable[[dict[str, Any], datetime], R]) -> R:
     try:
-        return handle(record["body"], deadline)
+        return handle(record, deadline)
     except InvalidMessage as error:
         logger.warning(
             "message rejected",

@@ -114,9 +114,10 @@ class Notifier(Struct, frozen=True):
             clock=clock,
         )
 
-    def handle(self, body: str, deadline: datetime) -> Sequence[Outcome] | None:
+    def handle(self, body: str, deadline: datetime, sent_at: datetime | None = None) -> Sequence[Outcome] | None:
         """Handle a message. Return the outcome for each target of its event, or None for a message without an event.
 
+        `sent_at`: as in `Recorder.record`.
         Raise `InvalidMessage`, `TryAgain` and botocore's errors for a message that SQS must deliver again, or move to
         the dead-letter queue.
         """
@@ -125,7 +126,7 @@ class Notifier(Struct, frozen=True):
                 self.watermark_store.record_read(message.sent_date)
                 return None
             case BackupStarted() | ServerPolicyChanged() as message:
-                self.recorder.record(message)
+                self.recorder.record(message, sent_at)
                 return None
             case AccountChanged() as message:
                 self.targets_store.record_place(message)

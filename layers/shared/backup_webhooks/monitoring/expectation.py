@@ -31,9 +31,10 @@ class History(Struct, frozen=True):
     """The starts and ends of a server policy's backups, as far as they still matter.
 
     Every scheduled time up to `settled_until` was answered by a backup, or reported as missed, or lies before the
-    schedule counts. `starts` and `finishes`, ascending, are the events since then, all those of the last two days, and
-    the newest one before, from which an interval runs. With them the verdict is the same in any order of arrival.
-    `overdue`, ascending, are times of an earlier schedule that had passed unanswered when it was replaced.
+    schedule counts; of a policy without a schedule it is the time up to which starts are forgotten. `starts` and
+    `finishes`, ascending, are the events since then, all those of the last two days, and the newest one before, from
+    which an interval runs. With them the verdict is the same in any order of arrival. `overdue`, ascending, are times
+    of an earlier schedule that had passed unanswered when it was replaced.
     """
 
     settled_until: datetime | None = None
@@ -167,10 +168,13 @@ def after_report(schedule: Schedule | None, current: Expectation, resumed_at: da
     return next_expectation(schedule, replace(history, settled_until=settled_until))
 
 
-def after_schedule_change(before: Schedule | None, history: History, changed_at: datetime) -> History:
-    """Return the history under a new schedule, which counts from `changed_at`.
+def after_schedule_change(
+    before: Schedule | None, history: History, changed_at: datetime, known_at: datetime | None = None
+) -> History:
+    """Return the history under a new schedule, which counts from `changed_at`, but not from before `known_at`.
 
-    Unanswered times of the schedule before, whose deadline had passed by then, are still to be reported.
+    Nor does it count from before the time up to which starts were forgotten. Unanswered times of the schedule before,
+    whose deadline had passed by `changed_at`, are still to be reported.
     """
     overdue = list(history.overdue)
     past = history
@@ -180,7 +184,8 @@ def after_schedule_change(before: Schedule | None, history: History, changed_at:
             break
         overdue.append(expected_at)
         past = replace(past, settled_until=expected_at)
-    return replace(history, settled_until=changed_at, overdue=tuple(overdue))
+    counts_from = [timestamp for timestamp in (changed_at, known_at, history.settled_until) if timestamp]
+    return replace(history, settled_until=max(counts_from), overdue=tuple(overdue))
 
 
 def _compacted(history: History, settled: datetime | None) -> History:
@@ -193,9 +198,9 @@ def _compacted(history: History, settled: datetime | None) -> History:
         return history
     oldest_of_most = [kept[-MAX_KEPT] for kept in (history.starts, history.finishes) if len(kept) >= MAX_KEPT]
     keep_from = max([newest - KEPT_FOR, *oldest_of_most])
-    if settled is not None and history.settled_until is not None:
+    if settled is not None:
         keep_from = min(keep_from, settled)
-        history = replace(history, settled_until=max(history.settled_until, keep_from))
+    history = replace(history, settled_until=max(history.settled_until or keep_from, keep_from))
     return replace(history, starts=_since(history.starts, keep_from), finishes=_since(history.finishes, keep_from))
 
 

@@ -83,10 +83,11 @@ class TrackedPolicy(Struct, frozen=True):
             return None
         return min((streak.since for streak in self.streaks.by_event_type.values()), default=None)
 
-    def after(self, message: PolicyMessage) -> Self:
+    def after(self, message: PolicyMessage, sent_at: datetime | None = None) -> Self:
         """Return what is known after the message; an equal value if that is nothing new.
 
-        Raise `InvalidMessage` for an unusable schedule.
+        `sent_at`: when the message was sent; None: at the date in it. A policy that is new is expected to start no
+        backup before. Raise `InvalidMessage` for an unusable schedule.
         """
         match message:
             case BackupStarted():
@@ -95,7 +96,7 @@ class TrackedPolicy(Struct, frozen=True):
             case BackupFinished():
                 return self._identified_by(message)._after_end(message)
             case ServerPolicyChanged():
-                return self._after_change(ServerPolicy.of(message))
+                return self._after_change(ServerPolicy.of(message), sent_at)
 
     def _identified_by(self, message: BackupStarted | BackupFinished) -> Self:
         return self if self.identity else replace(self, identity_from_backup=PolicyIdentity.of(message))
@@ -161,19 +162,23 @@ class TrackedPolicy(Struct, frozen=True):
         """
         return self if watched == self.watched else self._rescheduled(replace(self, watched=watched), at)
 
-    def _after_change(self, policy: ServerPolicy) -> Self:
+    def _after_change(self, policy: ServerPolicy, sent_at: datetime | None) -> Self:
         if self.policy and policy.changed_at <= self.policy.changed_at:
             return self
-        return self._rescheduled(replace(self, policy=policy, identity_from_backup=None), policy.changed_at)
+        known_at = None if self.policy else sent_at
+        return self._rescheduled(replace(self, policy=policy, identity_from_backup=None), policy.changed_at, known_at)
 
-    def _rescheduled(self, changed: Self, at: datetime) -> Self:
-        """Return `changed`, which may have another schedule or none, as it is from that time on."""
+    def _rescheduled(self, changed: Self, at: datetime, known_at: datetime | None = None) -> Self:
+        """Return `changed`, which may have another schedule or none, as it is from that time on.
+
+        `known_at`: when the policy became known, if it does now.
+        """
         if changed.schedule is None:
             # The first miss once it has a schedule again is news.
             changed = replace(changed, streaks=changed.streaks.without(EventType.MISSING))
         if changed.schedule == self.schedule:
             return changed._with_history(self.history)
-        return changed._with_history(after_schedule_change(self.schedule, self.history, at))
+        return changed._with_history(after_schedule_change(self.schedule, self.history, at, known_at))
 
     def _with_history(self, history: History) -> Self:
         return self._with_expectation(next_expectation(self.schedule, history))
