@@ -34,6 +34,7 @@ from benchmarks.use import Use
 from local.receiver import Receiver
 from tests.world.aws import Aws
 from tests.world.functions import EMAILS
+from tests.world.queues import Message as QueuedMessage
 from tests.world.world import BEGIN, DAY, World
 
 SERVERS, LARGE = 30, 200
@@ -105,8 +106,8 @@ class MeteredWorld(World):
             use["scheduled calls"] += 1
         return answer
 
-    def _handle(self, function: str, bodies: Sequence[str], deadline: datetime) -> Sequence[str]:
-        kinds = Counter(json.loads(body).get("type", "") for body in bodies)
+    def _handle(self, function: str, messages: Sequence[QueuedMessage], deadline: datetime) -> Sequence[str]:
+        kinds = Counter(json.loads(message.body).get("type", "") for message in messages)
         gb_seconds = REPORT_GB * REPORT_SECONDS if function == "daily_report" else GB * OTHER_SECONDS
         if function == "notifier":
             starts, heartbeats = kinds.pop("BackupStarted", 0), kinds.pop("Heartbeat", 0)
@@ -116,7 +117,7 @@ class MeteredWorld(World):
         self.meter.use["GB-seconds"] += gb_seconds
         # The batch is received and deleted.
         self.meter.use["SQS requests"] += 2
-        return super()._handle(function, bodies, deadline)
+        return super()._handle(function, messages, deadline)
 
 
 class Installation:

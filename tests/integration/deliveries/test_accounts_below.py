@@ -23,7 +23,7 @@ from tests.world.aws import Aws
 from tests.world.world import World
 
 FAILURE, SUCCESS = EventType.FAILURE, EventType.SUCCESS
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 def placed(account: Account, parent: Account | None, changed_date: str = "2018-12-01T00:00:00Z") -> str:
@@ -143,9 +143,7 @@ def test_reminders_are_of_each_accounts_own_policy(
     family: Callable[[int], Sequence[Account]], world: World, receiver: Receiver
 ) -> None:
     parent, child = family(2)
-    parent.set_target(
-        FAILURE, receiver.url, recursive=True, preferences=Preferences(changes_only=True, remind_hours=24)
-    )
+    parent.set_target(FAILURE, receiver.url, recursive=True, preferences=Preferences(changes_only=True, remind_hours=1))
 
     def ended(account: Account, status: str) -> str:
         return finished(
@@ -159,16 +157,16 @@ def test_reminders_are_of_each_accounts_own_policy(
 
     world.send(ended(parent, "FAILED"))
     world.send(ended(child, "FAILED"))
-    world.run(world.now + 25 * HOUR)
+    world.run(world.now + 1.1 * HOUR)
     assert len(receiver.posts) == 4
     world.send(ended(parent, "SUCCESS"))
-    world.run(world.now + DAY)
+    world.run(world.now + HOUR)
 
     accounts = [json.loads(post.body)["text"].split("  -  ")[1] for post in receiver.posts]
     assert (accounts.count(f"Account: {parent.alias}"), accounts.count(f"Account: {child.alias}")) == (2, 3)
     # Where its target is not recursive any more, no reminder comes.
     parent.targets.change(parent.alias, lambda seen: [replace(one, recursive=False) for one in seen.targets])
-    world.run(world.now + 3 * DAY)
+    world.run(world.now + 3 * HOUR)
     assert len(receiver.posts) == 5
 
 
