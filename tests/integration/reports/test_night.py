@@ -159,6 +159,7 @@ def test_each_target_gets_the_posts_that_a_person_would_expect(
             scripted.append((server, url))
         else:
             night.plan(server, server.tonight, policy_since=None if server.before else dusk - HOUR, url=url)
+    night.go_on(dusk - HOUR)
     for place in range(NIGHT_LASTS // STEP + 1):
         night.go_on(dusk + place * STEP, scripted)
     assert (night.to_say, night.to_ping) == ([], []), "all of the night is over"
