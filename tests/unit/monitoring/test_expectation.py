@@ -425,3 +425,25 @@ class TestThePastHasAnEnd:
         late = policy.after(changed("12-03 12:00"), at("12-13 20:00"))
 
         assert misses(late, "12-13 20:00") == []
+
+
+@pytest.mark.parametrize(("schedule", "minutes", "number"), [("0 0/5 * * * ?", 5, 400), ("0 * * * * ?", 1, 400)])
+@pytest.mark.parametrize("order", ["ascending", "shuffled"])
+def test_a_miss_that_waits_to_be_reported_costs_no_start_after_it(
+    schedule: str, minutes: int, number: int, order: str
+) -> None:
+    begin = at("12-20 12:00")
+    made = [begin + timedelta(hours=1) + place * timedelta(minutes=minutes) for place in range(1, number)]
+    if order == "shuffled":
+        seed = random.randrange(2**32)
+        print(f"seed {seed}")
+        random.Random(seed).shuffle(made)
+    policy = tracked(changed("12-20 11:59", backup_schedule=schedule))
+    unanswered = [f"{begin + place * timedelta(minutes=minutes):%m-%d %H:%M}" for place in range(3)]
+    for start in made:
+        policy = policy.after(started(f"{start:%Y-%m-%dT%H:%M:%SZ}"))
+    end = f"{begin + timedelta(hours=1) + number * timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
+
+    # The first start, an hour and a pause later, answers all times but the first.
+    assert misses(policy, end) == unanswered[:1]
+    assert len(policy.history.starts) <= 101

@@ -34,7 +34,7 @@ class History(Struct, frozen=True):
     schedule counts; of a policy without a schedule it is the time up to which starts are forgotten. `starts` and
     `finishes`, ascending, are the events since then, all those of the last two days, and the newest one before, from
     which an interval runs. With them the verdict is the same in any order of arrival. `overdue`, ascending, are times
-    of an earlier schedule that had passed unanswered when it was replaced.
+    that had passed unanswered when their schedule was replaced, or when too many starts came after them.
     """
 
     settled_until: datetime | None = None
@@ -95,7 +95,13 @@ class CronSchedule(Struct, frozen=True):
         """Do as `Schedule` says. A start answers every time from an hour before it to 5 minutes after it."""
         settled = _settled_until(history)
         expected = self.cron.next_after(settled)
-        for start in history.starts:
+        for place, start in enumerate(history.starts):
+            # More starts than can be kept came after a time that waits to be reported. They do not wait with it.
+            waits = len(history.starts) - place >= MAX_KEPT and len(history.overdue) < MAX_KEPT
+            while waits and expected is not None and expected + TOLERANCE < start:
+                history = replace(history, overdue=_inserted(history.overdue, expected))
+                settled = expected
+                expected = self.cron.next_after(settled)
             if expected is not None and _answers(start, expected):
                 settled = max(settled, start + CLOCK_SKEW)
                 expected = self.cron.next_after(settled)
