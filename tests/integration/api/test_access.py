@@ -49,7 +49,8 @@ class Other:
         dynamodb = stack.client("dynamodb")
         names = ("Webhooks", "Deliveries", "ServerPolicies", "PingKeys")
         tables = [stack.outputs[f"{name}TableName"] for name in names]
-        items = [item for table in tables for item in dynamodb.scan(TableName=table)["Items"]]
+        pages = dynamodb.get_paginator("scan")
+        items = [item for table in tables for page in pages.paginate(TableName=table) for item in page["Items"]]
         return sorted((item for item in items if item.get("account") == {"S": alias}), key=str)
 
 

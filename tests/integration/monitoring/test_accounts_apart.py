@@ -86,7 +86,8 @@ def everything(account: Account) -> list[str]:
     """Return all items that name the account, as text."""
     stack = account.stack
     tables = [name for output, name in stack.outputs.items() if output.endswith("TableName")]
-    items = [item for table in tables for item in stack.client("dynamodb").scan(TableName=table)["Items"]]
+    pages = stack.client("dynamodb").get_paginator("scan")
+    items = [item for table in tables for page in pages.paginate(TableName=table) for item in page["Items"]]
     return sorted(text for item in items if account.alias in (text := json.dumps(item, sort_keys=True)))
 
 
