@@ -1,7 +1,7 @@
 """The boundary of a function: each request passes here, and fails, waits or ends the function as a test says.
 
 botocore's own retries and its time limits are on the function's side of it. Where a connection fails, the request goes
-through botocore's own HTTP to the proxy; others reach the proxy directly, in a third of the time.
+through botocore's own HTTP to the proxy; others reach the proxy directly.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from copy import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -97,7 +97,7 @@ def test_deliveries_and_their_log_are_those_of_the_account_above(
 ) -> None:
     parent, child = family(2)
     parent.set_target(FAILURE, f"{receiver.url}/PARENTS-SECRET", recursive=True, headers={"x": "PARENTS-SECRET"})
-    renewed()(finished(child.alias, backupFinishedDate=f"{datetime.now():%Y-%m-%d}T00:00:00Z"))
+    renewed()(finished(child.alias, backupFinishedDate=f"{datetime.now(UTC):%Y-%m-%d}T00:00:00Z"))
     assert len(receiver.posts) == 1
 
     own, others = client_of(parent.alias), client_of(child.alias)

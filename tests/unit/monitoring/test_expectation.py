@@ -426,6 +426,30 @@ class TestThePastHasAnEnd:
 
         assert misses(late, "12-13 20:00") == []
 
+    def test_an_end_dated_in_the_future_silences_no_policy_that_comes_after_it(self) -> None:
+        """A server's clock is wrong, once. The policy is new, or was inactive until then."""
+        wrong = finished("2036-01-01T01:00:00Z", "2036-01-01T02:00:00Z")
+        inactive = changed("12-01 09:00", server_policy_status="INACTIVE")
+
+        for before in ([wrong], [inactive, wrong]):
+            policy = TrackedPolicy("TEST", POLICY_ID)
+            for message in before:
+                policy = policy.after(message)
+            active = policy.after(changed("12-10 09:00"), at("12-10 09:00"))
+
+            assert misses(active, "12-10 18:01") == ["12-10 17:00"]
+
+
+def test_a_miss_of_an_interval_that_waits_to_be_reported_costs_no_run_after_it() -> None:
+    begin = at("12-20 12:00")
+    policy = tracked(every(1, "12-20 12:00"))
+    for place in range(150):
+        start = begin + timedelta(hours=2, minutes=1) + place * timedelta(minutes=5)
+        policy = policy.after(started(f"{start:%Y-%m-%dT%H:%M:%SZ}"))
+
+    end = begin + timedelta(hours=2, minutes=1) + 150 * timedelta(minutes=5)
+    assert misses(policy, f"{end:%Y-%m-%dT%H:%M:%SZ}") == ["12-20 13:00"]
+
 
 @pytest.mark.parametrize(("schedule", "minutes", "number"), [("0 0/5 * * * ?", 5, 400), ("0 * * * * ?", 1, 400)])
 @pytest.mark.parametrize("order", ["ascending", "shuffled"])

@@ -117,9 +117,8 @@ class Notifier(Struct, frozen=True):
     def handle(self, body: str, deadline: datetime, sent_at: datetime | None = None) -> Sequence[Outcome] | None:
         """Handle a message. Return the outcome for each target of its event, or None for a message without an event.
 
-        `sent_at`: as in `Recorder.record`.
-        Raise `InvalidMessage`, `TryAgain` and botocore's errors for a message that SQS must deliver again, or move to
-        the dead-letter queue.
+        `sent_at`: as in `Recorder.record`. Raise `InvalidMessage`, `TryAgain` and botocore's errors for a message that
+        SQS must deliver again, or move to the dead-letter queue.
         """
         match parse_message(body):
             case Heartbeat() as message:

@@ -95,12 +95,9 @@ class CronSchedule(Struct, frozen=True):
         """Do as `Schedule` says. A start answers every time from an hour before it to 5 minutes after it."""
         settled = _settled_until(history)
         expected = self.cron.next_after(settled)
-        for place, start in enumerate(history.starts):
-            # More starts than can be kept came after a time that waits to be reported. They do not wait with it.
-            waits = len(history.starts) - place >= MAX_KEPT and len(history.overdue) < MAX_KEPT
-            while waits and expected is not None and expected + TOLERANCE < start:
-                history = replace(history, overdue=_inserted(history.overdue, expected))
-                settled = expected
+        for start in history.starts:
+            while expected is not None and expected + TOLERANCE < start and _is_crowded(history, start):
+                history, settled = _with_overdue(history, expected), expected
                 expected = self.cron.next_after(settled)
             if expected is not None and _answers(start, expected):
                 settled = max(settled, start + CLOCK_SKEW)
@@ -125,6 +122,9 @@ class IntervalSchedule(Struct, frozen=True):
         # The interval may run from an event before `settled_until`: the newest one there.
         basis = [event for event in events if event[0] <= settled][-1:]
         for timestamp, finished in basis + [event for event in events if event[0] > settled]:
+            while timestamp > expected + TOLERANCE and _is_crowded(history, timestamp):
+                history, settled = _with_overdue(history, expected), expected
+                expected = settled + self.interval
             if timestamp > expected + TOLERANCE:
                 break
             settled = max(settled, timestamp)
@@ -175,12 +175,11 @@ def after_report(schedule: Schedule | None, current: Expectation, resumed_at: da
 
 
 def after_schedule_change(
-    before: Schedule | None, history: History, changed_at: datetime, known_at: datetime | None = None
+    before: Schedule | None, history: History, changed_at: datetime, counts_from: datetime
 ) -> History:
-    """Return the history under a new schedule, which counts from `changed_at`, but not from before `known_at`.
+    """Return the history under a new schedule.
 
-    Nor does it count from before the time up to which starts were forgotten. Unanswered times of the schedule before,
-    whose deadline had passed by `changed_at`, are still to be reported.
+    Unanswered times of the schedule before, whose deadline had passed by `changed_at`, are still to be reported.
     """
     overdue = list(history.overdue)
     past = history
@@ -190,8 +189,7 @@ def after_schedule_change(
             break
         overdue.append(expected_at)
         past = replace(past, settled_until=expected_at)
-    counts_from = [timestamp for timestamp in (changed_at, known_at, history.settled_until) if timestamp]
-    return replace(history, settled_until=max(counts_from), overdue=tuple(overdue))
+    return replace(history, settled_until=counts_from, overdue=tuple(overdue))
 
 
 def _compacted(history: History, settled: datetime | None) -> History:
@@ -214,6 +212,17 @@ def _since(timestamps: tuple[datetime, ...], keep_from: datetime) -> tuple[datet
     """Return the timestamps from the clock skew before `keep_from`, and the newest one earlier; at most `MAX_KEPT`."""
     first = bisect_left(timestamps, keep_from - CLOCK_SKEW)
     return timestamps[max(first - 1, 0) :][-MAX_KEPT:]
+
+
+def _is_crowded(history: History, after: datetime) -> bool:
+    """Return whether as many events as are kept came from then on. They cannot wait for an earlier time's report."""
+    kept = (history.starts, history.finishes)
+    most = max(len(timestamps) - bisect_left(timestamps, after) for timestamps in kept)
+    return most >= MAX_KEPT and len(history.overdue) < MAX_KEPT
+
+
+def _with_overdue(history: History, expected: datetime) -> History:
+    return replace(history, overdue=_inserted(history.overdue, expected))
 
 
 def _answers(start: datetime, expected: datetime) -> bool:

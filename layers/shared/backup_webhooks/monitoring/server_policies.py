@@ -160,25 +160,30 @@ class TrackedPolicy(Struct, frozen=True):
 
         Misses that came before are still to be reported. Watched again, the schedule counts from then.
         """
-        return self if watched == self.watched else self._rescheduled(replace(self, watched=watched), at)
+        return self if watched == self.watched else self._rescheduled(replace(self, watched=watched), at, at)
 
     def _after_change(self, policy: ServerPolicy, sent_at: datetime | None) -> Self:
         if self.policy and policy.changed_at <= self.policy.changed_at:
             return self
-        known_at = None if self.policy else sent_at
-        return self._rescheduled(replace(self, policy=policy, identity_from_backup=None), policy.changed_at, known_at)
+        sent_at = sent_at or policy.changed_at
+        # Nothing is known of the time before the policy was, nor of that whose starts are forgotten. A start dated in
+        # the future would otherwise forget what is still to come.
+        unknown_until = min(self.history.settled_until or sent_at, sent_at) if self.policy else sent_at
+        counts_from = max(policy.changed_at, unknown_until)
+        changed = replace(self, policy=policy, identity_from_backup=None)
+        return self._rescheduled(changed, policy.changed_at, counts_from)
 
-    def _rescheduled(self, changed: Self, at: datetime, known_at: datetime | None = None) -> Self:
-        """Return `changed`, which may have another schedule or none, as it is from that time on.
+    def _rescheduled(self, changed: Self, at: datetime, counts_from: datetime) -> Self:
+        """Return `changed`, which may have another schedule or none, as it is since `at`.
 
-        `known_at`: when the policy became known, if it does now.
+        `counts_from`: the time from which on its schedule expects starts, if it is another one.
         """
         if changed.schedule is None:
             # The first miss once it has a schedule again is news.
             changed = replace(changed, streaks=changed.streaks.without(EventType.MISSING))
         if changed.schedule == self.schedule:
             return changed._with_history(self.history)
-        return changed._with_history(after_schedule_change(self.schedule, self.history, at, known_at))
+        return changed._with_history(after_schedule_change(self.schedule, self.history, at, counts_from))
 
     def _with_history(self, history: History) -> Self:
         return self._with_expectation(next_expectation(self.schedule, history))

@@ -147,11 +147,8 @@ def upcoming(report: Report, line: ServerLine) -> str:
     """Return when the server's next backup is expected."""
     if line.next_expected_at:
         return clock(report, line.next_expected_at)
-    return (
-        f"none is expected: {sanitize(line.schedule_problem, _LONGEST_REASON)}"
-        if line.schedule_problem
-        else "none is expected"
-    )
+    problem = f": {sanitize(line.schedule_problem, _LONGEST_REASON)}" if line.schedule_problem else ""
+    return f"none is expected{problem}"
 
 
 def state(line: ServerLine) -> tuple[str, Tone]:

@@ -41,5 +41,6 @@ def _matches(patterns: Sequence[str], *names: str) -> bool:
 
 @lru_cache(maxsize=5000)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # Sets in brackets are none of ours: a name may hold a bracket. `translate` makes expressions that never backtrack.
+    # A name may hold a bracket, so there are no sets in brackets. `translate` puts each star but the last in an atomic
+    # group, so that no pattern is slow.
     return re.compile(translate(pattern.casefold().replace("[", "[[]")))

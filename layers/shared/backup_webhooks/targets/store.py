@@ -265,11 +265,11 @@ def _wanted(seen: AccountTargets, targets: Sequence[Target]) -> AccountTargets:
 def _check_urls(targets: Sequence[Target]) -> None:
     seen: set[tuple[str, EventType]] = set()
     for target in targets:
+        key = url_key(target.url)
         for event_type in target.event_types:
-            one = (url_key(target.url), event_type)
-            if one in seen:
+            if (key, event_type) in seen:
                 raise InvalidTarget("targetUri", f"the account has another target with this URL for {event_type}")
-            seen.add(one)
+            seen.add((key, event_type))
 
 
 def _kept(known: Target | None, target: Target, revision: int) -> Target:
