@@ -11,14 +11,12 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 from backup_webhooks.aws.batch import Batch, handle_batch, sent_at
 from backup_webhooks.aws.metrics import count_records, function_metrics
-from backup_webhooks.deliveries.attempt import DEFERRED, Outcome
+from backup_webhooks.deliveries.attempt import DEFERRED
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.metrics import count_attempts
-from backup_webhooks.deliveries.notifier import Notifier, NotifierSettings
+from backup_webhooks.deliveries.notifier import Handled, Notifier, NotifierSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -47,8 +45,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     return batch.response
 
 
-def _count(batch: Batch[Sequence[Outcome] | None]) -> None:
-    outcomes = [outcome for of_event in batch.results for outcome in of_event or ()]
+def _count(batch: Batch[Handled]) -> None:
+    outcomes = [outcome for handled in batch.results for outcome in handled.outcomes or ()]
     states = Counter(outcome.state for outcome in outcomes)
     count_attempts(metrics, outcomes)
     metrics.add_metric("Deferred", MetricUnit.Count, states[DEFERRED.state])
@@ -57,6 +55,8 @@ def _count(batch: Batch[Sequence[Outcome] | None]) -> None:
         metrics.add_metric("Suppressed", MetricUnit.Count, suppressed)
     if grouped := states[DeliveryState.GROUPED]:
         metrics.add_metric("Grouped", MetricUnit.Count, grouped)
-    without_target = sum(of_event is not None and not of_event for of_event in batch.results)
+    if dates_ahead := sum(handled.date_ahead for handled in batch.results):
+        metrics.add_metric("DatesAhead", MetricUnit.Count, dates_ahead)
+    without_target = sum(handled.outcomes is not None and not handled.outcomes for handled in batch.results)
     metrics.add_metric("WithoutTarget", MetricUnit.Count, without_target)
     count_records(metrics, batch)

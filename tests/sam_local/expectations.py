@@ -38,6 +38,10 @@ PARTIAL_SUCCESS = {
 }
 SUCCESS = {"/Backup.Success": "Status: SUCCESS  -  Account: TEST  -  Server: TESTUBUNTUTEST  -  "}
 MISSING = {"/Backup.Missing": "testServerId20181228013921 missed a backup expected at 2018-12-20T17:00:06.476Z "}
+UNFINISHED = {
+    "/Backup.Unfinished": "testServerId20181228013921 has not finished a backup started at 2018-12-20T17:00"
+}
+STALE = {"/Backup.Stale": "testServerId20181228013921 has had no successful backup since 2018-12-18T17:00:06.476Z "}
 RECOVERED = {"/Backup.Recovered": "TESTUBUNTUTEST "}
 
 
@@ -176,6 +180,8 @@ def no_such_key(world: World, answer: Any) -> None:
 EXPECTED = {
     "backup-failed": Expected(NOTIFIER, posted_and_passed_on_to_email(FAILURE), targets),
     "backup-missed": Expected(NOTIFIER, posted_and_passed_on_to_email(MISSING), targets),
+    "backup-unfinished": Expected(NOTIFIER, posted_and_passed_on_to_email(UNFINISHED), targets),
+    "backup-stale": Expected(NOTIFIER, posted_and_passed_on_to_email(STALE), targets),
     "backup-partial-success": Expected(NOTIFIER, posted(PARTIAL_SUCCESS), targets),
     "backup-success": Expected(NOTIFIER, posted(SUCCESS), targets),
     "backup-recovered": Expected(NOTIFIER, posted(RECOVERED), targets),

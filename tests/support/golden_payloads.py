@@ -10,7 +10,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupRecovered, Event, parse_message
+from backup_webhooks.events.messages import (
+    BackupFinished,
+    BackupMissed,
+    BackupRecovered,
+    BackupStale,
+    BackupUnfinished,
+    Event,
+    parse_message,
+)
 from backup_webhooks.payloads import FORMATS, format_named, render, render_all
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "data" / "payloads"
@@ -34,10 +42,14 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
     "missing": ("backup-missed.json", {}),
     "success": ("backup-success.json", {}),
     "recovered": ("backup-recovered.json", {}),
+    "unfinished": ("backup-unfinished.json", {}),
+    "stale": ("backup-stale.json", {}),
     "failure-hostile": ("backup-failed.json", HOSTILE),
     "missing-hostile": ("backup-missed.json", HOSTILE),
     "success-hostile": ("backup-success.json", HOSTILE),
     "recovered-hostile": ("backup-recovered.json", HOSTILE),
+    "unfinished-hostile": ("backup-unfinished.json", HOSTILE),
+    "stale-hostile": ("backup-stale.json", HOSTILE),
     "failure-invisible": ("backup-failed.json", INVISIBLE),
 }
 # Groups of three events: one with ordinary names, and two with hostile ones.
@@ -60,7 +72,7 @@ def example(name: str, **changes: Any) -> Event:
     """Return the event in a file of events/, with some JSON fields changed."""
     record = json.loads((EVENTS / name).read_text(encoding="utf-8"))["Records"][0]
     message = parse_message(json.dumps(json.loads(record["body"]) | changes))
-    assert isinstance(message, BackupFinished | BackupMissed | BackupRecovered)
+    assert isinstance(message, BackupFinished | BackupMissed | BackupUnfinished | BackupStale | BackupRecovered)
     return message
 
 

@@ -63,12 +63,12 @@ def test_hours_within_a_day_are_quiet_from_the_one_to_before_the_other() -> None
     ]
 
 
-def test_in_quiet_hours_only_failures_and_misses_are_sent() -> None:
+def test_in_quiet_hours_only_grave_trouble_is_sent() -> None:
     preferences = Preferences(quiet_hours=NIGHT)
 
     sent = [event for event in EventType if reason_to_suppress(preferences, event, None, MIDNIGHT) is None]
 
-    assert sent == [EventType.FAILURE, EventType.MISSING]
+    assert sent == [EventType.FAILURE, EventType.MISSING, EventType.UNFINISHED, EventType.STALE]
     assert reason_to_suppress(preferences, SUCCESS, None, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
     assert reason_to_suppress(preferences, SUCCESS, None, NOON) is None
 

@@ -56,8 +56,11 @@ def test_a_success_after_nothing_wrong_is_no_recovery() -> None:
     assert recovery(tracked(SUCCESS_4), SUCCESS_6) is None
 
 
-def test_partial_successes_alone_are_nothing_to_recover_from() -> None:
-    assert recovery(tracked(PARTIAL_3)) is None
+def test_the_first_success_after_partial_successes_is_a_recovery() -> None:
+    recovered = recovery(tracked(PARTIAL_3))
+
+    assert recovered is not None
+    assert (recovered.failing_since_date, recovered.partly_succeeded, recovered.failed) == (at("12-03 01:30"), 1, 0)
 
 
 @pytest.mark.parametrize("end", [PARTIAL_3, finished("12-03 01:00", "12-03 01:30", "CANCELLED")])

@@ -58,8 +58,22 @@ def test_an_unknown_format_is_an_error() -> None:
 
 
 def test_a_detailed_result_has_its_facts_in_fields_of_their_own() -> None:
-    assert rendered("detailed", "backup-failed.json") == {
+    known = {
+        "bytesTransferredToStorage": 1.81117417e08,
+        "filesTransferredToStorage": 12,
+        "lastSuccessDate": "2018-12-18T13:39:38Z",
+    }
+
+    assert rendered("detailed", "backup-failed.json", **known) == {
         "text": json.loads(FAQ_PAYLOADS["backup-failed.json"])["text"],
+        "event": "Backup.Failure",
+        "storageRegion": "US EAST",
+        "startedDate": "2018-12-20T01:00:00.000Z",
+        "durationSeconds": 2378,
+        "bytes": 181117417,
+        "files": 12,
+        "lastSuccessDate": "2018-12-18T13:39:38.000Z",
+        "lastSuccessAgeHours": 36.0,
         "status": "FAILED",
         "account": "TEST",
         "server": "testServerId20190102013933",
@@ -72,8 +86,12 @@ def test_a_detailed_result_has_its_facts_in_fields_of_their_own() -> None:
 
 
 def test_a_detailed_miss_has_its_facts_in_fields_of_their_own() -> None:
-    assert rendered("detailed", "backup-missed.json") == {
+    assert rendered("detailed", "backup-missed.json", lastSuccessDate="2018-12-19T17:32:00Z") == {
         "text": json.loads(FAQ_PAYLOADS["backup-missed.json"])["text"],
+        "event": "Backup.Missing",
+        "storageRegion": "US WEST",
+        "lastSuccessDate": "2018-12-19T17:32:00.000Z",
+        "lastSuccessAgeHours": 23.5,
         "account": "TEST",
         "server": "testServerId20181228013921",
         "serverPolicyId": "e6ac019b-c646-359a-83a4-b81b5cc1c512",

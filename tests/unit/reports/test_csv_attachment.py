@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
-from backup_webhooks.history.backup import COUNTS, Backup, BackupResult
+from backup_webhooks.events.messages import COUNTS
+from backup_webhooks.history.backup import Backup, BackupResult
 from backup_webhooks.reports.csv_attachment import LARGEST_PLAIN, BackupsCsv
 from backup_webhooks.reports.email import Attachment
 from hypothesis import given

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from aws_lambda_powertools import Logger
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.clients import Clients
@@ -26,12 +27,15 @@ from backup_webhooks.events.messages import (
     AccountChanged,
     BackupFinished,
     BackupMissed,
+    BackupRecovered,
     BackupStarted,
+    BackupUnfinished,
     Event,
     EventType,
     Heartbeat,
     RecordedEvent,
     ServerPolicyChanged,
+    judged,
     parse_message,
 )
 from backup_webhooks.events.queue import BackupEventsQueue
@@ -65,6 +69,13 @@ class NotifierSettings(DeliverySettings, frozen=True, kw_only=True):
     backup_retention_days: WholeNumber
     backup_events_queue_url: Text
     email_notices_queue_url: str = ""
+
+
+class Handled(Struct, frozen=True):
+    """The outcomes for the targets of a message's event, or None without one; and whether a date was not believed."""
+
+    outcomes: Sequence[Outcome] | None
+    date_ahead: bool
 
 
 class Notifier(Struct, frozen=True):
@@ -114,36 +125,37 @@ class Notifier(Struct, frozen=True):
             clock=clock,
         )
 
-    def handle(self, body: str, deadline: datetime, sent_at: datetime | None = None) -> Sequence[Outcome] | None:
-        """Handle a message. Return the outcome for each target of its event, or None for a message without an event.
+    def handle(self, body: str, deadline: datetime, sent_at: datetime | None = None) -> Handled:
+        """Handle a message. `sent_at`: as in `Recorder.record`.
 
-        `sent_at`: as in `Recorder.record`. Raise `InvalidMessage`, `TryAgain` and botocore's errors for a message that
-        SQS must deliver again, or move to the dead-letter queue.
+        Raise `InvalidMessage`, `TryAgain` and botocore's errors for a message that SQS must deliver again, or move to
+        the dead-letter queue.
         """
-        match parse_message(body):
-            case Heartbeat() as message:
+        message = parse_message(body)
+        believed = judged(message, sent_at)
+        outcomes: Sequence[Outcome] | None = None
+        match message:
+            case Heartbeat():
                 self.watermark_store.record_read(message.sent_date)
-                return None
-            case BackupStarted() | ServerPolicyChanged() as message:
+            case BackupStarted() | ServerPolicyChanged():
                 self.recorder.record(message, sent_at)
-                return None
-            case AccountChanged() as message:
-                self.targets_store.record_place(message)
-                return None
+            case AccountChanged():
+                self.targets_store.record_place(judged(message, sent_at))
             case event:
-                return self._handle_event(event, deadline)
+                outcomes = self._handle_event(event, sent_at, deadline)
+        return Handled(outcomes, date_ahead=believed is not message)
 
-    def _handle_event(self, event: Event, deadline: datetime) -> Sequence[Outcome] | None:
+    def _handle_event(self, event: Event, sent_at: datetime | None, deadline: datetime) -> Sequence[Outcome] | None:
         # At the same time: no target waits for the records, and no record for another.
         records: list[Future[Any]] = []
         recording: Future[TrackedPolicy] | None = None
-        if isinstance(event, BackupFinished | BackupMissed):
-            records.append(self._threads.submit(self._keep, event))
+        if not isinstance(event, BackupRecovered):
+            records.append(self._threads.submit(self._keep, judged(event, sent_at)))
         if isinstance(event, BackupFinished):
-            recording = self._threads.submit(self.recorder.record, event)
+            recording = self._threads.submit(self.recorder.record, event, sent_at)
             records.append(recording)
         try:
-            return self._deliver_all(event, recording, deadline)
+            return self._deliver_all(event, recording, sent_at, deadline)
         finally:
             _all_done(records)
 
@@ -156,7 +168,7 @@ class Notifier(Struct, frozen=True):
         self.email_notices.send(event)
 
     def _deliver_all(
-        self, event: Event, recording: Future[TrackedPolicy] | None, deadline: datetime
+        self, event: Event, recording: Future[TrackedPolicy] | None, sent_at: datetime | None, deadline: datetime
     ) -> Sequence[Outcome] | None:
         if event.event_type is None:
             return None
@@ -171,19 +183,30 @@ class Notifier(Struct, frozen=True):
             )
             targets = targets[:MOST_TARGETS]
         since = self.clock()
-        for_changes = [target for target in targets if target.preferences.changes_only]
+        # Only the recorded server policy says whether the event is news, and when the last success was.
+        waiting = [target for target in targets if target.preferences.changes_only or target.format != "text"]
         deliveries = [
             self._threads.submit(self._deliver, event, target, None, since, deadline)
             for target in targets
-            if not target.preferences.changes_only
+            if target not in waiting
         ]
-        # Only the recorded server policy says whether the event is news. A failure is delivered even if that record
-        # fails: the record is written when the message comes again.
-        if for_changes and (_succeeded(recording) or event.event_type is EventType.FAILURE):
-            repetition = _repetition(event, recording)
+        if waiting:
+            policy = recording.result() if recording and _succeeded(recording) else None
+            informed = _informed(event, policy)
+            repetition = _repetition(event, policy, sent_at)
+            # A failure is delivered even if the record fails: it is written when the message comes again.
+            is_sure = _succeeded(recording) or event.event_type is EventType.FAILURE
             deliveries += [
-                self._threads.submit(self._deliver, event, target, repetition, since, deadline)
-                for target in for_changes
+                self._threads.submit(
+                    self._deliver,
+                    informed,
+                    target,
+                    repetition if target.preferences.changes_only else None,
+                    since,
+                    deadline,
+                )
+                for target in waiting
+                if is_sure or not target.preferences.changes_only
             ]
         # Each target is attempted before an error of one is raised, which makes the message come again.
         return _all_done(deliveries)
@@ -221,13 +244,25 @@ def _succeeded(recording: Future[TrackedPolicy] | None) -> bool:
     return recording is None or recording.exception() is None
 
 
-def _repetition(event: Event, recording: Future[TrackedPolicy] | None) -> Repetition | None:
+def _informed(event: Event, policy: TrackedPolicy | None) -> Event:
+    """Return the event with the last success before it, if the recorded policy, in which it is applied, knows one."""
+    last_success_at = policy.streaks.last_success_at if policy else None
+    if not isinstance(event, BackupFinished) or last_success_at is None or last_success_at >= event.occurred_at:
+        return event
+    return replace(event, last_success_date=Timestamp.of(last_success_at))
+
+
+def _repetition(event: Event, policy: TrackedPolicy | None, sent_at: datetime | None) -> Repetition | None:
     """Return whether the event repeats what is known already, or None if it is news."""
-    if isinstance(event, BackupMissed):
-        since = event.missing_since_date
-        return None if since in (None, event.expected_date) else Repetition(since)
-    if isinstance(event, BackupFinished) and recording and _succeeded(recording):
-        return recording.result().repetition(event)
+    match event:
+        case BackupMissed():
+            since = event.missing_since_date
+            return None if since in (None, event.expected_date) else Repetition(since)
+        case BackupUnfinished():
+            since = event.unfinished_since_date
+            return None if since == event.run_limit_date else Repetition(since)
+        case BackupFinished() if policy:
+            return policy.repetition(event, sent_at)
     return None
 
 

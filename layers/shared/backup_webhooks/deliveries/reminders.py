@@ -18,14 +18,15 @@ from backup_webhooks.deliveries.reminders_store import RemindersStore
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.suppression import Suppression
 from backup_webhooks.deliveries.target_partition import OfTarget, partition_of
-from backup_webhooks.events.messages import Event, without_output
+from backup_webhooks.events.messages import TROUBLE, Event, without_output
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 from backup_webhooks.monitoring.streaks_store import StreaksStore
-from backup_webhooks.targets.preferences import LASTING
 from backup_webhooks.targets.target import Target
 
 # Otherwise a reminder that quiet hours suppress would be suppressed at the same time each day.
 _PAUSE_IF_SUPPRESSED = timedelta(hours=1)
+# An event at the same time of a later day comes first, so that the reminder repeats that.
+_SETTLED = timedelta(minutes=10)
 # A message on RetryQueue has come by then, or never will.
 _OVERDUE = timedelta(hours=1)
 
@@ -55,10 +56,10 @@ class Reminders(Struct, frozen=True):
         `delivery`: of the event to the target. `is_news`: the trouble begins with this event, and so do the hours.
         """
         hours = target.preferences.remind_hours
-        if hours is None or delivery.event_type not in LASTING:
+        if hours is None or delivery.event_type not in TROUBLE:
             return
         now = self.clock()
-        due_at = Timestamp.of(now + timedelta(hours=hours))
+        due_at = Timestamp.of(now + timedelta(hours=hours) + _SETTLED)
         event = event if target.include_output else without_output(event)
         policy_id = id_at(target, event, event.server_policy_id)
         expires_at = due_at + self.suppression.deliveries.retention

@@ -19,7 +19,7 @@ from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.target import Target
 
 # These are posted during quiet hours too.
-_NEVER_QUIET = (EventType.FAILURE, EventType.MISSING)
+_NEVER_QUIET = (EventType.FAILURE, EventType.MISSING, EventType.UNFINISHED, EventType.STALE)
 
 logger = Logger(child=True)
 

@@ -1,4 +1,4 @@
-"""EmailNoticesQueue: failed and missed backups, for the recipients who want an e-mail at once."""
+"""EmailNoticesQueue: backups in trouble, for the recipients who want an e-mail at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backup_webhooks.events.messages import EventType, RecordedEvent, encode_mes
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_EMAILED = (EventType.FAILURE, EventType.MISSING)
+_EMAILED = (EventType.FAILURE, EventType.MISSING, EventType.UNFINISHED, EventType.STALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,6 @@ class EmailNoticesQueue:
     url: str
 
     def send(self, event: RecordedEvent) -> None:
-        """Send a failed or missed backup; ignore other events. The queue's consumer chooses the recipients."""
+        """Send trouble; ignore partial successes and other events. The queue's consumer chooses the recipients."""
         if self.url and event.event_type in _EMAILED:
             self.client.send_message(QueueUrl=self.url, MessageBody=encode_message(without_output(event)))

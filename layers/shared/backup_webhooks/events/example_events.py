@@ -10,7 +10,9 @@ from backup_webhooks.events.messages import (
     BackupFinished,
     BackupMissed,
     BackupRecovered,
+    BackupStale,
     BackupStatus,
+    BackupUnfinished,
     Event,
     EventType,
 )
@@ -37,22 +39,34 @@ def example_event(account: str, event_type: EventType, now: datetime) -> Event:
         "account_policy_name": "This is a test, no backup was made",
         "storage_region": "NONE",
     }
-    timestamp = Timestamp.of(now)
-    if event_type is EventType.MISSING:
-        return BackupMissed(**identity, expected_date=timestamp)
-    if event_type is EventType.RECOVERED:
-        return BackupRecovered(
-            **identity,
-            restore_point_id=str(uuid.uuid4()),
-            backup_finished_date=timestamp,
-            failing_since_date=Timestamp.of(now - timedelta(days=1)),
-            failed=1,
-            missed=0,
-        )
-    return BackupFinished(
-        **identity,
-        backup_started_date=timestamp,
-        backup_finished_date=timestamp,
-        restore_point_id=str(uuid.uuid4()),
-        restore_point_creation_status=_STATUS_OF_EVENT[event_type],
-    )
+    timestamp, day_before = Timestamp.of(now), Timestamp.of(now - timedelta(days=1))
+    match event_type:
+        case EventType.MISSING:
+            return BackupMissed(**identity, expected_date=timestamp)
+        case EventType.UNFINISHED:
+            return BackupUnfinished(
+                **identity,
+                backup_started_date=day_before,
+                run_limit_date=timestamp,
+                unfinished_since_date=timestamp,
+            )
+        case EventType.STALE:
+            return BackupStale(
+                **identity, since_date=day_before, age_limit_date=timestamp, last_success_date=day_before
+            )
+        case EventType.RECOVERED:
+            return BackupRecovered(
+                **identity,
+                restore_point_id=str(uuid.uuid4()),
+                backup_finished_date=timestamp,
+                failing_since_date=day_before,
+                failed=1,
+            )
+        case _:
+            return BackupFinished(
+                **identity,
+                backup_started_date=timestamp,
+                backup_finished_date=timestamp,
+                restore_point_id=str(uuid.uuid4()),
+                restore_point_creation_status=_STATUS_OF_EVENT[event_type],
+            )

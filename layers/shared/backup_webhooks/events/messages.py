@@ -8,6 +8,8 @@ for a sort key).
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Union
 
@@ -22,16 +24,23 @@ from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 AccountAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
 Name = Annotated[str, Meta(min_length=1, max_length=500, pattern=PRINTABLE)]
+# A sender's clock may be ahead of the queue's by this much.
+_MOST_AHEAD = timedelta(minutes=5)
+
+
+_Count = Annotated[int, Meta(ge=0)]
 
 
 class EventType(StrEnum):
-    """The events that a customer sets targets for: the FAQ's four categories, and `Backup.Recovered`."""
+    """The events that a customer sets targets for: the FAQ's four categories, and three more."""
 
     FAILURE = "Backup.Failure"
     PARTIAL_SUCCESS = "Backup.PartialSuccess"
     MISSING = "Backup.Missing"
     SUCCESS = "Backup.Success"
     RECOVERED = "Backup.Recovered"
+    UNFINISHED = "Backup.Unfinished"
+    STALE = "Backup.Stale"
 
     @property
     def label(self) -> str:
@@ -45,7 +54,17 @@ _LABELS = {
     EventType.MISSING: "Missing Backups",
     EventType.SUCCESS: "Backup Success",
     EventType.RECOVERED: "Backup Recovered",
+    EventType.UNFINISHED: "Unfinished Backups",
+    EventType.STALE: "Stale Backups",
 }
+# Trouble lasts until a success ends it.
+TROUBLE = (
+    EventType.FAILURE,
+    EventType.PARTIAL_SUCCESS,
+    EventType.MISSING,
+    EventType.UNFINISHED,
+    EventType.STALE,
+)
 
 
 class BackupStatus(StrEnum):
@@ -108,6 +127,22 @@ class _Ended(BackupIdentity, frozen=True, kw_only=True, rename="camel", tag_fiel
         return self.restore_point_id
 
 
+# The backup service's counts of a restore point, as `BackupFinished` has them.
+COUNTS = (
+    "number_of_protected_files",
+    "files_transferred_to_storage",
+    "bytes_transferred_to_storage",
+    "files_failed_transfer_to_storage",
+    "bytes_failed_to_transfer",
+    "files_removed_from_disk",
+    "bytes_in_storage_for_items_removed",
+    "unchanged_files_not_transferred",
+    "unchanged_bytes_in_storage",
+)
+# All JSON readers read integers up to here exactly, and no backup has as many bytes.
+_LARGEST_COUNT = 2**53
+
+
 class BackupFinished(_Ended, frozen=True, kw_only=True, rename="camel", tag="BackupFinished"):
     """A backup has ended, with any status."""
 
@@ -125,21 +160,35 @@ class BackupFinished(_Ended, frozen=True, kw_only=True, rename="camel", tag="Bac
     unchanged_bytes_in_storage: Any = None
     # Cut to what can be stored; it is never a reason to refuse the message.
     output: BackupOutput | None = msgspec.field(default=None, name="log")
+    # The notifier adds it for the targets: the last success before this end.
+    last_success_date: Timestamp | None = None
 
     @property
     def event_type(self) -> EventType | None:
         """Return the event type of this result, or None for a cancelled backup."""
         return _EVENT_OF_STATUS.get(self.restore_point_creation_status)
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return the usable counts by `COUNTS`, up to 2^53. The backup service writes some as `1.81117417e+08`."""
+        numbers = {name: getattr(self, name) for name in COUNTS}
+        return {
+            name: int(number)
+            for name, number in numbers.items()
+            if isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= _LARGEST_COUNT
+        }
+
 
 class BackupMissed(BackupIdentity, frozen=True, kw_only=True, rename="camel", tag="BackupMissed"):
     """No backup started within an hour of `expected_date`, its expected start.
 
     `missing_since_date`: the first expected start that was missed since the last success; None if it is unknown.
+    `last_success_date`: None before the first.
     """
 
     expected_date: Timestamp
     missing_since_date: Timestamp | None = None
+    last_success_date: Timestamp | None = None
 
     @property
     def event_type(self) -> EventType:
@@ -157,16 +206,75 @@ class BackupMissed(BackupIdentity, frozen=True, kw_only=True, rename="camel", ta
         return self.server_policy_id
 
 
-class BackupRecovered(_Ended, frozen=True, kw_only=True, rename="camel", tag="BackupRecovered"):
-    """A recovery: the first success after backups that failed or were missed. The notifier makes this message.
+class BackupUnfinished(BackupIdentity, frozen=True, kw_only=True, rename="camel", tag="BackupUnfinished"):
+    """A backup that started and has not ended within its run limit. missed_backups makes this message.
 
-    `failing_since_date`: the end of the first failed backup or the expected start of the first missed one, whichever is
-    earlier. `failed` and `missed`: how many there were since.
+    `backup_started_date` is as the server sent it. `run_limit_date`: when the limit passed. `unfinished_since_date`:
+    when that of the first unfinished backup since the last success passed. `last_success_date`: None before the first.
+    """
+
+    backup_started_date: Timestamp
+    run_limit_date: Timestamp
+    unfinished_since_date: Timestamp
+    restore_point_id: Identifier | None = None
+    last_success_date: Timestamp | None = None
+
+    @property
+    def event_type(self) -> EventType:
+        """Return `Backup.Unfinished`."""
+        return EventType.UNFINISHED
+
+    @property
+    def occurred_at(self) -> Timestamp:
+        """Return when the backup started, which no other run shares. The run limit may pass for several at once."""
+        return self.backup_started_date
+
+    @property
+    def subject_id(self) -> str:
+        """Return the server policy's id, which is unique together with the time."""
+        return self.server_policy_id
+
+
+class BackupStale(BackupIdentity, frozen=True, kw_only=True, rename="camel", tag="BackupStale"):
+    """A server policy whose last success is older than its age limit. missed_backups makes this message.
+
+    `since_date`: the last success, or when counting began, whichever is later. `age_limit_date`: when the limit passed.
+    `last_success_date`: None before the first.
+    """
+
+    since_date: Timestamp
+    age_limit_date: Timestamp
+    last_success_date: Timestamp | None = None
+
+    @property
+    def event_type(self) -> EventType:
+        """Return `Backup.Stale`."""
+        return EventType.STALE
+
+    @property
+    def occurred_at(self) -> Timestamp:
+        """Return when the event happened: the age limit passed."""
+        return self.age_limit_date
+
+    @property
+    def subject_id(self) -> str:
+        """Return the server policy's id, which is unique together with the time."""
+        return self.server_policy_id
+
+
+class BackupRecovered(_Ended, frozen=True, kw_only=True, rename="camel", tag="BackupRecovered"):
+    """A recovery: the first success after trouble of any kind. The notifier makes this message.
+
+    `failing_since_date`: when the trouble began. The numbers say how many there were since: backups that failed,
+    succeeded in part, were missed or were unfinished, and reports that the last success was too old (`stale`).
     """
 
     failing_since_date: Timestamp
-    failed: Annotated[int, Meta(ge=0)]
-    missed: Annotated[int, Meta(ge=0)]
+    failed: _Count = 0
+    partly_succeeded: _Count = 0
+    missed: _Count = 0
+    unfinished: _Count = 0
+    stale: _Count = 0
 
     @property
     def event_type(self) -> EventType:
@@ -192,6 +300,8 @@ class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", t
     changed_date: Timestamp
     backup_schedule: str | None = None
     backup_interval_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
+    longest_run_minutes: Annotated[int, Meta(ge=5, le=525_600)] | None = None
+    good_backup_age_hours: Annotated[int, Meta(ge=1, le=8760)] | None = None
     timezone: str = "UTC"
 
     @property
@@ -214,22 +324,39 @@ class Heartbeat(_Message, frozen=True, kw_only=True, rename="camel", tag="Heartb
     sent_date: Timestamp
 
 
-type RecordedEvent = BackupFinished | BackupMissed
+type DetectedEvent = BackupMissed | BackupUnfinished | BackupStale
+"""The events that missed_backups finds."""
+type RecordedEvent = BackupFinished | DetectedEvent
 """The events that are recorded in the history of backups, and reported by e-mail."""
 type Event = RecordedEvent | BackupRecovered
 """The messages that are delivered to customers' targets."""
-type Message = (
-    BackupStarted | BackupFinished | BackupMissed | BackupRecovered | ServerPolicyChanged | AccountChanged | Heartbeat
-)
+type Message = BackupStarted | Event | ServerPolicyChanged | AccountChanged | Heartbeat
 _MESSAGES = (
     BackupStarted,
     BackupFinished,
     BackupMissed,
+    BackupUnfinished,
+    BackupStale,
     BackupRecovered,
     ServerPolicyChanged,
     AccountChanged,
     Heartbeat,
 )
+
+
+def judged[M: Message](message: M, sent_at: datetime | None) -> M:
+    """Return the message as it is believed: dates over 5 minutes ahead of `sent_at` are that.
+
+    `sent_at`: when the message was sent to the queue, by the queue's clock; None: unknown, so its dates are believed.
+    """
+    if sent_at is None:
+        return message
+    ahead = {
+        name: Timestamp.of(sent_at)
+        for name in message.__struct_fields__
+        if isinstance(date := getattr(message, name), Timestamp) and date > sent_at + _MOST_AHEAD
+    }
+    return msgspec.structs.replace(message, **ahead) if ahead else message
 
 
 def without_output[E: Event](event: E) -> E:

@@ -16,12 +16,13 @@ _DAYS_KEPT = DAYS_SHOWN + 5
 
 
 class DayCounts(Struct, frozen=True):
-    """A day's numbers: backups by how they ended, and scheduled starts that were missed."""
+    """A day's numbers: backups by how they ended, scheduled starts that were missed, and backups that did not end."""
 
     success: int = 0
     partial_success: int = 0
     failed: int = 0
     missed: int = 0
+    unfinished: int = 0
 
     def __add__(self, other: Self) -> Self:
         """Return the sums."""
@@ -31,10 +32,12 @@ class DayCounts(Struct, frozen=True):
             self.partial_success + other.partial_success,
             self.failed + other.failed,
             self.missed + other.missed,
+            self.unfinished + other.unfinished,
         )
 
 
 ONE_MISSED = DayCounts(missed=1)
+ONE_UNFINISHED = DayCounts(unfinished=1)
 ONE_OF_STATUS: Mapping[BackupStatus, DayCounts] = {
     BackupStatus.SUCCESS: DayCounts(success=1),
     BackupStatus.PARTIAL_SUCCESS: DayCounts(partial_success=1),
@@ -44,7 +47,10 @@ ONE_OF_STATUS: Mapping[BackupStatus, DayCounts] = {
 }
 
 type DailyCounts = Mapping[date, DayCounts]
-"""The counts by day, UTC, on which a backup ended, or a missed one was to start. A day without any is left out."""
+"""The counts by day, UTC: on which a backup ended, a missed one was to start, or an unfinished one started.
+
+A day without any is left out.
+"""
 
 
 def with_counts(daily_counts: DailyCounts, timestamp: datetime, counts: DayCounts) -> DailyCounts:

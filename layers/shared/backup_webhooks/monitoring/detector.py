@@ -1,9 +1,15 @@
-"""Finds the backups that never started. Each minute's tick reads only the server policies that are due."""
+"""Finds backups that never started or never ended, and successes that are too old.
+
+Each minute's tick reads only the server policies whose deadline has passed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import batched
 from typing import Any, Self
 
@@ -21,7 +27,7 @@ from backup_webhooks.events.messages import Heartbeat, encode_message
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 from backup_webhooks.monitoring.items import SHARDS
-from backup_webhooks.monitoring.server_policies import TrackedPolicy
+from backup_webhooks.monitoring.server_policies import Report, TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 
@@ -43,8 +49,9 @@ class DetectorSettings(Settings, frozen=True, kw_only=True):
 class TickResult(Struct, frozen=True):
     """The result of a tick, or of one shard.
 
-    `due`: server policies whose deadline had passed. `sent`: misses reported. `lag`: the longest time from a deadline
-    to the tick. `heartbeat_age`: the time from the newest heartbeat that was read to the tick; None before the first.
+    `due`: server policies of which something was to be reported. `sent`: events reported. `lag`: the longest time from
+    a deadline to the tick. `heartbeat_age`: the time from the newest heartbeat that was read to the tick; None
+    before the first.
     """
 
     due: int = 0
@@ -63,7 +70,7 @@ class _Judgement(Struct, frozen=True):
 
 
 class Detector(Struct, frozen=True):
-    """Judges server policies. Several may run at once: a miss that is then sent twice is posted once, by its claim."""
+    """Judges server policies. Several may run at once: an event that is sent twice is posted once, by its claim."""
 
     policies: ServerPoliciesStore
     watermark_store: WatermarkStore
@@ -111,33 +118,51 @@ class Detector(Struct, frozen=True):
     def _judge_shard(self, shard: int, judgement: _Judgement) -> TickResult:
         result = TickResult()
         for page in self.policies.due(shard, judgement.as_of):
-            # The index lags: a start may have come since, or another tick may have reported the miss.
-            missed = [policy for policy in page if policy.is_missed(judgement.as_of)]
-            result = replace(result, due=result.due + len(missed))
-            for ten in batched(missed, MOST_IN_A_CALL, strict=False):
+            judged = [(policy, report) for policy in page if (report := self._judge(policy, judgement))]
+            result = replace(result, due=result.due + len(judged))
+            for ten in batched(judged, MOST_IN_A_CALL, strict=False):
                 if self.clock() >= judgement.stop_at:
                     logger.warning("out of time; the next tick continues", extra={"shard": shard})
                     return result
                 ((reported, _),) = send_batches(self.events.sqs, self.events.url, ten, _entry)
-                lags = [judgement.now - policy.deadline for policy in reported if policy.deadline]
+                lags = [judgement.now - report.deadline for _, report in reported]
                 result = replace(result, sent=result.sent + len(reported), lag=max([result.lag, *lags]))
-                # In this order: if the function is killed between the two, the next tick sends the miss again.
-                for policy in reported:
-                    self._save_after_miss(policy, judgement.resumed_at)
+                # In this order: if the function is killed between the two, the next tick sends the event again.
+                for policy, report in reported:
+                    self._save(policy, partial(policy.after_report, report.event, judgement.resumed_at))
         return result
 
-    def _save_after_miss(self, policy: TrackedPolicy, resumed_at: datetime) -> None:
-        try:
-            self.policies.save(policy.after_miss(resumed_at))
-        except Conflict:
-            # By another tick or a message. The next tick judges the policy as it is then.
-            logger.info("server policy changed meanwhile", extra={"server_policy_id": policy.server_policy_id})
-        except (BotoCoreError, ClientError):
-            raise
-        except Exception:
-            # A policy that cannot be judged (its time zone may be gone) must not silence those behind it.
-            logger.exception("miss reported but not recorded", extra={"server_policy_id": policy.server_policy_id})
+    def _judge(self, policy: TrackedPolicy, judgement: _Judgement) -> Report | None:
+        """Return what is to be reported of the policy; None if nothing is, and then the index is set right."""
+        report: Report | None = None
+        with _harming_no_other(policy):
+            report = policy.report_due(judgement.as_of)
+        if report is None:
+            # The index lags, or holds an earlier time, as ends do not write it.
+            self._save(policy, policy.judged_anew)
+        return report
+
+    def _save(self, policy: TrackedPolicy, changed: Callable[[], TrackedPolicy]) -> None:
+        with _harming_no_other(policy):
+            after = changed()
+            if after != policy:
+                self.policies.save(after)
 
 
-def _entry(missed: TrackedPolicy) -> dict[str, Any]:
-    return {"MessageBody": encode_message(missed.miss())}
+@contextmanager
+def _harming_no_other(policy: TrackedPolicy) -> Iterator[None]:
+    """Log an error of one policy, so that it does not silence those behind it. Raise botocore's errors."""
+    try:
+        yield
+    except Conflict:
+        # By another tick or a message. The next tick judges the policy as it is then.
+        logger.info("server policy changed meanwhile", extra={"server_policy_id": policy.server_policy_id})
+    except (BotoCoreError, ClientError):
+        raise
+    except Exception:
+        logger.exception("server policy not judged", extra={"server_policy_id": policy.server_policy_id})
+
+
+def _entry(judged: tuple[TrackedPolicy, Report]) -> dict[str, Any]:
+    _, report = judged
+    return {"MessageBody": encode_message(report.event)}

@@ -1,4 +1,4 @@
-"""The rule of missed backups: from a server policy and its history to the next expected start (design section 6).
+"""The rule of missed backups: from a server policy and its history to the next expected start (design section 7).
 
 Pure. Timestamps are aware, in UTC, to the millisecond.
 """
@@ -6,6 +6,7 @@ Pure. Timestamps are aware, in UTC, to the millisecond.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol, Self
 
@@ -18,8 +19,11 @@ from backup_webhooks.schedules.quartz import QuartzCron
 TOLERANCE = timedelta(hours=1)
 # A server's clock may be ahead of the schedule's by this much.
 CLOCK_SKEW = timedelta(minutes=5)
-# A running backup whose end is never reported must not silence its server for ever.
-LONGEST_RUN = timedelta(hours=24)
+# An interval waits at least so long for the end of a run.
+_LONGEST_WAIT = timedelta(hours=24)
+# Bounds of a run limit that follows from the schedule.
+SHORTEST_RUN_LIMIT, LONGEST_RUN_LIMIT = timedelta(hours=3), timedelta(hours=48)
+_MINUTE = timedelta(minutes=1)
 # Settled events are kept for so long: a message may overtake another, or a change of the schedule, by as much as an
 # outage lasts.
 KEPT_FOR = timedelta(days=2)
@@ -42,6 +46,15 @@ class History(Struct, frozen=True):
     finishes: tuple[datetime, ...] = ()
     overdue: tuple[datetime, ...] = ()
     last_status: str | None = None
+
+    @property
+    def remembered_from(self) -> datetime | None:
+        """Return the time since which each event is known; None if none was forgotten."""
+        newest = max(self.starts[-1:] + self.finishes[-1:], default=None)
+        if newest is None:
+            return None
+        oldest_of_most = [kept[-MAX_KEPT] for kept in (self.starts, self.finishes) if len(kept) >= MAX_KEPT]
+        return max([newest - KEPT_FOR, *oldest_of_most])
 
     @property
     def last_started_at(self) -> datetime | None:
@@ -85,6 +98,28 @@ class Schedule(Protocol):
         """Return a timestamp, `settled` or later, that passes over the scheduled times up to `limit` and no others."""
         ...
 
+    def expected_if_ended(self, started_at: datetime, expected_at: datetime | None) -> datetime | None:
+        """Return the next expected start if the run of `started_at` ended at once. `expected_at`: while it is open."""
+        ...
+
+    def pause_at(self, started_at: datetime) -> timedelta:
+        """Return the pause between scheduled starts in which a run starts, if it lies within the run limit's bounds.
+
+        A shorter or longer one may be returned as the bound.
+        """
+        ...
+
+    def stale_at(self, since: datetime, run_limit: Callable[[datetime], timedelta]) -> datetime | None:
+        """Return when a last success of `since` is too old. None if the schedule has no time to come by then.
+
+        `run_limit`: returns the limit of a run that starts then.
+        """
+        ...
+
+    def next_start(self, after: datetime) -> datetime | None:
+        """Return the first scheduled start after a time, if all goes well; None if there is none."""
+        ...
+
 
 class CronSchedule(Struct, frozen=True):
     """Backups at the times of a Quartz cron expression."""
@@ -99,20 +134,58 @@ class CronSchedule(Struct, frozen=True):
             while expected is not None and expected + TOLERANCE < start and _is_crowded(history, start):
                 history, settled = _with_overdue(history, expected), expected
                 expected = self.cron.next_after(settled)
-            if expected is not None and _answers(start, expected):
-                settled = max(settled, start + CLOCK_SKEW)
-                expected = self.cron.next_after(settled)
+            # From one time to the next: when the clocks go back, a search that begins between them may miss one.
+            while expected is not None and _answers(start, expected):
+                settled, expected = expected, self.cron.next_after(expected)
         return _compacted(history, settled), expected
 
     def last_until(self, settled: datetime, limit: datetime) -> datetime:
         """Do as `Schedule` says."""
-        return max(settled, limit)
+        # From one time to the next, as in `settle`.
+        last = max(settled, limit - 3 * TOLERANCE)
+        following = self.cron.next_after(last)
+        while following is not None and following <= limit:
+            last, following = following, self.cron.next_after(following)
+        return last
+
+    def expected_if_ended(self, started_at: datetime, expected_at: datetime | None) -> datetime | None:
+        """Do as `Schedule` says. Ends do not matter."""
+        return expected_at
+
+    def pause_at(self, started_at: datetime) -> timedelta:
+        """Do as `Schedule` says."""
+        began = started_at + CLOCK_SKEW
+        following = self.cron.next_after(began)
+        if following is None:
+            return LONGEST_RUN_LIMIT
+
+        def previous(minutes: int) -> datetime:
+            """Return the first scheduled time in so many minutes before `following`, or that time itself."""
+            return self.cron.next_after(following - minutes * _MINUTE) or following
+
+        bounds = range(SHORTEST_RUN_LIMIT // _MINUTE, LONGEST_RUN_LIMIT // _MINUTE)
+        found = bisect_left(bounds, True, key=lambda minutes: previous(minutes) <= began)
+        return following - previous(bounds[found]) if found < len(bounds) else LONGEST_RUN_LIMIT
+
+    def stale_at(self, since: datetime, run_limit: Callable[[datetime], timedelta]) -> datetime | None:
+        """Do as `Schedule` says: the second scheduled start, its deadline and its run limit have passed."""
+        first = self.cron.next_after(since)
+        second = first and self.cron.next_after(first)
+        return second and second + TOLERANCE + run_limit(second)
+
+    def next_start(self, after: datetime) -> datetime | None:
+        """Do as `Schedule` says."""
+        return self.cron.next_after(after)
 
 
 class IntervalSchedule(Struct, frozen=True):
-    """Backups that each start an interval after the end of the one before."""
+    """Backups that each start an interval after the end of the one before.
+
+    `longest_wait`: how long it waits for the end of a run, at least 24 h.
+    """
 
     interval: timedelta
+    longest_wait: timedelta = _LONGEST_WAIT
 
     def settle(self, history: History) -> tuple[History, datetime | None]:
         """Do as `Schedule` says. Each start and end in turn moves the expected start, unless it came too late."""
@@ -128,13 +201,33 @@ class IntervalSchedule(Struct, frozen=True):
             if timestamp > expected + TOLERANCE:
                 break
             settled = max(settled, timestamp)
-            following = timestamp + (self.interval if finished else max(self.interval, LONGEST_RUN))
+            following = timestamp + (self.interval if finished else self._wait)
             expected = following if following > settled else settled + self.interval
         return _compacted(history, settled), expected
 
     def last_until(self, settled: datetime, limit: datetime) -> datetime:
         """Do as `Schedule` says."""
         return settled + max((limit - settled) // self.interval, 0) * self.interval
+
+    @property
+    def _wait(self) -> timedelta:
+        return max(self.interval, self.longest_wait, _LONGEST_WAIT)
+
+    def expected_if_ended(self, started_at: datetime, expected_at: datetime | None) -> datetime | None:
+        """Do as `Schedule` says."""
+        return min(expected_at or started_at + self.interval, started_at + self.interval)
+
+    def pause_at(self, started_at: datetime) -> timedelta:
+        """Do as `Schedule` says."""
+        return self.interval
+
+    def stale_at(self, since: datetime, run_limit: Callable[[datetime], timedelta]) -> datetime | None:
+        """Do as `Schedule` says: twice the interval and the run limit have passed."""
+        return since + 2 * (self.interval + min(run_limit(since), LONGEST_RUN_LIMIT))
+
+    def next_start(self, after: datetime) -> datetime | None:
+        """Do as `Schedule` says."""
+        return after + self.interval
 
 
 class Expectation(Struct, frozen=True):
@@ -197,11 +290,9 @@ def _compacted(history: History, settled: datetime | None) -> History:
 
     `settled_until` stays behind by as long as events are kept, so that a late event finds its place.
     """
-    newest = max(history.starts[-1:] + history.finishes[-1:], default=None)
-    if newest is None:
+    keep_from = history.remembered_from
+    if keep_from is None:
         return history
-    oldest_of_most = [kept[-MAX_KEPT] for kept in (history.starts, history.finishes) if len(kept) >= MAX_KEPT]
-    keep_from = max([newest - KEPT_FOR, *oldest_of_most])
     if settled is not None:
         keep_from = min(keep_from, settled)
     history = replace(history, settled_until=max(history.settled_until or keep_from, keep_from))

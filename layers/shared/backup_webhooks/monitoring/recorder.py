@@ -28,6 +28,6 @@ class Recorder(Struct, frozen=True):
         after = self.policies.change(
             message.account_alias, message.server_policy_id, lambda known: known.after(message, sent_at)
         )
-        if recovery := after.recovery(message):
+        if recovery := after.recovery(message, sent_at):
             self.events.send(recovery)
         return after

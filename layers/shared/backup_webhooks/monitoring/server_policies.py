@@ -5,6 +5,7 @@ Pure. Each message changes what is known, in any order of arrival (design sectio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Self
 
@@ -15,14 +16,24 @@ from backup_webhooks.events.messages import (
     BackupFinished,
     BackupMissed,
     BackupRecovered,
+    BackupStale,
     BackupStarted,
     BackupStatus,
+    BackupUnfinished,
+    DetectedEvent,
     EventType,
     ServerPolicyChanged,
     identity_of,
+    judged,
 )
 from backup_webhooks.events.timestamps import Timestamp
-from backup_webhooks.monitoring.daily_counts import ONE_MISSED, ONE_OF_STATUS, DailyCounts, with_counts
+from backup_webhooks.monitoring.daily_counts import (
+    ONE_MISSED,
+    ONE_OF_STATUS,
+    ONE_UNFINISHED,
+    DailyCounts,
+    with_counts,
+)
 from backup_webhooks.monitoring.expectation import (
     TOLERANCE,
     Expectation,
@@ -32,11 +43,23 @@ from backup_webhooks.monitoring.expectation import (
     after_schedule_change,
     next_expectation,
 )
-from backup_webhooks.monitoring.server_policy import PolicyIdentity, ServerPolicy
+from backup_webhooks.monitoring.runs import OpenRuns, Run
+from backup_webhooks.monitoring.server_policy import RUN_LIMIT_WITHOUT_SCHEDULE, PolicyIdentity, ServerPolicy
+from backup_webhooks.monitoring.staleness import Staleness
 from backup_webhooks.monitoring.streaks import Repetition, Streaks
 
 type PolicyMessage = BackupStarted | BackupFinished | ServerPolicyChanged
 """The messages that change what is known of a server policy."""
+
+# The first of these after a time without a schedule is news.
+_DETECTED = (EventType.MISSING, EventType.UNFINISHED, EventType.STALE)
+
+
+class Report(Struct, frozen=True):
+    """An event to be reported, and the deadline that passed."""
+
+    deadline: datetime
+    event: DetectedEvent
 
 
 class TrackedPolicy(Struct, frozen=True):
@@ -45,6 +68,7 @@ class TrackedPolicy(Struct, frozen=True):
     `policy` is None while only backups have been reported; `identity_from_backup` is then the first one's, otherwise
     None. `watched`: False once a person has stopped watching it; nothing is expected of it then. `expected_at`: the
     next expected start that no backup has answered yet. `last_missed_at`: the newest one that was reported as missed.
+    `deadline`: when missed_backups judges the policy; nothing is to be reported before, and perhaps nothing then.
     `forgotten_until`: the latest end that has left the history. Ends at or before it are not counted in `daily_counts`
     and `streaks`: they may have been counted already. `revision` counts the changes, so that no writer overwrites
     another's.
@@ -56,6 +80,9 @@ class TrackedPolicy(Struct, frozen=True):
     watched: bool = True
     history: History = field(default_factory=History)
     expected_at: datetime | None = None
+    deadline: datetime | None = None
+    runs: OpenRuns = field(default_factory=OpenRuns)
+    staleness: Staleness = field(default_factory=Staleness)
     last_missed_at: datetime | None = None
     daily_counts: DailyCounts = field(default_factory=dict)
     streaks: Streaks = field(default_factory=Streaks)
@@ -86,20 +113,33 @@ class TrackedPolicy(Struct, frozen=True):
     def after(self, message: PolicyMessage, sent_at: datetime | None = None) -> Self:
         """Return what is known after the message; an equal value if that is nothing new.
 
-        `sent_at`: when the message was sent; None: at the date in it. A policy that is new is expected to start no
-        backup before. Raise `InvalidMessage` for an unusable schedule.
+        `sent_at`: when the message was sent; None: at the date in it. Dates after it are not believed. A policy that is
+        new is expected to start no backup before. Raise `InvalidMessage` for an unusable schedule.
         """
         match message:
             case BackupStarted():
-                history = self.history.with_start(message.backup_started_date)
-                return self._identified_by(message)._with_history(history)
+                return self._identified_by(message)._after_start(message, sent_at)
             case BackupFinished():
-                return self._identified_by(message)._after_end(message)
+                return self._identified_by(message)._after_end(judged(message, sent_at))
             case ServerPolicyChanged():
-                return self._after_change(ServerPolicy.of(message), sent_at)
+                return self._after_change(ServerPolicy.of(message, sent_at))
 
     def _identified_by(self, message: BackupStarted | BackupFinished) -> Self:
         return self if self.identity else replace(self, identity_from_backup=PolicyIdentity.of(message))
+
+    def _after_start(self, message: BackupStarted, sent_at: datetime | None) -> Self:
+        started_at = judged(message, sent_at).backup_started_date
+        if started_at in self.history.starts:
+            return self
+        opens = self.judged_now and started_at >= (self.history.remembered_from or started_at)
+        limit = self.policy.run_limit(started_at) if self.policy else RUN_LIMIT_WITHOUT_SCHEDULE
+        run = Run(started_at, (sent_at or started_at) + limit, message.backup_started_date, message.restore_point_id)
+        after = replace(self, runs=self.runs.with_start(run) if opens else self.runs)._with_history(
+            self.history.with_start(started_at)
+        )
+        # The end must not write the index, so the time stands there that the run has if it ends at once.
+        expected_at = after.schedule.expected_if_ended(started_at, after.expected_at) if after.schedule else None
+        return replace(after, deadline=_earliest(after._next_deadline, expected_at and expected_at + TOLERANCE))
 
     def _after_end(self, message: BackupFinished) -> Self:
         finished_at = message.backup_finished_date
@@ -107,6 +147,12 @@ class TrackedPolicy(Struct, frozen=True):
         history = self.history.with_start(message.backup_started_date)
         status = message.restore_point_creation_status
         settled = self._with_history(history.with_finish(finished_at, str(status)))
+        # Most ends move all deadlines back. The index is then left as it is, because each write of it costs.
+        settled = replace(
+            settled,
+            runs=self.runs.with_end(message.backup_started_date, message.restore_point_id),
+            deadline=_earliest(self.deadline, settled.missing_deadline),
+        )
         if finished_at in self.history.finishes or (self.forgotten_until and finished_at <= self.forgotten_until):
             return settled
         forgotten = finished_at not in settled.history.finishes
@@ -123,35 +169,42 @@ class TrackedPolicy(Struct, frozen=True):
             return self.streaks.with_success(at)
         return self.streaks.with_trouble(event_type, at) if event_type else self.streaks
 
-    def recovery(self, message: PolicyMessage) -> BackupRecovered | None:
-        """Return the recovery, if this success, which is already applied, ended failures or misses; otherwise None.
+    def recovery(self, message: PolicyMessage, sent_at: datetime | None = None) -> BackupRecovered | None:
+        """Return the recovery, if this success, which is already applied, ended trouble; otherwise None.
 
-        The answer stays the same until the next recovery.
+        `sent_at`: as for `after`. The answer stays the same until the next recovery.
         """
         recovery = self.streaks.recovery
         if not isinstance(message, BackupFinished) or recovery is None:
             return None
         is_success = message.restore_point_creation_status is BackupStatus.SUCCESS
-        if not is_success or message.backup_finished_date != recovery.at:
+        if not is_success or judged(message, sent_at).backup_finished_date != recovery.at:
             return None
-        failed, missed = (
-            recovery.by_event_type.get(event_type) for event_type in (EventType.FAILURE, EventType.MISSING)
-        )
-        since = [*([failed.since] if failed else []), *([missed.since - TOLERANCE] if missed else [])]
+        ended = recovery.by_event_type
+        counts = {event_type: streak.count for event_type, streak in ended.items()}
+        # A miss counts at its deadline, but its backup was to start before.
+        since = [streak.since - TOLERANCE * (kind is EventType.MISSING) for kind, streak in ended.items()]
         return BackupRecovered(
             **identity_of(message),
             restore_point_id=message.restore_point_id,
             backup_finished_date=message.backup_finished_date,
             failing_since_date=Timestamp.of(min(since)),
-            failed=failed.count if failed else 0,
-            missed=missed.count if missed else 0,
+            failed=counts.get(EventType.FAILURE, 0),
+            partly_succeeded=counts.get(EventType.PARTIAL_SUCCESS, 0),
+            missed=counts.get(EventType.MISSING, 0),
+            unfinished=counts.get(EventType.UNFINISHED, 0),
+            stale=counts.get(EventType.STALE, 0),
         )
 
-    def repetition(self, message: BackupFinished) -> Repetition | None:
-        """Return the repetition, if the message, which is already applied, repeats what is known; None for news."""
-        at, event_type = message.backup_finished_date, message.event_type
+    def repetition(self, message: BackupFinished, sent_at: datetime | None = None) -> Repetition | None:
+        """Return the repetition, if the message, which is already applied, repeats what is known; None for news.
+
+        `sent_at`: as for `after`.
+        """
+        at, event_type = judged(message, sent_at).backup_finished_date, message.event_type
         if event_type is EventType.SUCCESS:
-            return None if at == self.streaks.changed_at else Repetition(self.streaks.changed_at)
+            recovered_at = self.streaks.recovery.at if self.streaks.recovery else None
+            return None if at == recovered_at else Repetition(recovered_at)
         streak = self.streaks.by_event_type.get(event_type) if event_type else None
         return Repetition(streak.since) if streak and at > streak.since else None
 
@@ -162,10 +215,10 @@ class TrackedPolicy(Struct, frozen=True):
         """
         return self if watched == self.watched else self._rescheduled(replace(self, watched=watched), at, at)
 
-    def _after_change(self, policy: ServerPolicy, sent_at: datetime | None) -> Self:
-        if self.policy and policy.changed_at <= self.policy.changed_at:
+    def _after_change(self, policy: ServerPolicy) -> Self:
+        if self.policy and policy.order <= self.policy.order:
             return self
-        sent_at = sent_at or policy.changed_at
+        sent_at = policy.sent_at or policy.changed_at
         # Nothing is known of the time before the policy was, nor of that whose starts are forgotten. A start dated in
         # the future would otherwise forget what is still to come.
         unknown_until = min(self.history.settled_until or sent_at, sent_at) if self.policy else sent_at
@@ -179,11 +232,30 @@ class TrackedPolicy(Struct, frozen=True):
         `counts_from`: the time from which on its schedule expects starts, if it is another one.
         """
         if changed.schedule is None:
-            # The first miss once it has a schedule again is news.
-            changed = replace(changed, streaks=changed.streaks.without(EventType.MISSING))
-        if changed.schedule == self.schedule:
-            return changed._with_history(self.history)
-        return changed._with_history(after_schedule_change(self.schedule, self.history, at, counts_from))
+            changed = replace(changed, streaks=changed.streaks.without(_DETECTED))
+        history = self.history
+        if changed.schedule != self.schedule:
+            history = after_schedule_change(self.schedule, history, at, counts_from)
+        changed = replace(
+            changed,
+            runs=self.runs if changed.judged_now else self.runs.dropped(),
+            staleness=self._staleness_after(changed, at, counts_from),
+        )
+        return changed._with_history(history).judged_anew()
+
+    def _staleness_after(self, changed: Self, at: datetime, counts_from: datetime) -> Staleness:
+        """Return the staleness under another schedule, or none: `changed`, as it is since `at`."""
+        schedule, staleness = changed.schedule, self.staleness
+        if schedule is None:
+            return staleness.paused(at)
+        if staleness.paused_at:
+            first = schedule.next_start(staleness.paused_at)
+            begins_anew = first is not None and first <= counts_from
+        else:
+            # No success of the time before could be too old by a schedule that did not count yet.
+            stale_at = changed.stale_deadline if schedule != self.schedule else None
+            begins_anew = staleness.counts_from is None or (stale_at is not None and stale_at < counts_from)
+        return staleness.counting(counts_from if begins_anew else None)
 
     def _with_history(self, history: History) -> Self:
         return self._with_expectation(next_expectation(self.schedule, history))
@@ -198,13 +270,75 @@ class TrackedPolicy(Struct, frozen=True):
         )
 
     @property
-    def deadline(self) -> datetime | None:
+    def judged_now(self) -> bool:
+        """Return whether the policy's runs are judged: it is not inactive, and a person has not stopped watching it."""
+        return self.watched and (self.policy is None or self.policy.active)
+
+    @property
+    def missing_deadline(self) -> datetime | None:
         """Return the time up to which, inclusive, a start answers the expected one; None if none is expected."""
         return self.expected_at and self.expected_at + TOLERANCE
 
+    @property
+    def stale_since(self) -> datetime | None:
+        """Return since when the policy lacks a success, if that was reported; otherwise None."""
+        last_success_at = self.streaks.last_success_at
+        return self.staleness.since(last_success_at) if self.staleness.is_reported(last_success_at) else None
+
+    @property
+    def stale_deadline(self) -> datetime | None:
+        """Return when the last success is too old; None if it never is, or if that was reported."""
+        since = self.staleness.since(self.streaks.last_success_at)
+        return self.policy.stale_at(since) if self.policy and self.watched and since and not self.stale_since else None
+
+    @property
+    def _next_deadline(self) -> datetime | None:
+        return _earliest(self.missing_deadline, self.runs.next_limit, self.stale_deadline)
+
+    def judged_anew(self) -> Self:
+        """Return the same with its true deadline."""
+        return replace(self, deadline=self._next_deadline)
+
+    def report_due(self, as_of: datetime) -> Report | None:
+        """Return what is to be reported first, if all messages up to `as_of` are recorded; None if there is nothing."""
+        deadlines: list[tuple[datetime | None, Callable[[], DetectedEvent]]] = [
+            (self.missing_deadline, self.miss),
+            (self.runs.next_limit, self.unfinished),
+            (self.stale_deadline, self.stale),
+        ]
+        passed = [(deadline, event) for deadline, event in deadlines if deadline and deadline < as_of]
+        if not passed:
+            return None
+        deadline, event = min(passed, key=lambda report: report[0])
+        return Report(deadline, event())
+
+    def after_report(self, event: DetectedEvent, resumed_at: datetime) -> Self:
+        """Return what is known once the event, which is due, is reported. `resumed_at`: as for `after_miss`."""
+        match event:
+            case BackupMissed():
+                return self.after_miss(resumed_at)
+            case BackupUnfinished():
+                return self._after_unfinished()
+            case BackupStale():
+                return self._after_stale(event)
+
     def is_missed(self, as_of: datetime) -> bool:
         """Return whether the expected start was missed, if all starts up to `as_of` are recorded."""
-        return self.deadline is not None and self.deadline < as_of
+        return self.missing_deadline is not None and self.missing_deadline < as_of
+
+    def miss(self) -> BackupMissed:
+        """Return the message that reports the miss of `expected_at`. Raise `ValueError` if nothing is expected."""
+        if self.expected_at is None:
+            raise ValueError("nothing is expected, so nothing was missed")
+        streak = self._streaks_after_miss.by_event_type.get(EventType.MISSING)
+        if streak and self.expected_at < streak.since - TOLERANCE:
+            streak = None  # The streak began later, so this miss is news.
+        return BackupMissed(
+            **self._identity_fields,
+            expected_date=Timestamp.of(self.expected_at),
+            missing_since_date=Timestamp.of(streak.since - TOLERANCE) if streak else None,
+            last_success_date=self._last_success_date,
+        )
 
     def after_miss(self, resumed_at: datetime) -> Self:
         """Return what is known once the miss of `expected_at` is reported. Raise `ValueError` if nothing is expected.
@@ -220,31 +354,82 @@ class TrackedPolicy(Struct, frozen=True):
             last_missed_at=self.expected_at,
             daily_counts=with_counts(self.daily_counts, self.expected_at, ONE_MISSED),
             streaks=self._streaks_after_miss,
-        )
+        ).judged_anew()
 
     @property
     def _streaks_after_miss(self) -> Streaks:
         # The miss counts at its deadline: an end before it, of a run that began too early to answer, is earlier.
-        return self.streaks.with_trouble(EventType.MISSING, self.deadline) if self.deadline else self.streaks
+        deadline = self.missing_deadline
+        return self.streaks.with_trouble(EventType.MISSING, deadline) if deadline else self.streaks
 
-    def miss(self) -> BackupMissed:
-        """Return the message that reports the miss of `expected_at`. Raise `ValueError` if nothing is expected."""
-        if self.policy is None or self.expected_at is None:
-            raise ValueError("nothing is expected, so nothing was missed")
-        streak = self._streaks_after_miss.by_event_type.get(EventType.MISSING)
-        if streak and self.expected_at < streak.since - TOLERANCE:
-            streak = None  # The streak began later, so this miss is news.
-        return BackupMissed(
-            account_alias=self.account,
-            server_id=self.policy.server_id,
-            server_policy_id=self.server_policy_id,
-            account_policy_id=self.policy.account_policy_id,
-            account_policy_name=self.policy.account_policy_name,
-            storage_region=self.policy.storage_region,
-            expected_date=Timestamp.of(self.expected_at),
-            missing_since_date=Timestamp.of(streak.since - TOLERANCE) if streak else None,
+    def unfinished(self) -> BackupUnfinished:
+        """Return the message that reports the run whose limit passes first. Raise `ValueError` if none is open."""
+        run = self._next_run
+        streak = self.streaks.with_trouble(EventType.UNFINISHED, run.limit_at).by_event_type.get(EventType.UNFINISHED)
+        return BackupUnfinished(
+            **self._identity_fields,
+            backup_started_date=Timestamp.of(run.sent_start),
+            run_limit_date=Timestamp.of(run.limit_at),
+            unfinished_since_date=Timestamp.of(min(streak.since, run.limit_at) if streak else run.limit_at),
+            restore_point_id=run.restore_point_id,
+            last_success_date=self._last_success_date,
         )
+
+    def _after_unfinished(self) -> Self:
+        run = self._next_run
+        return replace(
+            self,
+            runs=self.runs.after_report(run),
+            daily_counts=with_counts(self.daily_counts, run.started_at, ONE_UNFINISHED),
+            streaks=self.streaks.with_trouble(EventType.UNFINISHED, run.limit_at),
+        ).judged_anew()
+
+    @property
+    def _next_run(self) -> Run:
+        if self.runs.first is None:
+            raise ValueError("no run is open, so none is unfinished")
+        return self.runs.first
+
+    def stale(self) -> BackupStale:
+        """Return the message that reports that the last success is too old. Raise `ValueError` if it never is."""
+        since, stale_at = self.staleness.since(self.streaks.last_success_at), self.stale_deadline
+        if since is None or stale_at is None:
+            raise ValueError("no success is expected, so none is too old")
+        return BackupStale(
+            **self._identity_fields,
+            since_date=Timestamp.of(since),
+            age_limit_date=Timestamp.of(stale_at),
+            last_success_date=self._last_success_date,
+        )
+
+    def _after_stale(self, event: BackupStale) -> Self:
+        return replace(
+            self,
+            staleness=replace(self.staleness, reported_since=event.since_date),
+            streaks=self.streaks.with_trouble(EventType.STALE, event.age_limit_date),
+        ).judged_anew()
+
+    @property
+    def _identity_fields(self) -> dict[str, str]:
+        if self.identity is None:
+            raise ValueError("no message has named the server yet")
+        return {
+            "account_alias": self.account,
+            "server_id": self.identity.server_id,
+            "server_policy_id": self.server_policy_id,
+            "account_policy_id": self.identity.account_policy_id,
+            "account_policy_name": self.identity.account_policy_name,
+            "storage_region": self.identity.storage_region,
+        }
+
+    @property
+    def _last_success_date(self) -> Timestamp | None:
+        return Timestamp.of(self.streaks.last_success_at) if self.streaks.last_success_at else None
 
 
 def _latest(*timestamps: datetime | None) -> datetime | None:
     return max((timestamp for timestamp in timestamps if timestamp), default=None)
+
+
+def _earliest(*timestamps: datetime | None) -> datetime | None:
+    return min((timestamp for timestamp in timestamps if timestamp), default=None)

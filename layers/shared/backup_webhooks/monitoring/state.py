@@ -6,52 +6,61 @@ from datetime import datetime
 from enum import StrEnum
 
 from backup_webhooks.events.messages import BackupStatus
+from backup_webhooks.monitoring.expectation import TOLERANCE
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 
 
 class ServerState(StrEnum):
-    """The states from the best to the worst, and then those without a result."""
+    """The states. Page, report and API show the first that holds."""
 
-    OK = "ok"
-    PARTIAL = "partial"
+    INACTIVE = "inactive"
+    UNFINISHED = "unfinished"
+    """A backup was reported as unfinished, and neither it nor a later one has ended."""
+    MISSED = "missed"
+    """The newest expected start was reported as missed, and no backup has started or ended since."""
+    STALE = "stale"
+    """The last success was reported as too old."""
     FAILED = "failed"
-    CANCELLED = "cancelled"
     LATE = "late"
     """The expected start has passed and is not reported as missed: its hour goes on, or starts may be unread."""
-    MISSED = "missed"
+    RUNNING = "running"
+    PARTIAL = "partial"
+    CANCELLED = "cancelled"
     UNWATCHED = "unwatched"
-    """A person has stopped watching it, or its schedule cannot be used, and its last result needs no attention."""
-    INACTIVE = "inactive"
+    """No schedule is known that can be watched, or a person has stopped watching it."""
+    OK = "ok"
     UNKNOWN = "unknown"
     """No backup has been reported yet."""
 
 
-_OF_STATUS = {
-    BackupStatus.SUCCESS: ServerState.OK,
-    BackupStatus.PARTIAL_SUCCESS: ServerState.PARTIAL,
-    BackupStatus.FAILED: ServerState.FAILED,
-    BackupStatus.CANCELLED: ServerState.CANCELLED,
-}
-_WITHOUT_TROUBLE = (ServerState.OK, ServerState.UNKNOWN)
-
-
 def server_state(tracked: TrackedPolicy, now: datetime) -> ServerState:
-    """Return the state at `now`. A missed or late start comes before the result of the last backup.
+    """Return the state at `now`: the first of `ServerState` that holds.
 
-    Only the detector decides that a start was missed. The clock cannot: a start may still wait in the queue.
+    Only missed_backups decides that a start was missed, a run is unfinished or a success is too old. The clock cannot:
+    a message may still wait in the queue.
     """
-    if tracked.policy and not tracked.policy.active:
-        return ServerState.INACTIVE
-    if _last_was_missed(tracked):
-        return ServerState.MISSED
-    if tracked.expected_at and tracked.expected_at < now:
-        return ServerState.LATE
     status = tracked.history.last_status
-    state = _OF_STATUS[BackupStatus(status)] if status else ServerState.UNKNOWN
-    unwatched = not tracked.watched or (tracked.policy and tracked.policy.schedule_problem)
-    return ServerState.UNWATCHED if unwatched and state in _WITHOUT_TROUBLE else state
+    holds = {
+        ServerState.INACTIVE: tracked.policy is not None and not tracked.policy.active,
+        ServerState.UNFINISHED: tracked.runs.unfinished is not None,
+        ServerState.MISSED: _last_was_missed(tracked),
+        ServerState.STALE: tracked.stale_since is not None,
+        ServerState.FAILED: status == BackupStatus.FAILED,
+        ServerState.LATE: tracked.expected_at is not None and tracked.expected_at < now,
+        ServerState.RUNNING: bool(tracked.runs.waiting),
+        ServerState.PARTIAL: status == BackupStatus.PARTIAL_SUCCESS,
+        ServerState.CANCELLED: status == BackupStatus.CANCELLED,
+        ServerState.UNWATCHED: tracked.schedule is None,
+        ServerState.OK: status == BackupStatus.SUCCESS,
+        ServerState.UNKNOWN: True,
+    }
+    return next(state for state in ServerState if holds[state])
 
 
 def _last_was_missed(tracked: TrackedPolicy) -> bool:
-    started = tracked.history.last_started_at
-    return tracked.last_missed_at is not None and (started is None or started < tracked.last_missed_at)
+    missed_at, history = tracked.last_missed_at, tracked.history
+    if missed_at is None:
+        return False
+    # A run that started too early to answer has ended after the deadline all the same: a success then is a recovery.
+    started, ended = history.last_started_at, history.last_finished_at
+    return (started is None or started < missed_at) and (ended is None or ended <= missed_at + TOLERANCE)

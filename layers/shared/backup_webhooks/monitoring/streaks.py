@@ -6,7 +6,7 @@ far as that is still known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Self
 
@@ -14,9 +14,6 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from backup_webhooks.events.messages import EventType
-
-# A success after one of these is a recovery.
-FAILING = (EventType.FAILURE, EventType.MISSING)
 
 
 class Repetition(Struct, frozen=True):
@@ -38,7 +35,7 @@ class Streak(Struct, frozen=True):
 
 
 class Recovery(Struct, frozen=True):
-    """The success that ended failures and misses: its timestamp, and the streaks that it ended."""
+    """The success that ended trouble: its timestamp, and the streaks that it ended."""
 
     at: datetime
     by_event_type: Mapping[EventType, Streak]
@@ -48,18 +45,16 @@ class Streaks(Struct, frozen=True):
     """The streaks that last, by event type, and the last successes.
 
     `late`: events that were reported only after a success that followed them. They make no later event a repetition.
-    The next success ends them, and so is a recovery for the targets to which they were sent. `changed_at`: the last
-    success that ended anything. `recovery`: the last one that ended failures or misses.
+    The next success ends them, and so is a recovery for the targets to which they were sent. `recovery`: the last one.
     """
 
     by_event_type: Mapping[EventType, Streak] = field(default_factory=dict)
     late: Mapping[EventType, Streak] = field(default_factory=dict)
     last_success_at: datetime | None = None
-    changed_at: datetime | None = None
     recovery: Recovery | None = None
 
     def with_trouble(self, event_type: EventType, at: datetime) -> Self:
-        """Return the streaks after a backup that failed, succeeded in part or was missed."""
+        """Return the streaks after one more event of that type."""
         if self.last_success_at and at <= self.last_success_at:
             return replace(self, late=_with_event(self.late, event_type, at))
         return replace(self, by_event_type=_with_event(self.by_event_type, event_type, at))
@@ -77,14 +72,11 @@ class Streaks(Struct, frozen=True):
         }
         after = replace(self, by_event_type=lasting, late={}, last_success_at=at)
         ended = _merged(self.by_event_type, self.late)
-        if lasting or not ended:
-            return after
-        failing = {event_type: streak for event_type, streak in ended.items() if event_type in FAILING}
-        return replace(after, changed_at=at, recovery=Recovery(at, failing) if failing else self.recovery)
+        return after if lasting or not ended else replace(after, recovery=Recovery(at, ended))
 
-    def without(self, event_type: EventType) -> Self:
+    def without(self, event_types: Collection[EventType]) -> Self:
         """Return the streaks of all other event types."""
-        others = {other: streak for other, streak in self.by_event_type.items() if other is not event_type}
+        others = {other: streak for other, streak in self.by_event_type.items() if other not in event_types}
         return replace(self, by_event_type=others)
 
 

@@ -14,10 +14,19 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from backup_webhooks.events.messages import BackupFinished, BackupMissed, BackupRecovered, Event, EventType
+from backup_webhooks.events.messages import (
+    BackupFinished,
+    BackupMissed,
+    BackupRecovered,
+    BackupStale,
+    BackupUnfinished,
+    Event,
+    EventType,
+)
 from backup_webhooks.payloads import Format
+from backup_webhooks.payloads.facts import Facts
 from backup_webhooks.payloads.sanitize import isolated, sanitize
-from backup_webhooks.payloads.text import failures_and_misses, group_headline, text, utc_text
+from backup_webhooks.payloads.text import group_headline, text, trouble_words, utc_text
 
 # The length limit of names in messages (`messages.Name`), so that no name is cut.
 _LONGEST = 500
@@ -43,6 +52,8 @@ _TITLES_AND_SEVERITIES: Mapping[EventType | None, tuple[str, Severity]] = {
     EventType.MISSING: ("Backup missed", Severity.BAD),
     EventType.SUCCESS: ("Backup succeeded", Severity.GOOD),
     EventType.RECOVERED: ("Backups recovered", Severity.GOOD),
+    EventType.UNFINISHED: ("Backup unfinished", Severity.BAD),
+    EventType.STALE: ("Last success too old", Severity.BAD),
 }
 
 type Fact = tuple[str, str]
@@ -92,11 +103,16 @@ def card_of(event: Event) -> Card:
             facts += [
                 ("Restore point", event.restore_point_id),
                 ("Finished", utc_text(event.backup_finished_date)),
-                ("After", failures_and_misses(event)),
+                ("After", trouble_words(event)),
                 ("Failing since", utc_text(event.failing_since_date)),
             ]
         case BackupMissed():
             facts += [("Server policy", event.server_policy_id), ("Expected", utc_text(event.expected_date))]
+        case BackupUnfinished():
+            facts += [("Server policy", event.server_policy_id), ("Started", utc_text(event.backup_started_date))]
+        case BackupStale():
+            facts += [("Server policy", event.server_policy_id), ("No success since", utc_text(event.since_date))]
+    facts += Facts.of(event).words()
     return Card(
         title=title,
         severity=severity,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from backup_webhooks.events.messages import BackupFinished, BackupRecovered, Event, EventType
+from backup_webhooks.events.messages import (
+    BackupFinished,
+    BackupMissed,
+    BackupRecovered,
+    BackupStale,
+    BackupUnfinished,
+    Event,
+    EventType,
+)
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format
 
@@ -17,6 +25,8 @@ _VERBS: Mapping[EventType | None, str] = {
     EventType.MISSING: "missed",
     EventType.SUCCESS: "succeeded",
     EventType.RECOVERED: "recovered",
+    EventType.UNFINISHED: "unfinished",
+    EventType.STALE: "stale",
 }
 
 
@@ -27,24 +37,30 @@ def payload(event: Event) -> dict[str, str]:
 
 def text(event: Event) -> str:
     """Return the event's sentence, which richer formats carry too."""
-    if isinstance(event, BackupFinished):
-        return (
-            f"Status: {event.restore_point_creation_status}  -  Account: {event.account_alias}"
-            f"  -  Server: {event.server_id}  -  Account Policy Name: {event.account_policy_name}"
-            f"  -  Restore Point Id: {event.restore_point_id}"
-            f"  -  Finished Date/Time: {utc_text(event.backup_finished_date)}"
-        )
-    if isinstance(event, BackupRecovered):
-        return (
-            f"{event.server_id} recovered with restore point [{event.restore_point_id}]"
-            f" at {utc_text(event.backup_finished_date)} for policy [{event.account_policy_name}]"
-            f" with server policy id [{event.server_policy_id}], after {failures_and_misses(event)}"
-            f" since {utc_text(event.failing_since_date)}"
-        )
+    match event:
+        case BackupFinished():
+            return (
+                f"Status: {event.restore_point_creation_status}  -  Account: {event.account_alias}"
+                f"  -  Server: {event.server_id}  -  Account Policy Name: {event.account_policy_name}"
+                f"  -  Restore Point Id: {event.restore_point_id}"
+                f"  -  Finished Date/Time: {utc_text(event.backup_finished_date)}"
+            )
+        case BackupRecovered():
+            return (
+                f"{event.server_id} recovered with restore point [{event.restore_point_id}]"
+                f" at {utc_text(event.backup_finished_date)} for policy [{event.account_policy_name}]"
+                f" with server policy id [{event.server_policy_id}], after {trouble_words(event)}"
+                f" since {utc_text(event.failing_since_date)}"
+            )
+        case BackupMissed():
+            found = f"missed a backup expected at {iso_milliseconds(event.expected_date)}"
+        case BackupUnfinished():
+            found = f"has not finished a backup started at {iso_milliseconds(event.backup_started_date)}"
+        case BackupStale():
+            found = f"has had no successful backup since {iso_milliseconds(event.since_date)}"
     return (
-        f"{event.server_id} missed a backup expected at {iso_milliseconds(event.expected_date)}"
-        f" for policy [{event.account_policy_name}] with server policy id [{event.server_policy_id}]"
-        f" and storage region [{event.storage_region}]"
+        f"{event.server_id} {found} for policy [{event.account_policy_name}]"
+        f" with server policy id [{event.server_policy_id}] and storage region [{event.storage_region}]"
     )
 
 
@@ -72,10 +88,18 @@ def group_headline(events: Sequence[Event]) -> tuple[str, str]:
     return f"{len(events):,} backups {verb}", f"account {events[0].account_alias}"
 
 
-def failures_and_misses(event: BackupRecovered) -> str:
-    """Return how many backups failed and were missed, such as `2 failed and 1 missed backups`."""
-    counts = [f"{count} {verb}" for count, verb in ((event.failed, "failed"), (event.missed, "missed")) if count]
-    return f"{' and '.join(counts)} backup{'' if event.failed + event.missed == 1 else 's'}"
+def trouble_words(event: BackupRecovered) -> str:
+    """Return how many backups went wrong in which way, such as `2 failed, 1 missed and 1 unfinished backups`."""
+    counts = {
+        "failed": event.failed,
+        "partly succeeded": event.partly_succeeded,
+        "missed": event.missed,
+        "unfinished": event.unfinished,
+        "stale": event.stale,
+    }
+    *others, last = [f"{count} {verb}" for verb, count in counts.items() if count]
+    words = f"{', '.join(others)} and {last}" if others else last
+    return f"{words} backup{'' if sum(counts.values()) == 1 else 's'}"
 
 
 def utc_text(timestamp: datetime) -> str:

@@ -17,16 +17,18 @@ from backup_webhooks.history.backup import Backup, BackupResult
 from backup_webhooks.monitoring.daily_counts import DayCounts
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.state import ServerState, server_state
-from backup_webhooks.reports.report import NO_BACKUPS, STRIP_DAYS, Report, ReportKind, ServerLine
+from backup_webhooks.reports.report import NO_BACKUPS, STRIP_DAYS, WORST_FIRST, Report, ReportKind, ServerLine
 
 _COUNTS = {
     BackupResult.SUCCESS: DayCounts(success=1),
     BackupResult.PARTIAL_SUCCESS: DayCounts(partial_success=1),
     BackupResult.FAILED: DayCounts(failed=1),
     BackupResult.MISSED: DayCounts(missed=1),
+    BackupResult.UNFINISHED: DayCounts(unfinished=1),
     BackupResult.CANCELLED: NO_BACKUPS,
+    # The state of the server says so.
+    BackupResult.STALE: NO_BACKUPS,
 }
-_WORST_FIRST = [ServerState.MISSED, ServerState.FAILED, ServerState.PARTIAL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,8 @@ def _line(known: KnownServer, server: _Server) -> ServerLine:
 
 
 def _urgency(line: ServerLine) -> tuple[int, int]:
-    """Return the sort key: present trouble before past, and missed before failed before partly failed."""
+    """Return the sort key: present trouble before past, and the worst first."""
     if line.is_wrong:
-        return 0, _WORST_FIRST.index(line.state)
-    return 1, 0 if line.period.missed else 1 if line.period.failed else 2
+        return 0, WORST_FIRST.index(line.state)
+    period = line.period
+    return 1, 0 if period.unfinished else 1 if period.missed else 2 if period.failed else 3

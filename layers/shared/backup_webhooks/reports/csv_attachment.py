@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from backup_webhooks.history.backup import COUNTS, Backup, BackupResult
+from backup_webhooks.events.messages import COUNTS
+from backup_webhooks.history.backup import Backup, BackupResult
 from backup_webhooks.payloads.sanitize import sanitize
 from backup_webhooks.reports.email import Attachment
 
@@ -48,6 +49,7 @@ SERVICE_COLUMNS = (
 OWN_COLUMNS = ("Restore Point Id", "Duration Seconds", "Expected Start Time")
 # The counts in the columns from "Latest Files Transferred To Storage" on.
 _TRANSFERRED = COUNTS[1:]
+_NOT_ENDED = (BackupResult.MISSED, BackupResult.UNFINISHED, BackupResult.STALE)
 LARGEST_PLAIN = 1024 * 1024
 # Mail programs take some 25 MB in all, and encoding takes a quarter of them.
 LARGEST_ZIP = 12 * 1024 * 1024
@@ -144,6 +146,7 @@ class _CsvFile:
 
 def _row(backup: Backup, policy_status: str | None, account_policy_status: str | None) -> Sequence[str | int | None]:
     missed = backup.result is BackupResult.MISSED
+    ended = backup.result not in _NOT_ENDED
     started, occurred = backup.started_at, backup.occurred_at
     return (
         _cell(backup.server_id),
@@ -158,10 +161,10 @@ def _row(backup: Backup, policy_status: str | None, account_policy_status: str |
         None,
         str(backup.result),
         _time(started),
-        None if missed else _time(occurred),
+        _time(occurred) if ended else None,
         *map(backup.counts.get, _TRANSFERRED),
         _cell(backup.restore_point_id),
-        (occurred - started) // _SECOND if started and not missed else None,
+        (occurred - started) // _SECOND if started and ended else None,
         _time(occurred) if missed else None,
     )
 

@@ -1,4 +1,4 @@
-"""Sends recipients a notice at once: one e-mail for all failed and missed backups of a batch.
+"""Sends recipients a notice at once: one e-mail for all trouble of a batch.
 
 Each backup records the addresses that were sent an e-mail about it, so a message that comes again sends nothing. Two
 batches that hold the same message at the same time may send it twice.
@@ -20,7 +20,14 @@ from backup_webhooks.aws import clients
 from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.aws.settings import Text
-from backup_webhooks.events.messages import BackupFinished, BackupMissed, RecordedEvent, parse_message
+from backup_webhooks.events.messages import (
+    BackupFinished,
+    BackupMissed,
+    BackupStale,
+    BackupUnfinished,
+    RecordedEvent,
+    parse_message,
+)
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
@@ -134,6 +141,6 @@ class EmailNotices:
 
 def _parse(body: str) -> RecordedEvent:
     message = parse_message(body)
-    if isinstance(message, BackupFinished | BackupMissed):
+    if isinstance(message, BackupFinished | BackupMissed | BackupUnfinished | BackupStale):
         return message
-    raise InvalidMessage("$.type", "must be BackupFinished or BackupMissed")
+    raise InvalidMessage("$.type", "must be BackupFinished, BackupMissed, BackupUnfinished or BackupStale")

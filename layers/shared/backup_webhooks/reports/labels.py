@@ -33,8 +33,9 @@ SUCCEEDED = Mark("✓", "all succeeded", Tone.GOOD)
 PARTIAL = Mark("!", "partly succeeded", Tone.SLOW)
 FAILED = Mark("✕", "failed", Tone.BAD)
 MISSED = Mark("M", "missed", Tone.BAD)
+UNFINISHED = Mark("U", "unfinished", Tone.BAD)
 NONE_COMPLETED = Mark("\u2013", "none completed", Tone.PLAIN)
-LEGEND: Sequence[Mark] = (SUCCEEDED, PARTIAL, FAILED, MISSED, NONE_COMPLETED)
+LEGEND: Sequence[Mark] = (SUCCEEDED, PARTIAL, FAILED, MISSED, UNFINISHED, NONE_COMPLETED)
 
 # As on the page "Servers".
 STATES: Mapping[ServerState, tuple[str, Tone]] = {
@@ -43,7 +44,10 @@ STATES: Mapping[ServerState, tuple[str, Tone]] = {
     ServerState.FAILED: ("Failed", Tone.BAD),
     ServerState.CANCELLED: ("Cancelled", Tone.PLAIN),
     ServerState.LATE: ("Late", Tone.SLOW),
+    ServerState.RUNNING: ("Running", Tone.PLAIN),
     ServerState.MISSED: ("Missed", Tone.BAD),
+    ServerState.UNFINISHED: ("Unfinished", Tone.BAD),
+    ServerState.STALE: ("Stale", Tone.BAD),
     ServerState.UNWATCHED: ("Not watched", Tone.PLAIN),
     ServerState.INACTIVE: ("Inactive", Tone.PLAIN),
     ServerState.UNKNOWN: ("No backup yet", Tone.PLAIN),
@@ -52,6 +56,8 @@ STATES: Mapping[ServerState, tuple[str, Tone]] = {
 
 def worst_mark(results: DayCounts) -> Mark:
     """Return the mark of the worst result."""
+    if results.unfinished:
+        return UNFINISHED
     if results.missed:
         return MISSED
     if results.failed:
@@ -71,6 +77,7 @@ def result_words(results: DayCounts) -> str:
     counts = (
         (results.failed, "failed"),
         (results.missed, "missed"),
+        (results.unfinished, "unfinished"),
         (results.partial_success, "partly succeeded"),
         (results.success, "succeeded"),
     )

@@ -1,4 +1,4 @@
-"""A notice: the e-mail that is sent at once when backups failed or were missed, one for all events of a batch."""
+"""A notice: the e-mail that is sent at once when backups are in trouble, one for all events of a batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from html import escape
 from zoneinfo import ZoneInfo
 
-from backup_webhooks.events.messages import BackupFinished, BackupStatus, RecordedEvent
+from backup_webhooks.events.messages import (
+    BackupFinished,
+    BackupMissed,
+    BackupStale,
+    BackupStatus,
+    BackupUnfinished,
+    RecordedEvent,
+)
 from backup_webhooks.payloads.sanitize import isolated, sanitize
 from backup_webhooks.reports import components
 from backup_webhooks.reports.email import Email
@@ -20,7 +27,6 @@ _LONGEST_IN_SUBJECT = 60
 _LONGEST_ID = 100
 _MOST_IN_PREVIEW = 5
 _REASON = "You get this because this address is told at once of what goes wrong. Times are in {zone}."
-_MISSED = "missed"
 _WORDS = {
     BackupStatus.SUCCESS: ("succeeded", Tone.GOOD),
     BackupStatus.PARTIAL_SUCCESS: ("partly succeeded", Tone.SLOW),
@@ -40,14 +46,20 @@ class _EventLine:
 
     @classmethod
     def of(cls, event: RecordedEvent, zone: ZoneInfo) -> _EventLine:
-        if not isinstance(event, BackupFinished):
-            return cls(event, _MISSED, Tone.BAD, [("Expected", exact_words(event.expected_date, zone))])
-        facts = [
-            ("Started", exact_words(event.backup_started_date, zone)),
-            ("Finished", exact_words(event.backup_finished_date, zone)),
-            ("Restore point", event.restore_point_id),
-        ]
-        return cls(event, *_WORDS[event.restore_point_creation_status], facts)
+        match event:
+            case BackupMissed():
+                return cls(event, "missed", Tone.BAD, [("Expected", exact_words(event.expected_date, zone))])
+            case BackupUnfinished():
+                return cls(event, "unfinished", Tone.BAD, [("Started", exact_words(event.backup_started_date, zone))])
+            case BackupStale():
+                return cls(event, "stale", Tone.BAD, [("No success since", exact_words(event.since_date, zone))])
+            case BackupFinished():
+                facts = [
+                    ("Started", exact_words(event.backup_started_date, zone)),
+                    ("Finished", exact_words(event.backup_finished_date, zone)),
+                    ("Restore point", event.restore_point_id),
+                ]
+                return cls(event, *_WORDS[event.restore_point_creation_status], facts)
 
 
 def notice_email(
@@ -96,7 +108,7 @@ def _text(account: str, lines: Sequence[_EventLine]) -> Iterator[str]:
         yield ""
         yield f"* {isolated(line.event.server_id)} ({isolated(line.event.account_policy_name)}): {line.words}"
         for label, value in line.facts:
-            yield f"  {label + ':':<14} {isolated(value, _LONGEST_ID)}"
+            yield f"  {label + ':':<17} {isolated(value, _LONGEST_ID)}"
     if more := _more(lines):
         yield ""
         yield more

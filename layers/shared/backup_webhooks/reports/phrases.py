@@ -71,6 +71,7 @@ def totals(report: Report) -> Sequence[Total]:
     counts = [
         ("Failed", now.failed, before.failed, Tone.BAD),
         ("Missed", now.missed, before.missed, Tone.BAD),
+        *([("Unfinished", now.unfinished, before.unfinished, Tone.BAD)] if now.unfinished or before.unfinished else []),
         ("Partial", now.partial_success, before.partial_success, Tone.SLOW),
         ("Succeeded", now.success, before.success, Tone.GOOD),
     ]

@@ -26,8 +26,9 @@ class ReportFrequency(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One e-mail address. `on_failure`, `on_missing`: whether it gets each failed, each missed backup at once.
+    """One e-mail address. `on_failure`: whether it gets each failed backup at once.
 
+    `on_missing`: whether it gets at once what missed_backups finds: missed, unfinished and stale backups.
     `unsubscribe_token` stands in the links to unsubscribe. It permits its holder to end this recipient's e-mail, and
     nothing else.
     """
@@ -41,7 +42,12 @@ class Recipient:
     @property
     def events(self) -> frozenset[EventType]:
         """The types of events that the recipient gets at once."""
-        wanted = {EventType.FAILURE: self.on_failure, EventType.MISSING: self.on_missing}
+        wanted = {
+            EventType.FAILURE: self.on_failure,
+            EventType.MISSING: self.on_missing,
+            EventType.UNFINISHED: self.on_missing,
+            EventType.STALE: self.on_missing,
+        }
         return frozenset(event_type for event_type, is_wanted in wanted.items() if is_wanted)
 
 

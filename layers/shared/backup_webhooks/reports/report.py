@@ -14,6 +14,14 @@ from backup_webhooks.monitoring.state import ServerState
 
 STRIP_DAYS = 7
 NO_BACKUPS = DayCounts()
+# The states of trouble.
+WORST_FIRST = (
+    ServerState.UNFINISHED,
+    ServerState.MISSED,
+    ServerState.STALE,
+    ServerState.FAILED,
+    ServerState.PARTIAL,
+)
 
 
 class ReportKind(StrEnum):
@@ -44,13 +52,14 @@ class ServerLine:
 
     @property
     def went_wrong(self) -> bool:
-        """Whether a backup of the period failed, in part or wholly, or was missed."""
-        return bool(self.period.failed or self.period.partial_success or self.period.missed)
+        """Whether a backup of the period failed, in part or wholly, was missed or is unfinished."""
+        period = self.period
+        return bool(period.failed or period.partial_success or period.missed or period.unfinished)
 
     @property
     def is_wrong(self) -> bool:
         """Whether the present state is one of trouble."""
-        return self.state in (ServerState.FAILED, ServerState.PARTIAL, ServerState.MISSED)
+        return self.state in WORST_FIRST
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Pure: no clock, no input or output.
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -60,7 +61,8 @@ class QuartzCron:
     """One Quartz 2.3.2 cron expression, read in a time zone. Immutable; equal by expression and zone.
 
     `expression`: at most 200 printable ASCII characters and tabs; names in either case. `zone`: the zone of the wall
-    clock by which the expression fires.
+    clock by which the expression fires. `shortest_pause`: the shortest time between two fire times by the wall clock,
+    to the minute (0 if it fires more than once a minute), as if each day fired.
 
     Raises `InvalidSchedule` for any other expression, and for any type other than str. It also refuses nonsense that
     Quartz accepts: text after a complete value (`1-2-3`, `1.5`, `MONDAY`, an eighth field), an empty list entry (`5,`),
@@ -70,6 +72,7 @@ class QuartzCron:
 
     expression: str
     zone: tzinfo = UTC
+    shortest_pause: timedelta = field(init=False, repr=False, compare=False)
     _schedule: _Schedule = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +86,7 @@ class QuartzCron:
             YEAR.values(year),
         )
         object.__setattr__(self, "_schedule", schedule)
+        object.__setattr__(self, "shortest_pause", _shortest_pause(schedule))
 
     def next_after(self, timestamp: datetime) -> datetime | None:
         """Return the first fire time strictly after `timestamp`, in UTC, or None. Raise ValueError if that is naive.
@@ -134,6 +138,13 @@ class QuartzCron:
         if day is None or day == wall.date():
             return wall if day else None
         return _lenient(datetime(day.year, day.month, day.day, tzinfo=self.zone))
+
+
+def _shortest_pause(schedule: _Schedule) -> timedelta:
+    if len(schedule.seconds) > 1:
+        return timedelta()
+    minutes = [hour * 60 + minute for hour in schedule.hours for minute in schedule.minutes]
+    return _MINUTE * min(later - earlier for earlier, later in pairwise([*minutes, minutes[0] + 24 * 60]))
 
 
 def _days_by_shape(rule: DayRule) -> dict[tuple[int, int], tuple[int, ...]]:

@@ -9,13 +9,11 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from backup_webhooks.events.errors import InvalidTarget
-from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.messages import TROUBLE, EventType
 
 MOST_REMIND_HOURS = 720
 # Raised by `ZoneInfo`.
 _UNKNOWN_ZONE = (KeyError, ValueError, OSError)
-# Trouble that lasts until a success ends it.
-LASTING = (EventType.FAILURE, EventType.PARTIAL_SUCCESS, EventType.MISSING)
 
 
 class QuietHours(Struct, frozen=True):
@@ -44,8 +42,8 @@ class Preferences(Struct, frozen=True):
 
     `changes_only`: only the first event of each type since the last success is sent, and the first success after
     another event. `remind_hours`: while the trouble lasts, its newest event is sent again after each so many hours.
-    `quiet_hours`: only failures and misses are sent then. `group`: an event waits for a minute and is sent in one
-    message with those that come meanwhile.
+    `quiet_hours`: partial successes, successes and recoveries are not sent then. `group`: an event waits for a minute
+    and is sent in one message with those that come meanwhile.
     """
 
     changes_only: bool = False
@@ -58,8 +56,8 @@ def check_preferences(preferences: Preferences, event_types: Collection[EventTyp
     """Raise `InvalidTarget` for preferences that a target of these event types cannot have."""
     if preferences.remind_hours is not None and not preferences.changes_only:
         raise InvalidTarget("preferences.remindHours", "only with changesOnly: without it everything is sent anyway")
-    if preferences.remind_hours is not None and not set(event_types) & set(LASTING):
-        raise InvalidTarget("preferences.remindHours", f"only with {', '.join(LASTING)}: the others are over at once")
+    if preferences.remind_hours is not None and not set(event_types) & set(TROUBLE):
+        raise InvalidTarget("preferences.remindHours", f"only with {', '.join(TROUBLE)}: the others are over at once")
     if preferences.remind_hours is not None and not 1 <= preferences.remind_hours <= MOST_REMIND_HOURS:
         raise InvalidTarget("preferences.remindHours", f"1 to {MOST_REMIND_HOURS} are allowed")
     if quiet := preferences.quiet_hours:

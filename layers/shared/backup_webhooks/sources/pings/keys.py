@@ -147,7 +147,8 @@ def _checked_message(key: PingKey, status: str) -> ServerPolicyChanged:
     message = _policy_message(key, status)
     try:
         parse_message(encode_message(message))
-        ServerPolicy.of(message)
+        if problem := ServerPolicy.of(message).schedule_problem:
+            raise InvalidField("backupSchedule", problem)
     except InvalidMessage as error:
         field = error.field.removeprefix("$.")
         raise InvalidField(_API_FIELDS.get(field, field), error.reason) from None

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from msgspec import Struct
 
@@ -130,7 +130,7 @@ class PingKey:
         """Return the message of the newest ping. `output` is added to an end and not to a start."""
         *earlier, newest = self.pings
         ping = _first_sent(earlier, newest)
-        identity = {
+        identity: dict[str, Any] = {
             "account_alias": self.account,
             "server_id": self.server_id,
             "server_policy_id": self.server_policy_id,
