@@ -76,13 +76,15 @@ def _pattern(number: int, now: datetime) -> tuple[TrackedPolicy, list[RecordedEv
         tracked, event = _next(tracked, rng, shares, now)
         if event is None:
             break
-        if event.occurred_at > now - REPORTED:
-            events.append(event)
+        events.append(event)
+        while report := tracked.report_due(min(tracked.expected_at or now, now)):
+            tracked = tracked.after_report(report.event, begin)
+            events.append(report.event)
     if active_until < now:
         tracked = tracked.after(
             replace(changed, server_policy_status=INACTIVE, changed_date=Timestamp.of(active_until))
         )
-    return tracked, events
+    return tracked.judged_anew(), [event for event in events if event.occurred_at > now - REPORTED]
 
 
 def _changed(rng: random.Random, at: datetime) -> ServerPolicyChanged:

@@ -66,7 +66,7 @@ class DemoServer:
             self.next_at = self._after(finished)
 
     def past_month(self, now: datetime, rng: random.Random) -> tuple[TrackedPolicy, Sequence[Backup]]:
-        """Return the tracked policy after 30 days of backups and misses, and those backups and misses."""
+        """Return the tracked policy after 30 days, and its backups and what missed_backups would have found."""
         backups: list[Backup] = []
         timestamp = now - timedelta(days=30)
         changed = cast("ServerPolicyChanged", parse_message(json.dumps(self.changed(timestamp))))
@@ -78,10 +78,10 @@ class DemoServer:
                 tracked = tracked.after(message)
                 if backup["type"] == "BackupFinished":
                     backups.append(Backup.of(message, message.backup_finished_date))
-            while tracked.is_missed(timestamp):
-                backups.append(Backup.of(tracked.miss(), timestamp))
-                tracked = tracked.after_miss(timestamp - timedelta(days=1))
-        return tracked, backups
+            while report := tracked.report_due(timestamp):
+                backups.append(Backup.of(report.event, timestamp))
+                tracked = tracked.after_report(report.event, timestamp - timedelta(days=1))
+        return tracked.judged_anew(), backups
 
     def backup(self, started: datetime, finished: datetime, rng: random.Random) -> Iterator[dict[str, Any]]:
         """Yield the messages of one backup."""

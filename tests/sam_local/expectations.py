@@ -38,9 +38,7 @@ PARTIAL_SUCCESS = {
 }
 SUCCESS = {"/Backup.Success": "Status: SUCCESS  -  Account: TEST  -  Server: TESTUBUNTUTEST  -  "}
 MISSING = {"/Backup.Missing": "testServerId20181228013921 missed a backup expected at 2018-12-20T17:00:06.476Z "}
-UNFINISHED = {
-    "/Backup.Unfinished": "testServerId20181228013921 has not finished a backup started at 2018-12-20T17:00"
-}
+UNFINISHED = {"/Backup.Unfinished": "testServerId20181228013921 has not finished a backup started at 2018-12-20T17:00"}
 STALE = {"/Backup.Stale": "testServerId20181228013921 has had no successful backup since 2018-12-18T17:00:06.476Z "}
 RECOVERED = {"/Backup.Recovered": "TESTUBUNTUTEST "}
 

@@ -157,7 +157,7 @@ def test_reminders_are_of_each_accounts_own_policy(
 
     world.send(ended(parent, "FAILED"))
     world.send(ended(child, "FAILED"))
-    world.run(world.now + 1.1 * HOUR)
+    world.run(world.now + 1.25 * HOUR)
     assert len(receiver.posts) == 4
     world.send(ended(parent, "SUCCESS"))
     world.run(world.now + HOUR)

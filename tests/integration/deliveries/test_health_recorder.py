@@ -156,7 +156,7 @@ class TestDeferral:
             for _ in range(3):
                 world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
             assert account.target().health.circuit_open
-            outcomes = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
+            outcomes = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30)).outcomes
             assert sum(endpoint.posts.values()) == 3
             world.settle()
 
@@ -175,7 +175,7 @@ class TestDeferral:
 
             # The notifier reads the success within 30 s, and posts to the target itself again.
             world.now += timedelta(seconds=30)
-            (outcome,) = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30))
+            (outcome,) = world.notifier.handle(finished(account.alias), world.now + timedelta(seconds=30)).outcomes
 
         assert outcome.result is not None
 
@@ -189,7 +189,7 @@ class TestDeferral:
 
         (outcome,) = world.notifier.handle(
             finished(account.alias, restorePointCreationStatus="SUCCESS"), world.now + timedelta(seconds=30)
-        )
+        ).outcomes
 
         assert outcome.result is not None
         assert len(receiver.posts) == 1

@@ -130,7 +130,7 @@ def test_a_function_killed_between_claim_and_post_loses_nothing(
 
     # After the function's timeout, the next receive posts.
     world.now = utc_now() + timedelta(seconds=stack.functions()["NotifierFunction"].timeout + 1)
-    (outcome,) = world.notifier.handle(body, world.now + timedelta(seconds=60)) or ()
+    (outcome,) = world.notifier.handle(body, world.now + timedelta(seconds=60)).outcomes or ()
 
     assert outcome.result is not None
     assert outcome.result.delivered

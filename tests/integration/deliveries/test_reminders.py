@@ -59,7 +59,7 @@ def test_it_is_sent_every_so_many_hours_without_new_events(account: Account, wor
     assert len({post.headers["webhook-id"] for post in receiver.posts}) == 4
     reminders = [entry for day in (1, 2, 3) for entry in account.deliveries(f"{began + day * DAY:%Y-%m-%d}")]
     assert [(entry["state"], entry["delivery"].split("#")[0][:16]) for entry in reminders] == [
-        ("delivered", f"{began + day * DAY:%Y-%m-%dT%H:%M}") for day in (1, 2, 3)
+        ("delivered", f"{began + day * DAY + timedelta(minutes=10):%Y-%m-%dT%H:%M}") for day in (1, 2, 3)
     ]
 
 

@@ -103,15 +103,20 @@ def test_the_first_success_after_failures_is_posted_as_recovered(
     )
     assert body.pop("serverPolicyId")
     assert body == {
+        "event": "Backup.Recovered",
         "account": account.alias,
         "server": "IL1TESTWEB01",
         "accountPolicyName": "Nightly",
         "accountPolicyId": "5b7f3f0e-3c57-4c1a-8f0b-0f6f2f1f7c11",
+        "storageRegion": "US WEST",
         "restorePointId": "rp-5",
         "finishedDate": "2018-12-05 01:30:00 UTC",
         "failingSinceDate": "2018-12-02 01:30:00 UTC",
         "failed": 2,
+        "partlySucceeded": 1,
         "missed": 0,
+        "unfinished": 0,
+        "stale": 0,
     }
 
 

@@ -40,7 +40,16 @@ def policy_messages(account: str, names: dict[str, str], name: str) -> dict[str,
         backup_finished_date=at("12-24 18:00"),
         failing_since_date=at("12-20 18:00"),
         failed=1,
-        missed=0,
+    )
+    unfinished = messages.BackupUnfinished(
+        **backup,
+        account_policy_id=f"{name}-id",
+        backup_started_date=at("12-22 17:00"),
+        run_limit_date=at("12-23 17:00"),
+        unfinished_since_date=at("12-23 17:00"),
+    )
+    stale = messages.BackupStale(
+        **backup, account_policy_id=f"{name}-id", since_date=at("12-20 18:00"), age_limit_date=at("12-23 18:00")
     )
     policy = {"clc_account_alias": account, "name": name}
     return {
@@ -52,6 +61,8 @@ def policy_messages(account: str, names: dict[str, str], name: str) -> dict[str,
             for status in BackupStatus
         ],
         "BackupMissed": [miss],
+        "BackupUnfinished": [unfinished],
+        "BackupStale": [stale],
         "BackupRecovered": [recovered],
         "ServerPolicyChanged": [
             changed("12-22 00:00", **own, **policy, backup_schedule="0 0 3 * * ?"),
@@ -110,7 +121,8 @@ def test_messages_of_another_account_with_the_same_ids_change_nothing_and_learn_
     assert everything(a) == before
     # No recovery: the failures before B's success are A's.
     bodies = [str(post.body) for post in receiver.posts if post.path == "/b"]
-    assert len(bodies) == {"BackupFinished": 3, "BackupMissed": 1, "BackupRecovered": 1}.get(kind, 0)
+    found = dict.fromkeys(("BackupMissed", "BackupUnfinished", "BackupStale", "BackupRecovered"), 1)
+    assert len(bodies) == ({"BackupFinished": 3} | found).get(kind, 0)
     assert not [body for body in bodies if a.alias in body or "A-" in body]
     assert [post.path for post in receiver.posts].count("/a") == posted_to_a
 

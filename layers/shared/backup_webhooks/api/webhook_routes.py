@@ -46,7 +46,7 @@ from backup_webhooks.targets.target import Target
 
 router = Router()
 
-# In the FAQ's words, except for the last.
+# In the FAQ's words, except for the last three.
 _DESCRIPTIONS = {
     EventType.FAILURE: "A backup has completed with a status of Failure.",
     EventType.PARTIAL_SUCCESS: "A backup has completed with a status of Partial Success.",
@@ -54,9 +54,9 @@ _DESCRIPTIONS = {
         "A server has not initiated a backup within 1 hour of the scheduled start time on the backup policy."
     ),
     EventType.SUCCESS: "A backup has completed with a status of Success.",
-    EventType.RECOVERED: (
-        "A backup has completed with a status of Success, and those before it had failed or were missed."
-    ),
+    EventType.RECOVERED: "A backup has completed with a status of Success, the first after trouble of any kind.",
+    EventType.UNFINISHED: "A backup has started, and has not ended within its run limit.",
+    EventType.STALE: "The last backup with a status of Success is older than its age limit.",
 }
 
 
