@@ -284,6 +284,8 @@ class BackupRecovered(_Ended, frozen=True, kw_only=True, rename="camel", tag="Ba
 
 # Statuses of account policies and server policies. Backups are made only while both are active.
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
+# A year.
+LONGEST_RUN_MINUTES = 525_600
 
 
 class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", tag="ServerPolicyChanged"):
@@ -300,7 +302,7 @@ class ServerPolicyChanged(_Message, frozen=True, kw_only=True, rename="camel", t
     changed_date: Timestamp
     backup_schedule: str | None = None
     backup_interval_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
-    longest_run_minutes: Annotated[int, Meta(ge=5, le=525_600)] | None = None
+    longest_run_minutes: Annotated[int, Meta(ge=5, le=LONGEST_RUN_MINUTES)] | None = None
     good_backup_age_hours: Annotated[int, Meta(ge=1, le=8760)] | None = None
     timezone: str = "UTC"
 

@@ -78,6 +78,22 @@ def test_an_activation_has_the_rules_schedule_from_now_on() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("windows", "minutes"),
+    [
+        ({"StartWindowMinutes": 60, "CompletionWindowMinutes": 120}, 180),
+        # AWS's own where the rule has none: 8 hours and 7 days.
+        ({"StartWindowMinutes": None}, 10_560),
+        ({"CompletionWindowMinutes": 9_999_999}, 525_600),
+    ],
+)
+def test_the_run_limit_is_that_of_the_rules_windows(windows: dict[str, Any], minutes: int) -> None:
+    published = SERVER.activation(plan(rule(**windows)), "TEST", NOW)
+
+    assert published
+    assert published.longest_run_minutes == minutes
+
+
 def test_a_published_activation_is_not_published_again() -> None:
     published = SERVER.activation(plan(), "TEST", NOW)
     assert published is not None

@@ -13,15 +13,15 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from backup_webhooks.events.messages import ACTIVE, INACTIVE, ServerPolicyChanged
+from backup_webhooks.events.messages import ACTIVE, INACTIVE, LONGEST_RUN_MINUTES, ServerPolicyChanged
 from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.schedules.quartz import InvalidSchedule
 from backup_webhooks.sources.aws_backup.names import identifier, name, server_id
 from backup_webhooks.sources.aws_backup.schedules import ServerSchedule
 from backup_webhooks.sources.aws_backup.selections import Selection
 
-# AWS uses this for a rule that has none.
-_START_WINDOW_MINUTES = 480
+# AWS uses these for a rule that has none.
+_START_WINDOW_MINUTES, _COMPLETION_WINDOW_MINUTES = 480, 10_080
 
 
 class PlanRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -29,22 +29,31 @@ class PlanRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
 
     schedule: ServerSchedule | None = None
     start_window_minutes: int = _START_WINDOW_MINUTES
+    completion_window_minutes: int = _COMPLETION_WINDOW_MINUTES
     problem: str | None = None
 
     @classmethod
     def of(cls, rule: Mapping[str, Any]) -> PlanRule:
         """Return the rule of an answer of `GetBackupPlan`."""
-        window = int(rule.get("StartWindowMinutes") or _START_WINDOW_MINUTES)
+        windows = cls(
+            start_window_minutes=int(rule.get("StartWindowMinutes") or _START_WINDOW_MINUTES),
+            completion_window_minutes=int(rule.get("CompletionWindowMinutes") or _COMPLETION_WINDOW_MINUTES),
+        )
         try:
             schedule = ServerSchedule.of(rule.get("ScheduleExpression"), rule.get("ScheduleExpressionTimezone"))
         except InvalidSchedule as error:
-            return cls(start_window_minutes=window, problem=str(error))
-        return cls(schedule=schedule, start_window_minutes=window)
+            return replace(windows, problem=str(error))
+        return replace(windows, schedule=schedule)
 
     @property
     def start_window(self) -> timedelta:
         """How long after its scheduled start a job may wait."""
         return timedelta(minutes=self.start_window_minutes)
+
+    @property
+    def longest_run_minutes(self) -> int:
+        """Return the time after which AWS itself would have ended a job, whichever window it counts from."""
+        return min(self.start_window_minutes + self.completion_window_minutes, LONGEST_RUN_MINUTES)
 
     def fires_at(self, timestamp: datetime) -> bool:
         """Return whether the timestamp is a scheduled start of the rule."""
@@ -118,7 +127,8 @@ class PlannedServer(Struct, frozen=True):
 
     def activation(self, plan: BackupPlan, account: str, now: datetime) -> ServerPolicyChanged | None:
         """Return the message that backups are expected, or None if it is published already or no start is to come."""
-        schedule = plan.rules[self.rule_id].schedule
+        rule = plan.rules[self.rule_id]
+        schedule = rule.schedule
         if schedule is None or schedule.next_after(now) is None:
             return None
         policy = ServerPolicyChanged(
@@ -135,6 +145,7 @@ class PlannedServer(Struct, frozen=True):
             backup_schedule=schedule.backup_schedule,
             backup_interval_hours=schedule.backup_interval_hours,
             timezone=schedule.timezone,
+            longest_run_minutes=rule.longest_run_minutes,
         )
         return policy if _differs(policy, self.published) else None
 
@@ -148,7 +159,7 @@ class PlannedServer(Struct, frozen=True):
             server_policy_status=INACTIVE,
             changed_date=self._later_than_published(now),
         )
-        # A message must have a schedule with a start to come. If the schedule has ended, no backup is expected anyway.
+        # If the schedule has ended, no backup is expected anyway.
         schedule = ServerSchedule(
             backup_schedule=policy.backup_schedule,
             backup_interval_hours=policy.backup_interval_hours,
