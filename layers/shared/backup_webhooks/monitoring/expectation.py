@@ -23,7 +23,6 @@ CLOCK_SKEW = timedelta(minutes=5)
 _LONGEST_WAIT = timedelta(hours=24)
 # Bounds of a run limit that follows from the schedule.
 SHORTEST_RUN_LIMIT, LONGEST_RUN_LIMIT = timedelta(hours=3), timedelta(hours=48)
-_MINUTE = timedelta(minutes=1)
 # Settled events are kept for so long: a message may overtake another, or a change of the schedule, by as much as an
 # outage lasts.
 KEPT_FOR = timedelta(days=2)
@@ -158,14 +157,14 @@ class CronSchedule(Struct, frozen=True):
         following = self.cron.next_after(began)
         if following is None:
             return LONGEST_RUN_LIMIT
-
-        def previous(minutes: int) -> datetime:
-            """Return the first scheduled time in so many minutes before `following`, or that time itself."""
-            return self.cron.next_after(following - minutes * _MINUTE) or following
-
-        bounds = range(SHORTEST_RUN_LIMIT // _MINUTE, LONGEST_RUN_LIMIT // _MINUTE)
-        found = bisect_left(bounds, True, key=lambda minutes: previous(minutes) <= began)
-        return following - previous(bounds[found]) if found < len(bounds) else LONGEST_RUN_LIMIT
+        # First the shortest that matters, as a frequent schedule has many times in the longest.
+        for longest in (SHORTEST_RUN_LIMIT, LONGEST_RUN_LIMIT):
+            previous, later = None, self.cron.next_after(following - longest)
+            while later is not None and later <= began:
+                previous, later = later, self.cron.next_after(later)
+            if previous:
+                return following - previous
+        return LONGEST_RUN_LIMIT
 
     def stale_at(self, since: datetime, run_limit: Callable[[datetime], timedelta]) -> datetime | None:
         """Do as `Schedule` says: the second scheduled start, its deadline and its run limit have passed."""

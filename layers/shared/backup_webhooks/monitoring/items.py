@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from backup_webhooks.events.messages import ACTIVE, EventType
@@ -145,10 +146,15 @@ def daily_counts(item: Mapping[str, Any]) -> DailyCounts:
         if text[0] == "+":
             day += timedelta(days=int(text))
         else:
-            numbers = dict(_COUNT.findall(text))
-            by_day[day] = DayCounts(*(int(numbers.get(letter, "0") or "1") for letter in _LETTERS))
+            by_day[day] = _counts(text)
             day += _DAY
     return by_day
+
+
+@lru_cache  # Most days are alike.
+def _counts(text: str) -> DayCounts:
+    numbers = dict(_COUNT.findall(text))
+    return DayCounts(*(int(numbers.get(letter, "0") or "1") for letter in _LETTERS))
 
 
 def _days_text(daily_counts: DailyCounts) -> str | None:
@@ -164,6 +170,7 @@ def _days_text(daily_counts: DailyCounts) -> str | None:
     return " ".join(texts)
 
 
+@lru_cache
 def _counts_text(counts: DayCounts) -> str:
     numbers = (counts.success, counts.partial_success, counts.failed, counts.missed, counts.unfinished)
     return "".join(
