@@ -85,6 +85,7 @@ def test_a_modified_plan_is_read_and_its_listed_servers_are_published(
         "accountPolicyStatus": "ACTIVE",
         "serverPolicyStatus": "ACTIVE",
         "backupSchedule": "0 0 5 ? * * *",
+        "longestRunMinutes": 480 + 10_080,
         "timezone": "UTC",
     }
 
