@@ -24,6 +24,7 @@ from tests.integration.conftest import Account
 expect.set_options(timeout=PATIENCE_MS)
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 AT = "#/monitoring"
+AT_ONCE = "Missed, unfinished and stale backups at once"
 TWO = (
     Recipient("a@b.example"),
     Recipient("c@d.example", ReportFrequency.WEEKLY, on_failure=True),
@@ -76,7 +77,7 @@ def test_a_recipient_is_added_saved_and_still_there_after_a_reload(
     expect(address(person)).to_have_value("ops@example.com")
     expect(recipient(person, 1).get_by_label("Report")).to_have_value("weekly")
     expect(recipient(person, 1).get_by_label("Failed backups at once")).to_be_checked()
-    expect(recipient(person, 1).get_by_label("Missed backups at once")).not_to_be_checked()
+    expect(recipient(person, 1).get_by_label(AT_ONCE)).not_to_be_checked()
     expect(person.page.get_by_label("Hour")).to_have_value("6")
     next_report = re.compile(r"The next report goes out Mon.*, 06:00 \(Europe/Berlin\)\.$")
     expect(person.page.get_by_text(next_report)).to_be_visible()
@@ -119,7 +120,7 @@ def test_recipients_are_changed_and_removed(account: Account, visit: Visit, stor
     expect(address(person)).to_have_value("c@d.example")
     expect(address(person)).to_be_focused()
     expect(person.page.get_by_text("Removed here. Save to make it so.")).to_be_visible()
-    recipient(person, 1).get_by_label("Missed backups at once").check()
+    recipient(person, 1).get_by_label(AT_ONCE).check()
     saved(person)
 
     assert stored(store, account) == [("c@d.example", "weekly", True, True)]
@@ -162,7 +163,7 @@ class TestWhatIsWrong:
         person = visit(account.alias, at=AT)
         address(person).fill("a@b.example")
         person.page.get_by_role("button", name="Add recipient").click()
-        recipient(person, 2).get_by_label("Missed backups at once").check()
+        recipient(person, 2).get_by_label(AT_ONCE).check()
         address(person, 2).fill(second)
         save(person)
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from backup_webhooks.events.messages import BackupFinished, BackupStatus, EventType
-from backup_webhooks.events.timestamps import Timestamp
+from backup_webhooks.events.messages import BackupFinished, BackupStatus, EventType, ServerPolicyChanged
+from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Locator, Route, expect
 
 from local import messages
 from local.receiver import Receiver
@@ -20,11 +20,13 @@ from local.stack import Stack
 from tests.browser.conftest import DARK, LOOKS, PATIENCE_MS, Person, Visit
 from tests.integration.conftest import Account
 from tests.support.messages import finished
-from tests.support.policies import LONG_AGO, changed, record
+from tests.support.policies import LONG_AGO, changed, record, started
+from tests.support.policies import finished as ended
 
 expect.set_options(timeout=PATIENCE_MS)
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 NOW = datetime.now(UTC)
+FAR_AWAY = "0 0 12 1 1 ? 2098"
 
 
 def fill(account: Account, stack: Stack, name: str = "IL1TESTWEB01") -> None:
@@ -302,3 +304,116 @@ def test_a_servers_next_backup_is_shown_in_its_zone_and_the_readers(
     expect(server.get_by_role("img", name=re.compile(r"^Last 30 days: .*1 failed"))).to_be_visible()
     person.page.get_by_text("Show the numbers").click()
     expect(person.page.get_by_role("table").get_by_role("row")).to_have_count(31)
+
+
+def ago(**time: float) -> str:
+    return iso_milliseconds(NOW - timedelta(**time))
+
+
+def of_server(account: Account, name: str) -> dict[str, Any]:
+    return {"account_alias": account.alias, "server_id": name, "server_policy_id": name}
+
+
+def daily(account: Account, name: str, **changes: Any) -> ServerPolicyChanged:
+    """Return the policy, four days old, of a server with a backup each day at noon."""
+    fields = {"clc_account_alias": account.alias, "server_id": name, "server_policy_id": name}
+    return changed(ago(days=4), **fields | {"backup_schedule": "0 0 12 * * ?"} | changes)
+
+
+def card(person: Person, name: str) -> Locator:
+    """Return the card of the server with that name."""
+    heading = person.page.get_by_role("heading", name=name, exact=True)
+    return person.page.get_by_role("region", name="Servers", exact=True).locator("li.server").filter(has=heading)
+
+
+def fact(server: Locator, term: str) -> Locator:
+    """Return the description of a term on the server's card."""
+    return server.locator("dl > div").filter(has=server.page.get_by_text(term, exact=True)).get_by_role("definition")
+
+
+def time_of(server: Locator, term: str) -> str | None:
+    return fact(server, term).locator("time").get_attribute("datetime")
+
+
+class TestServerStates:
+    @pytest.fixture
+    def policies(self, stack: Stack) -> ServerPoliciesStore:
+        return ServerPoliciesStore(stack.client("dynamodb"), stack.outputs["ServerPoliciesTableName"])
+
+    @pytest.fixture
+    def servers(self, account: Account, policies: ServerPoliciesStore) -> None:
+        """Store a server that is unfinished, one that is stale, one that runs, and one without a known schedule."""
+        success = ended(ago(hours=73), ago(hours=72), **of_server(account, "STALE"))
+        record(policies, daily(account, "STALE"), success)
+        known = policies.load(account.alias, "STALE")
+        policies.save(known.after_report(known.stale(), LONG_AGO))
+
+        run = started(ago(hours=40), **of_server(account, "UNFINISHED"))
+        record(policies, daily(account, "UNFINISHED"), run)
+        known = policies.load(account.alias, "UNFINISHED")
+        policies.save(known.after_report(known.unfinished(), LONG_AGO))
+
+        record(
+            policies,
+            daily(account, "RUNNING", backup_schedule=FAR_AWAY),
+            ended(ago(hours=50), ago(hours=49), **of_server(account, "RUNNING")),
+            ended(ago(hours=26), ago(hours=25), "PARTIAL_SUCCESS", **of_server(account, "RUNNING")),
+            started(ago(minutes=10), **of_server(account, "RUNNING")),
+        )
+        record(policies, ended(ago(hours=2), ago(hours=1), **of_server(account, "UNKNOWN")))
+
+    @pytest.mark.usefixtures("servers")
+    def test_each_shows_its_state_and_since_when(self, account: Account, visit: Visit) -> None:
+        person = visit(account.alias, at="#/servers")
+
+        stale = card(person, "STALE")
+        expect(stale.get_by_text("Stale", exact=True)).to_be_visible()
+        assert time_of(stale, "No success since") == ago(hours=72)
+        assert time_of(stale, "Last backup") == ago(hours=72)
+        unfinished = card(person, "UNFINISHED")
+        expect(unfinished.get_by_text("Unfinished", exact=True)).to_be_visible()
+        assert time_of(unfinished, "Unfinished since") == ago(hours=40)
+        expect(fact(unfinished, "Last backup")).to_contain_text("None has finished yet")
+        running = card(person, "RUNNING")
+        expect(running.get_by_text("Running", exact=True)).to_be_visible()
+        assert time_of(running, "Running since") == ago(minutes=10)
+        assert time_of(running, "Last success") == ago(hours=49)
+        expect(fact(running, "Last backup")).to_contain_text("partly succeeded")
+        unknown = card(person, "UNKNOWN")
+        expect(unknown.get_by_text("Not watched", exact=True)).to_be_visible()
+        expect(unknown.get_by_text("since")).to_have_count(0)
+        assert person.axe() == []
+        assert person.sideways() <= 0
+
+    @pytest.mark.usefixtures("servers")
+    def test_an_unfinished_backup_counts_on_the_day_of_its_start(self, account: Account, visit: Visit) -> None:
+        person = visit(account.alias, at="#/servers")
+        server = card(person, "UNFINISHED")
+        words = "Last 30 days: 0 good days, 1 unfinished, 29 without backups"
+        expect(server.get_by_role("img", name=words)).to_be_visible()
+        server.get_by_text("1 day with trouble").click()
+        expect(server.get_by_role("listitem").filter(has_text="1 unfinished")).to_be_visible()
+        expect(server.locator(".bar-unfinished")).to_have_attribute("fill", "url(#fill-unfinished)")
+
+        results = person.page.get_by_role("region", name="The last 30 days")
+        expect(results.get_by_role("img", name=re.compile("1 unfinished"))).to_be_visible()
+        expect(results.get_by_role("listitem").filter(has_text="Unfinished")).to_have_text("Unfinished1")
+        results.get_by_text("Show the numbers").click()
+        expect(results.get_by_role("columnheader", name="Unfinished")).to_be_visible()
+        assert person.axe() == []
+
+    def test_one_that_is_not_watched_gives_the_reason(
+        self, account: Account, policies: ServerPoliciesStore, visit: Visit
+    ) -> None:
+        record(
+            policies,
+            daily(account, "STOPPED", backup_schedule=FAR_AWAY),
+            daily(account, "FREQUENT", backup_schedule="0 0/2 * * * ?"),
+        )
+        policies.save(policies.load(account.alias, "STOPPED").watching(False, NOW))
+        person = visit(account.alias, at="#/servers")
+
+        for name, reason in (("STOPPED", "a person has stopped watching it"), ("FREQUENT", "every 5 minutes")):
+            expect(card(person, name).get_by_text("Not watched", exact=True)).to_be_visible()
+            expect(fact(card(person, name), "Next expected")).to_contain_text("None is expected: ")
+            expect(fact(card(person, name), "Next expected")).to_contain_text(reason)

@@ -7,6 +7,7 @@ const RESULTS = [
   ['partialSuccess', 'Partly succeeded', 'partly succeeded'],
   ['failed', 'Failed', 'failed'],
   ['missed', 'Missed', 'missed'],
+  ['unfinished', 'Unfinished', 'unfinished'],
 ];
 
 const HEIGHT = 168;
@@ -23,7 +24,8 @@ export function patterns() {
   return svg('svg', { width: 0, height: 0, class: 'patterns', 'aria-hidden': 'true' }, svg('defs', {},
     hatch('fill-partialSuccess', 'M-1 1 1-1M0 6 6 0M5 7 7 5'),
     hatch('fill-failed', 'M0 0 6 6M0 6 6 0'),
-    hatch('fill-missed', 'M-1 5 1 7M0 0 6 6M5-1 7 1')));
+    hatch('fill-missed', 'M-1 5 1 7M0 0 6 6M5-1 7 1'),
+    hatch('fill-unfinished', 'M0 3H6')));
 }
 
 const bar = (result, box) => svg('rect', {
@@ -93,6 +95,7 @@ function numbers(days) {
 
 const STRIP_BARS = {
   success: { y: 0, height: 28 }, partialSuccess: { y: 5, height: 23 }, failed: { y: 0, height: 28 }, missed: { y: 1, height: 26 },
+  unfinished: { y: 1, height: 26 },
   nothing: { y: 23, height: 5 },
 };
 

@@ -87,4 +87,6 @@ export const EVENT_LABELS = {
   'Backup.Missing': 'Missing Backups',
   'Backup.Success': 'Backup Success',
   'Backup.Recovered': 'Backup Recovered',
+  'Backup.Unfinished': 'Unfinished Backups',
+  'Backup.Stale': 'Stale Backups',
 };

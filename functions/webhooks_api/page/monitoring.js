@@ -30,7 +30,7 @@ class RecipientRow {
     this.report = field('Report', select(REPORTS, draft.report, { onchange: changed }));
     const box = (label, checked) => field(label, h('input', { type: 'checkbox', checked, onchange: changed }), { className: 'check' });
     this.onFailure = box('Failed backups at once', draft.onFailure);
-    this.onMissing = box('Missed backups at once', draft.onMissing);
+    this.onMissing = box('Missed, unfinished and stale backups at once', draft.onMissing);
     this.removeButton = button('Remove', () => remove(this), { class: 'quiet' });
     this.node = h('div', { class: 'recipient', role: 'group' },
       this.address.node, this.report.node, h('div', { class: 'checks' }, this.onFailure.node, this.onMissing.node), this.removeButton);
@@ -94,7 +94,7 @@ class Recipients extends RowsForm {
       h('div', { class: 'schedule', role: 'group', 'aria-labelledby': scheduleId }, h('h3', { id: scheduleId }, 'When reports go out'), this.scheduleFields(), this.next));
     this.node = h('section', { class: 'panel', 'aria-labelledby': id },
       h('div', { class: 'card-head' }, h('h2', { id }, 'Notifications by e-mail'), this.mark),
-      h('p', { class: 'lead' }, 'How your backups went, by e-mail: a report each day or each week, and word of a failed or missed backup at once.'),
+      h('p', { class: 'lead' }, 'How your backups went, by e-mail: a report each day or each week, and word of trouble at once.'),
       !item.sendsEmail && h('p', { class: 'warning' }, 'This installation sends no e-mail. What you set here is kept, and will hold once its operator has given it a sender.'),
       this.buildForm(id, this.content));
     this.show(item);

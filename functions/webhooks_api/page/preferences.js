@@ -2,14 +2,16 @@ import { field, h } from './dom.js';
 import { READERS_ZONE } from './format.js';
 
 const MOST_REMIND_HOURS = 720;
-const FIRST_OF_ITS_KIND = 'Only the first since the last success of the same backup. That it is over is told by Backup Recovered, or by Backup Success. If the first may be lost, choose retries or reminders.';
+const FIRST_OF_ITS_KIND = 'Only the first since the last success of the same backup. Backup Recovered, or Backup Success, reports that it is over. If the first may be lost, choose retries or reminders.';
 /** The hints of "Only changes" by event type. */
 const CHANGES = {
   'Backup.Failure': FIRST_OF_ITS_KIND,
   'Backup.PartialSuccess': FIRST_OF_ITS_KIND,
   'Backup.Missing': FIRST_OF_ITS_KIND,
-  'Backup.Success': 'Only the first after a failure, a partial success or a miss.',
+  'Backup.Success': 'Only the first after trouble of any kind.',
   'Backup.Recovered': 'Each recovery is a change: this leaves nothing out.',
+  'Backup.Unfinished': FIRST_OF_ITS_KIND,
+  'Backup.Stale': FIRST_OF_ITS_KIND,
 };
 const USUAL_NIGHT = { from: '22:00', until: '07:00' };
 
@@ -29,7 +31,7 @@ export class Preferences {
     this.remind = field('Remind every … hours while it lasts', h('input', {
       type: 'number', min: 1, max: MOST_REMIND_HOURS, step: 1, inputmode: 'numeric', placeholder: 'never', oninput: changed,
     }), { hint: 'The newest is sent again then, until a success.', className: 'narrow' });
-    this.quiet = check('Quiet hours', 'Only failures and misses are sent then, and retries of what was sent before.');
+    this.quiet = check('Quiet hours', 'Only failures, misses, unfinished and stale backups are sent then, and retries of what was sent before.');
     this.from = field('From', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
     this.until = field('Until', h('input', { type: 'time', required: true, oninput: changed }), { className: 'narrow' });
     this.zone = field('Time zone', h('input', { autocomplete: 'off', spellcheck: 'false', oninput: changed }));

@@ -6,22 +6,38 @@ import { PagedPanel } from './paged.js';
 import { PingUrls } from './ping_urls.js';
 
 const STATES = {
-  ok: ['good', 'OK'], partial: ['slow', 'Partial'], failed: ['bad', 'Failed'], cancelled: ['off', 'Cancelled'], unwatched: ['off', 'Not watched'], late: ['slow', 'Late'], missed: ['missed', 'Missed'],
-  inactive: ['off', 'Inactive'], unknown: ['new', 'No backup heard of yet'],
+  inactive: ['off', 'Inactive'], unfinished: ['missed', 'Unfinished'], missed: ['missed', 'Missed'], stale: ['missed', 'Stale'],
+  failed: ['bad', 'Failed'], late: ['slow', 'Late'], running: ['new', 'Running'], partial: ['slow', 'Partial'],
+  cancelled: ['off', 'Cancelled'], unwatched: ['off', 'Not watched'], ok: ['good', 'OK'], unknown: ['new', 'No backup heard of yet'],
 };
 const RESULTS = { SUCCESS: 'succeeded', PARTIAL_SUCCESS: 'partly succeeded', FAILED: 'failed', CANCELLED: 'was cancelled' };
 const TYPING_PAUSE_MS = 300;
 
 const clock = (iso, words) => h('time', { datetime: iso, title: utcTime(iso) }, words);
 
-function lastBackup({ lastStartedAt, lastFinishedAt, lastStatus }) {
-  if (lastStartedAt && (!lastFinishedAt || lastStartedAt > lastFinishedAt)) return ['Started ', clock(lastStartedAt, shortTime(lastStartedAt)), ', not finished yet'];
-  if (!lastFinishedAt) return ['None yet'];
-  return [clock(lastFinishedAt, shortTime(lastFinishedAt)), `, ${RESULTS[lastStatus] ?? lastStatus ?? 'result unknown'}`];
+const shortClock = (iso) => clock(iso, shortTime(iso));
+
+function lastBackup({ lastStartedAt, lastFinishedAt, lastStatus, runningSince, unfinishedSince }) {
+  // An open run has a line of its own.
+  const isOpen = Boolean(runningSince ?? unfinishedSince);
+  if (!isOpen && lastStartedAt && (!lastFinishedAt || lastStartedAt > lastFinishedAt)) return ['Started ', shortClock(lastStartedAt), ', not finished yet'];
+  if (!lastFinishedAt) return [isOpen ? 'None has finished yet' : 'None yet'];
+  return [shortClock(lastFinishedAt), `, ${RESULTS[lastStatus] ?? lastStatus ?? 'result unknown'}`];
 }
 
-function nextBackup({ nextExpectedAt, timezone, scheduleProblem }) {
-  if (!nextExpectedAt) return [scheduleProblem ? `None is expected: ${scheduleProblem}` : 'None'];
+/** Returns the times that a state is about, as far as they are known. */
+function since({ runningSince, unfinishedSince, staleSince, lastSuccessAt, lastStatus }) {
+  return [
+    ['Running since', runningSince], ['Unfinished since', unfinishedSince], ['No success since', staleSince],
+    ['Last success', !staleSince && lastStatus !== 'SUCCESS' && lastSuccessAt],
+  ].filter(([, iso]) => iso).map(([term, iso]) => [term, [shortClock(iso)]]);
+}
+
+function nextBackup({ nextExpectedAt, timezone, scheduleProblem, watched }) {
+  if (!nextExpectedAt) {
+    const reason = watched ? scheduleProblem : 'a person has stopped watching it';
+    return [reason ? `None is expected: ${reason}` : 'None'];
+  }
   const { there, zone, here } = timeOnBothClocks(nextExpectedAt, timezone);
   return [clock(nextExpectedAt, `${there} (${zone})`), here && h('span', { class: 'second-line' }, `${here} your time`)];
 }
@@ -33,7 +49,7 @@ function schedule({ backupSchedule, backupIntervalHours, timezone }) {
 
 function serverCard(server) {
   const id = uniqueId('server');
-  const facts = [['Last backup', lastBackup(server)], ['Next expected', nextBackup(server)], ['Schedule', schedule(server)]];
+  const facts = [['Last backup', lastBackup(server)], ...since(server), ['Next expected', nextBackup(server)], ['Schedule', schedule(server)]];
   return h('li', { class: 'server', 'aria-labelledby': id },
     h('div', { class: 'card-head' }, h('h3', { id, tabindex: -1 }, server.serverId), stateMark(...(STATES[server.state] ?? ['new', server.state]))),
     h('p', { class: 'lead' }, `${server.accountPolicyName} · ${server.storageRegion}`),
