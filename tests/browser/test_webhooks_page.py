@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -13,7 +13,7 @@ from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.targets.preferences import Preferences, QuietHours
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from local import messages
 from local.http_api import HttpApi
@@ -31,11 +31,21 @@ FAILURE = EventType.FAILURE
 SLACK_PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 
 
-def save(person: Person, label: str, url: str) -> None:
+def save(person: Person, label: str, url: str, without: Collection[EventType] = ()) -> None:
     card = person.open_event(label)
     card.get_by_label("Target URL").fill(url)
+    for event in without:
+        card.get_by_label(event.label, exact=True).uncheck()
+    saved(card)
+
+
+def saved(card: Locator) -> None:
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
+
+
+def choice(card: Locator) -> Locator:
+    return card.get_by_role("group", name="Events posted to this URL")
 
 
 def test_a_url_is_set_saved_and_still_there_after_a_reload(account: Account, visit: Visit, receiver: Receiver) -> None:
@@ -69,8 +79,11 @@ def test_a_url_of_two_events_is_one_target_and_both_places_say_so(
 ) -> None:
     person = visit(account.alias)
     url = f"{receiver.url}/both"
-    save(person, "Backup Failure", url)
-    save(person, "Missing Backups", url)
+    save(person, "Backup Failure", url, without=[event for event in EventType if event is not FAILURE])
+    person.open_event("Missing Backups").get_by_label("Target URL").fill(url)
+    expect(person.open_event("Missing Backups").get_by_text("Also set for Backup Failure")).to_be_visible()
+    expect(choice(person.open_event("Missing Backups"))).to_be_hidden()
+    saved(person.open_event("Missing Backups"))
 
     assert account.target().event_types == (FAILURE, EventType.MISSING)
     for label, other in (("Backup Failure", "Missing Backups"), ("Missing Backups", "Backup Failure")):
@@ -88,6 +101,91 @@ def test_a_url_of_two_events_is_one_target_and_both_places_say_so(
     expect(first.get_by_text("Saved", exact=True)).to_be_visible()
     expect(card.get_by_text("Also set for")).to_have_count(0)
     assert account.target().event_types == (EventType.MISSING,)
+
+
+class TestEventsOfANewTarget:
+    def test_all_are_proposed_and_a_person_may_untick_some(
+        self, account: Account, visit: Visit, receiver: Receiver
+    ) -> None:
+        person = visit(account.alias)
+        card = person.open_event("Backup Failure")
+        expect(choice(card)).to_be_hidden()
+        card.get_by_label("Target URL").fill(receiver.url)
+        boxes = choice(card).get_by_role("checkbox")
+        expect(boxes).to_have_count(len(EventType))
+        for event in EventType:
+            expect(choice(card).get_by_label(event.label, exact=True)).to_be_checked()
+        # The target stays on the card where it is added.
+        expect(choice(card).get_by_label("Backup Failure")).to_be_disabled()
+        assert person.axe() == []
+
+        box = choice(card).get_by_label("Backup Success", exact=True)
+        box.focus()
+        box.press("Space")
+        card.get_by_label("Format").select_option("detailed")
+        saved(card)
+
+        events = [event for event in EventType if event is not EventType.SUCCESS]
+        target = account.target()
+        assert (list(target.event_types), target.format) == (events, "detailed")
+        expect(card.get_by_label("New signing secret")).to_have_value(target.secrets[0].value)
+        expect(choice(card)).to_be_hidden()
+        expect(person.open_event("Stale Backups").get_by_label("Target URL")).to_have_value(receiver.url)
+        expect(person.open_event("Backup Success").get_by_text("Not saved yet")).to_be_visible()
+
+    def test_an_event_with_as_many_targets_as_are_allowed_is_reported_at_its_box(
+        self, account: Account, visit: Visit
+    ) -> None:
+        for number in range(5):
+            account.set_target(EventType.SUCCESS, f"https://hooks.example/{number}")
+        card = visit(account.alias).open_event("Backup Failure")
+        card.get_by_label("Target URL").fill("https://hooks.example/new")
+        card.get_by_role("button", name="Save", exact=True).click()
+
+        box = choice(card).get_by_label("Backup Success", exact=True)
+        expect(box).to_be_focused()
+        expect(box).to_have_accessible_description(re.compile("as many targets as are allowed here"))
+        assert len(account.targets.load(account.alias).targets) == 5
+        box.uncheck()
+        saved(card)
+        (target,) = account.targets.load(account.alias).of_event(FAILURE)
+        assert len(target.event_types) == len(EventType) - 1
+
+    def test_a_url_that_an_event_has_in_another_spelling_is_reported_at_its_field(
+        self, account: Account, visit: Visit
+    ) -> None:
+        account.set_target(FAILURE, "https://hooks.example/taken")
+        card = visit(account.alias).open_event("Missing Backups")
+        card.get_by_label("Target URL").fill("https://HOOKS.example/taken")
+        card.get_by_role("button", name="Save", exact=True).click()
+
+        field = card.get_by_label("Target URL")
+        expect(field).to_have_accessible_description(re.compile("another target with this URL for Backup.Failure"))
+        expect(field).to_be_focused()
+        assert account.target().event_types == (FAILURE,)
+
+    def test_of_several_new_targets_those_before_an_error_are_saved(self, account: Account, visit: Visit) -> None:
+        stored = account.set_target(FAILURE, "https://hooks.example/stored")
+        person = visit(account.alias)
+        card = person.open_event("Backup Failure")
+        for position, url in enumerate(["https://hooks.example/good", "ftp://hooks.example/bad"], start=1):
+            card.get_by_role("button", name="Add target").click()
+            card.get_by_label("Target URL").nth(position).fill(url)
+        card.get_by_role("button", name="Save", exact=True).click()
+
+        last = card.get_by_label("Target URL").last
+        expect(last).to_have_value("ftp://hooks.example/bad")
+        expect(last).to_have_accessible_description(re.compile("must begin with https://"))
+        expect(last).to_be_focused()
+        (good,) = [target for target in account.targets.load(account.alias).targets if target != stored]
+        assert list(good.event_types) == list(EventType)
+        expect(card.get_by_label("New signing secret")).to_have_value(good.secrets[0].value)
+        expect(person.open_event("Stale Backups").get_by_label("Target URL")).to_have_value(good.url)
+        # The corrected one is saved too, and the first secret is still shown.
+        last.fill("https://hooks.example/better")
+        saved(card)
+        assert len(account.targets.load(account.alias).of_event(FAILURE)) == 3
+        expect(card.get_by_label("New signing secret")).to_have_count(2)
 
 
 def test_a_test_is_sent_and_its_answer_seen(account: Account, visit: Visit, receiver: Receiver) -> None:
@@ -239,7 +337,7 @@ def test_targets_are_added_up_to_five_and_removed(account: Account, visit: Visit
     first.get_by_role("button", name="Remove", exact=True).click()
     card.get_by_role("button", name="Save", exact=True).click()
     expect(card.get_by_text("Saved", exact=True)).to_be_visible()
-    left = {target.url for target in account.targets.load(account.alias).targets}
+    left = {target.url for target in account.targets.load(account.alias).of_event(EventType.SUCCESS)}
     assert len(left) == 4
     assert gone not in left
 

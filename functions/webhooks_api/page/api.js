@@ -55,6 +55,9 @@ export const saveTargets = (account, event, etag, targetUris) => request(path(ac
   method: 'PUT', headers: { 'if-match': etag, prefer: 'return=representation' }, body: { targetUris },
 });
 
+/** Adds a target of several event types. `wanted`: its settings with `targetUri` and `events`. */
+export const addTarget = (account, wanted) => request(path(account, 'targets'), { method: 'POST', body: wanted });
+
 /** Returns a test event in a format. */
 export const readPreview = (account, event, format) => request(path(account, event, 'preview') + query({ format }));
 

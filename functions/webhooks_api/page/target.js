@@ -1,6 +1,7 @@
 import { sendTest } from './api.js';
 import { Destination } from './destination.js';
 import { button, field, h, isAvailable, select, setAvailable, stateMark } from './dom.js';
+import { EventChoice } from './event_choice.js';
 import { answerText, counted, pretty } from './format.js';
 import { healthMark, wayBack } from './health.js';
 import { ALL_IS_SENT, Preferences } from './preferences.js';
@@ -10,18 +11,19 @@ const DELIVERIES = [['once', 'Once'], ['retry', 'Retry for about 3 days']];
 const NEW_TARGET = { targetUri: '', format: 'text', destinationKey: null, delivery: 'once', enabled: true, preferences: ALL_IS_SENT, headers: {}, includeOutput: false };
 
 /**
- * The settings of a target. Headers are pairs of name and value. A value or a key is null if the stored one is to stay.
- * @typedef {{targetUri: string, format: string, destinationKey: ?string, delivery: string, enabled: boolean, preferences: object, headers: [string, ?string][], includeOutput: boolean}} Draft
+ * The event types and settings of a target. Headers are pairs of name and value. A value or a key is null if the stored one is to stay.
+ * @typedef {{targetUri: string, events: string[], format: string, destinationKey: ?string, delivery: string, enabled: boolean, preferences: object, headers: [string, ?string][], includeOutput: boolean}} Draft
  */
 
 /** Returns the draft for the stored target. @returns {Draft} */
-export const unchanged = ({ targetUri, format, delivery, enabled, preferences, headers, includeOutput }) => (
-  { targetUri, format, destinationKey: null, delivery, enabled, preferences, headers: Object.entries(headers ?? {}), includeOutput });
+export const unchanged = ({ targetUri, events, format, delivery, enabled, preferences, headers, includeOutput }) => (
+  { targetUri, events, format, destinationKey: null, delivery, enabled, preferences, headers: Object.entries(headers ?? {}), includeOutput });
 
 /** A target of an event type: its settings, its health, and its test event. */
 export class TargetRow {
   /**
-   * @param {{account: string, event: string, label: string, labels: Object<string, string>, formats: string[], changed: () => void, remove: (row: TargetRow) => void}} card
+   * @param {{account: string, event: string, label: string, labels: Object<string, string>, formats: string[], targetWith: (url: string) => ?object, roomFor: (event: string) => number, changed: () => void, remove: (row: TargetRow) => void}} card
+   *   `targetWith` returns the account's stored target with a URL, `roomFor` how many more targets an event type may have here
    * @param {?object} stored the target as the service has it; null for a new one
    * @param {Draft} [draft] the values that have been typed already
    */
@@ -29,6 +31,7 @@ export class TargetRow {
     this.card = card;
     this.destination = new Destination({ ...card, changed: () => this.changed() });
     this.buildSettings();
+    this.events = new EventChoice(card.event, card.labels, () => this.changed());
     this.headers = new CustomHeaders(() => this.changed());
     this.preferences = new Preferences(card.event, () => this.changed());
     this.secrets = new SigningSecrets({ ...card, onSecret: (secret, secrets) => this.adoptSecret(secret, secrets) });
@@ -42,7 +45,7 @@ export class TargetRow {
     this.more = h('details', { class: 'more' }, this.summary, this.preferences.node, this.log.node, this.headers.node, this.secrets.node);
     this.node = h('div', { class: 'target', role: 'group' },
       h('div', { class: 'settings' }, this.url.node, this.destination.format.node, this.delivery.node, this.on.node),
-      this.destination.announcement, this.destination.key.node,
+      this.destination.announcement, this.destination.key.node, this.events.node,
       h('div', { class: 'target-foot' }, this.health, h('div', { class: 'actions' }, this.testButton, this.removeButton)),
       this.note, this.secretPlace, this.testOutcome, this.destination.preview, this.more);
     this.adopt(stored, draft);
@@ -65,9 +68,10 @@ export class TargetRow {
   }
 
   /** Shows the values that the service has stored. Open parts and a new secret stay. */
-  adopt(stored, draft = stored ? unchanged(stored) : { ...NEW_TARGET, headers: [] }) {
+  adopt(stored, draft = stored ? unchanged(stored) : { ...NEW_TARGET, events: Object.keys(this.card.labels), headers: [] }) {
     this.stored = stored;
     this.url.control.value = draft.targetUri;
+    this.events.show(draft.events);
     this.destination.adopt(draft, !stored);
     this.delivery.control.value = draft.delivery;
     this.on.control.checked = draft.enabled;
@@ -93,13 +97,16 @@ export class TargetRow {
   /** @returns {Draft} */
   draft() {
     return {
-      targetUri: this.url.control.value.trim(), ...this.destination.draft(), delivery: this.delivery.control.value,
-      enabled: this.on.control.checked, preferences: this.preferences.value(), headers: this.headers.pairs(),
+      targetUri: this.url.control.value.trim(), events: this.events.value(), ...this.destination.draft(),
+      delivery: this.delivery.control.value, enabled: this.on.control.checked, preferences: this.preferences.value(), headers: this.headers.pairs(),
       includeOutput: this.log.control.checked,
     };
   }
 
-  /** Returns the draft in the form that the service accepts. Headers are left out if neither they nor the URL changed. */
+  /**
+   * Returns the draft in the form that the service accepts. Headers are left out if neither they nor the URL changed. The event
+   * types count only for a new target.
+   */
   request() {
     const { headers, ...settings } = this.draft();
     const kept = this.hasStoredUrl() && JSON.stringify(headers) === JSON.stringify(unchanged(this.stored).headers);
@@ -110,6 +117,11 @@ export class TargetRow {
   isBlank() {
     const { targetUri, destinationKey, preferences, headers } = this.draft();
     return !this.stored && !targetUri && !destinationKey && headers.length === 0 && JSON.stringify(preferences) === JSON.stringify(ALL_IS_SENT);
+  }
+
+  /** Returns whether this is a target that the account does not have yet. Its event types are chosen here. */
+  isNew() {
+    return !this.stored && !this.card.targetWith(this.url.control.value.trim());
   }
 
   hasStoredUrl() {
@@ -132,17 +144,24 @@ export class TargetRow {
     // A test event uses the stored settings.
     this.testButton.disabled = !this.stored || JSON.stringify(this.draft()) !== JSON.stringify(unchanged(this.stored));
     this.health.replaceChildren(isStored ? healthMark(this.stored) : stateMark('new', 'Not saved yet'));
-    const note = isStored ? [wayBack(this.stored), this.elsewhere()].filter(Boolean).join(' ') : this.stored && 'With another URL this is a new target: it gets its own signing secret, and header values and keys are to be typed again.';
-    this.note.textContent = note || '';
+    this.events.node.hidden = !this.isNew() || !this.url.control.value.trim();
+    const note = this.noteText();
+    this.note.textContent = note;
     this.note.hidden = !note;
     const secrets = this.stored ? `, ${counted(this.stored.secrets.length, 'signing secret')}` : '';
     const less = this.preferences.summary() && `${this.preferences.summary()}, `;
     this.summary.textContent = `More: ${less}${counted(this.headers.pairs().length, 'custom header')}${secrets}`;
   }
 
-  /** Returns for which other events the stored target is set, if for any. */
-  elsewhere() {
-    const others = this.stored.events.filter((event) => event !== this.card.event).map((event) => this.card.labels[event]);
+  noteText() {
+    if (this.hasStoredUrl()) return [wayBack(this.stored), this.elsewhere(this.stored)].filter(Boolean).join(' ');
+    if (this.stored) return 'With another URL this is a new target: it gets its own signing secret, and header values and keys are to be typed again.';
+    return this.isNew() ? '' : this.elsewhere(this.card.targetWith(this.url.control.value.trim()));
+  }
+
+  /** Returns for which other events a stored target is set, if for any. */
+  elsewhere({ events }) {
+    const others = events.filter((event) => event !== this.card.event).map((event) => this.card.labels[event]);
     return others.length ? `Also set for ${others.join(', ')}: settings and signing secret are the same there.` : '';
   }
 
@@ -164,6 +183,7 @@ export class TargetRow {
   forgive() {
     for (const part of [this.url, this.delivery, this.on, this.log]) part.complain(null);
     this.destination.forgive();
+    this.events.forgive();
     this.preferences.forgive();
     this.headers.forgive();
   }
@@ -184,14 +204,25 @@ export class TargetRow {
     }
     const keyGap = this.destination.firstGap(this.hasStoredUrl() ? this.stored : null);
     if (keyGap) return keyGap;
+    const full = this.fullEvent(above);
+    if (full) return this.events.complain(full, 'This event has as many targets as are allowed here. Untick it.');
     const gap = this.preferences.firstGap() ?? this.headers.firstGap(!this.hasStoredUrl());
     if (gap) this.more.open = true;
     return gap;
   }
 
+  /** Returns an event type of this new target for which the stored targets and the new rows above leave no room. */
+  fullEvent(above) {
+    if (!this.isNew()) return undefined;
+    const added = above.filter((row) => row.isNew()).flatMap((row) => row.draft().events);
+    const isFull = (event) => added.filter((other) => other === event).length >= this.card.roomFor(event);
+    // The card itself has no more rows than its own event may have targets.
+    return this.draft().events.find((event) => event !== this.card.event && isFull(event));
+  }
+
   /**
    * Shows an error from the service.
-   * @param {string} where the field below `targetUris[n]`, such as `targetUri` or `headers['Host']`
+   * @param {string} where the field of the target, such as `targetUri` or `headers['Host']`
    * @returns {HTMLElement} the control that it is about
    */
   complain(where, reason) {
@@ -199,6 +230,7 @@ export class TargetRow {
       this.more.open = true;
       return this.preferences.complain(where.replace(/^preferences\.?/, ''), reason);
     }
+    if (where.startsWith('events')) return this.events.complain(null, reason);
     const header = /^headers\[(['"])(.*)\1\]$/.exec(where)?.[2];
     if (where.startsWith('headers')) this.more.open = true;
     const control = header !== undefined && this.headers.complain(header, reason);

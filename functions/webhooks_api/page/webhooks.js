@@ -1,4 +1,4 @@
-import { readWebhook, readWebhooks, saveTargets } from './api.js';
+import { addTarget, readWebhook, readWebhooks, saveTargets } from './api.js';
 import { deliveriesPanel } from './deliveries.js';
 import { h, loadInto, uniqueId } from './dom.js';
 import { RowsForm } from './rows_form.js';
@@ -6,9 +6,9 @@ import { TargetRow, unchanged } from './target.js';
 
 /** The form of an event type's targets, which are saved together. */
 class EventCard extends RowsForm {
-  constructor(item, { account, formats, labels, mostTargets, signal, onSaved }) {
+  constructor(item, { account, mostTargets, signal, onSaved, ...rowContext }) {
     super({ called: 'these targets', signal, mostRows: mostTargets, addLabel: 'Add target' });
-    Object.assign(this, { account, formats, labels, onSaved, event: item.name, content: this.rowPlace });
+    Object.assign(this, { account, onSaved, rowContext, event: item.name, content: this.rowPlace });
     const id = uniqueId('event');
     this.node = h('section', { class: 'panel event', 'aria-labelledby': id },
       h('div', { class: 'card-head' }, h('h2', { id }, item.label), this.mark),
@@ -16,8 +16,8 @@ class EventCard extends RowsForm {
     this.show(item);
   }
 
-  /** Shows the stored targets, and over them the drafts. */
-  show(item, drafts) {
+  /** Shows the stored targets, over them the drafts, and below them the rows of targets that are not stored yet. */
+  show(item, drafts, added = []) {
     this.item = item;
     const targets = item.configuration.targetUris;
     const before = new Map(this.rows.filter((row) => row.stored).map((row) => [row.stored.targetId, row]));
@@ -26,13 +26,14 @@ class EventCard extends RowsForm {
     this.rows = drafts
       ? drafts.map(({ targetId, draft }) => this.newRow(targets.find((target) => target.targetId === targetId) ?? null, draft))
       : targets.map((target) => before.get(target.targetId)?.adopt(target) ?? this.newRow(target));
+    this.rows.push(...added);
     this.trouble.replaceChildren();
     this.place();
   }
 
   newRow(stored, draft) {
     return new TargetRow({
-      account: this.account, event: this.event, label: this.item.label, labels: this.labels, formats: this.formats,
+      ...this.rowContext, account: this.account, event: this.event, label: this.item.label,
       changed: () => this.changed(), remove: (row) => this.remove(row),
     }, stored, draft);
   }
@@ -50,9 +51,33 @@ class EventCard extends RowsForm {
     return this.rows.some((row) => row.holdsSecret());
   }
 
-  put() {
+  async put() {
     this.sharedBefore = this.sharesTargets();
-    return saveTargets(this.account, this.event, this.item.etag, this.filledRows().map((row) => row.request()));
+    this.adding = null;
+    const rows = this.filledRows();
+    this.kept = rows.filter((row) => !row.isNew());
+    const added = rows.filter((row) => row.isNew());
+    // Also without a change of the kept ones: the service compares the version.
+    const saved = await saveTargets(this.account, this.event, this.item.etag, this.kept.map((row) => row.request()));
+    return added.length === 0 ? saved : this.addAll(added, saved);
+  }
+
+  /** Adds new targets, each at once with all its event types. `saved`: the event type as it is without them. */
+  async addAll(added, saved) {
+    this.freshEtag = null;
+    this.show(saved, undefined, added);
+    try {
+      for (const row of added) {
+        this.adding = row;
+        row.adopt(await addTarget(this.account, row.request()));
+      }
+    } catch (error) {
+      // Those before this one are stored, and stay.
+      this.show(await this.current(), undefined, added.filter((row) => !row.stored));
+      this.onSaved(this);
+      throw error;
+    }
+    return this.current();
   }
 
   afterSave() {
@@ -66,8 +91,9 @@ class EventCard extends RowsForm {
   }
 
   complain(name, reason) {
+    if (this.adding) return this.adding.complain(name, reason);
     const [, index, where] = /^targetUris\[(\d+)\]\.?(.*)$/.exec(name) ?? [];
-    return this.filledRows()[index]?.complain(where, reason);
+    return this.kept[index]?.complain(where, reason);
   }
 
   current() {
@@ -89,13 +115,16 @@ export function webhooksView({ account, signal, stash, onRestored }) {
   loadInto(place, { called: 'webhooks', signal }, async () => {
     const { items, formats, mostTargets } = await readWebhooks(account, signal);
     const labels = Object.fromEntries(items.map(({ name, label }) => [name, label]));
-    const context = { account, formats, labels, mostTargets, signal, onSaved };
+    const roomFor = (event) => mostTargets - targetsOf(cards.get(event)).length;
+    const context = { account, formats, labels, mostTargets, signal, onSaved, targetWith, roomFor };
     for (const item of items) cards.set(item.name, new EventCard(item, context));
     for (const [name, kept] of Object.entries(stash ?? {})) cards.get(name)?.restore(kept);
     onRestored();
     return [...cards.values()].map((card) => card.node);
   });
   const every = () => [...cards.values()];
+  const targetsOf = (card) => card.item.configuration.targetUris;
+  const targetWith = (url) => every().flatMap(targetsOf).find(({ targetUri }) => targetUri === url);
   /** Shows what has changed with a target of several events in the other cards, but not over unsaved changes. */
   async function onSaved(saved) {
     const { items } = await readWebhooks(account, signal).catch(() => ({ items: [] }));
