@@ -83,6 +83,15 @@ def test_a_run_that_began_too_early_and_ends_before_the_deadline_leaves_the_miss
     assert server_state(missed, at("12-20 09:05")) is ServerState.MISSED
 
 
+def test_a_policy_that_is_active_again_is_no_longer_missed() -> None:
+    missed = judged(tracked(NIGHTLY), at("12-20 18:05"))
+    again = missed.after(INACTIVE).after(changed("12-20 20:00"))
+
+    assert server_state(missed, at("12-20 18:06")) is ServerState.MISSED
+    assert server_state(again, at("12-20 20:01")) is ServerState.UNKNOWN
+    assert again.troubled_since is None
+
+
 @pytest.mark.parametrize(
     "schedule", ["0 * * * * ?", "0 0/4 * * * ?", "0,30 0 17 * * ?", "0 0,2 17 * * ?", "0 0/58 * * * ?"]
 )

@@ -59,12 +59,14 @@ def test_the_backups_of_the_time_are_counted_by_result() -> None:
         backup("12-19 13:00", "PARTIAL_SUCCESS"),
         backup("12-19 14:00", "FAILED"),
         backup("12-19 15:00", "MISSED"),
+        backup("12-19 16:00", "UNFINISHED"),
+        backup("12-19 17:00", "STALE"),
         backup("12-20 06:59:59.999", "CANCELLED"),
         backup("12-20 07:00"),
         backup("12-19 06:59:59.999"),
     )
 
-    assert made.totals == DayCounts(success=2, partial_success=1, failed=1, missed=1)
+    assert made.totals == DayCounts(success=2, partial_success=1, failed=1, missed=1, unfinished=1)
     assert made.cancelled == 1
     assert made.before == DayCounts(success=1)
     assert (made.ended, made.missed) == (5, 1)
@@ -146,6 +148,10 @@ def test_present_trouble_comes_before_past_trouble_and_the_worst_first() -> None
         server("failed", ServerState.FAILED),
         server("still failed", ServerState.FAILED),
         server("missed", ServerState.MISSED),
+        server("stale", ServerState.STALE),
+        server("unfinished", ServerState.UNFINISHED),
+        server("hung", ServerState.FAILED),
+        server("running", ServerState.RUNNING),
     )
     made = report(
         of("fine", "12-20 01:00", "SUCCESS"),
@@ -155,11 +161,12 @@ def test_present_trouble_comes_before_past_trouble_and_the_worst_first() -> None
         of("failed", "12-20 01:00", "FAILED"),
         of("still failed", "12-17 01:00", "FAILED"),
         of("missed", "12-20 01:00", "MISSED"),
+        of("hung", "12-20 01:00", "UNFINISHED"),
         known=known,
     )
 
     names = [line.server_id for line in made.attention]
-    assert names == ["missed", "failed", "still failed", "partial", "recovered"]
+    assert names == ["unfinished", "missed", "stale", "failed", "hung", "still failed", "partial", "recovered"]
     assert [line.server_id for line in made.servers] == sorted(policy.server_id for policy in known)
 
 

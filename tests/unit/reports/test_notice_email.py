@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from backup_webhooks.events.messages import BackupMissed, Event
+from backup_webhooks.events.example_events import example_event
+from backup_webhooks.events.messages import BackupMissed, Event, EventType
 from backup_webhooks.reports.email import Email
 from backup_webhooks.reports.notice_email import notice_email
 from hypothesis import given
@@ -37,6 +38,14 @@ def missed(expected: str = "12-20 17:00", name: str = "IL1TESTWEB01", policy: st
     )
 
 
+def unfinished() -> Event:
+    return example_event("TEST", EventType.UNFINISHED, at("12-20 17:00"))
+
+
+def stale() -> Event:
+    return example_event("TEST", EventType.STALE, at("12-20 17:00"))
+
+
 def email(*events: Event, account: str = "TEST") -> Email:
     return notice_email(account, events, ZoneInfo("Europe/Berlin"), PAGE, UNSUBSCRIBE)
 
@@ -51,6 +60,9 @@ def both(made: Email) -> tuple[str, str]:
     [
         ([failed()], "Backup failed: IL1TESTWEB01 (TEST)"),
         ([missed()], "Backup missed: IL1TESTWEB01 (TEST)"),
+        ([unfinished()], "Backup unfinished: TEST-MESSAGE (TEST)"),
+        ([stale()], "Backup stale: TEST-MESSAGE (TEST)"),
+        ([stale(), unfinished(), failed()], "1 backup failed, 1 stale, 1 unfinished (TEST)"),
         ([failed(), failed()], "2 backups failed (TEST)"),
         ([missed(), failed(), missed(), failed(), failed()], "3 backups failed, 2 missed (TEST)"),
         ([missed(), failed()], "1 backup failed, 1 missed (TEST)"),
@@ -59,6 +71,13 @@ def both(made: Email) -> tuple[str, str]:
 )
 def test_its_subject_says_what_happened(events: list[Event], expected: str) -> None:
     assert email(*events).subject == expected
+
+
+def test_unfinished_and_stale_backups_say_since_when() -> None:
+    for part in both(email(unfinished(), stale())):
+        assert "Started" in part
+        assert "No success since" in part
+        assert part.count("2018-12-19 18:00:00") == 2
 
 
 def test_a_failed_backup_is_reported_with_all_that_is_known() -> None:

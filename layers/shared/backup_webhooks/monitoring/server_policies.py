@@ -232,7 +232,7 @@ class TrackedPolicy(Struct, frozen=True):
         `counts_from`: the time from which on its schedule expects starts, if it is another one.
         """
         if changed.schedule is None:
-            changed = replace(changed, streaks=changed.streaks.without(_DETECTED))
+            changed = replace(changed, streaks=changed.streaks.without(_DETECTED), last_missed_at=None)
         history = self.history
         if changed.schedule != self.schedule:
             history = after_schedule_change(self.schedule, history, at, counts_from)
