@@ -78,6 +78,21 @@ def test_it_is_about_the_newest_failure_and_ends_with_a_success(
     assert len(receiver.posts) == 2
 
 
+def test_trouble_that_comes_with_the_same_hours_is_repeated_by_its_newest(
+    account: Account, world: World, receiver: Receiver
+) -> None:
+    preferences = replace(REMIND, remind_hours=1)
+    account.set_target(FAILURE, receiver.url, format="detailed", preferences=preferences)
+    began = world.now
+    for minutes_late in (0, 4, 0, 8):
+        world.run(world.now + timedelta(minutes=minutes_late))
+        world.send(ended(account, world.now.replace(minute=0, second=0, microsecond=0)))
+        wait(world, HOUR - timedelta(minutes=minutes_late))
+    wait(world, HOUR / 4)
+
+    assert posted(receiver)[:4] == [f"rp-server-{began + hours * HOUR:%d-%H}" for hours in range(4)]
+
+
 def test_new_trouble_is_posted_at_once_and_its_hours_count_from_then(
     account: Account, world: World, receiver: Receiver
 ) -> None:
