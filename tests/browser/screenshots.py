@@ -64,7 +64,9 @@ def set_targets(stack: Stack, url: str) -> None:
     chat = f"{url}/services/T00000000/B00000000/XXXXXXXXXXXX"
     for event in (EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS):
         save_target(store, Target(ACCOUNT, [event], chat))
-    save_target(store, Target(ACCOUNT, [EventType.FAILURE], f"{url}/pager", "detailed", DeliveryMode.RETRY))
+    save_target(
+        store, Target(ACCOUNT, [EventType.FAILURE], f"{url}/pager", format="detailed", delivery=DeliveryMode.RETRY)
+    )
 
 
 def let_backups_end(stack: Stack) -> None:
