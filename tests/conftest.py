@@ -18,7 +18,7 @@ from local.template import PROJECT, Template, translate
 from tests.support.rights import NAME, UnusedRights
 
 # The folders with the longest files first, so that all processes end at about the same time.
-_ORDER = ("browser", "faults", "integration", "artefact", "unit")
+_ORDER = ("browser", "faults", "integration", "simulation", "artefact", "unit")
 
 
 @pytest.hookimpl(trylast=True)
