@@ -229,6 +229,14 @@ class IntervalSchedule(Struct, frozen=True):
         return after + self.interval
 
 
+def same_times(one: Schedule | None, other: Schedule | None) -> bool:
+    """Return whether two schedules expect the same starts. How long an interval waits for a run does not matter."""
+    match one, other:
+        case IntervalSchedule(interval), IntervalSchedule(other_interval):
+            return interval == other_interval
+    return one == other
+
+
 class Expectation(Struct, frozen=True):
     """A server policy's settled history, and its next expected start; None if none is to come."""
 

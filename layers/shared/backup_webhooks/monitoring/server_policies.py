@@ -42,6 +42,7 @@ from backup_webhooks.monitoring.expectation import (
     after_report,
     after_schedule_change,
     next_expectation,
+    same_times,
 )
 from backup_webhooks.monitoring.runs import OpenRuns, Run
 from backup_webhooks.monitoring.server_policy import RUN_LIMIT_WITHOUT_SCHEDULE, PolicyIdentity, ServerPolicy
@@ -156,12 +157,14 @@ class TrackedPolicy(Struct, frozen=True):
         if finished_at in self.history.finishes or (self.forgotten_until and finished_at <= self.forgotten_until):
             return settled
         forgotten = finished_at not in settled.history.finishes
-        return replace(
+        counted = replace(
             settled,
             daily_counts=with_counts(self.daily_counts, finished_at, ONE_OF_STATUS[status]),
             streaks=self._streaks_after_end(message),
             forgotten_until=_latest(settled.forgotten_until, finished_at if forgotten else None),
         )
+        # After a stale one the index has no age limit.
+        return replace(counted, deadline=_earliest(counted.deadline, counted.stale_deadline))
 
     def _streaks_after_end(self, message: BackupFinished) -> Streaks:
         at, event_type = message.backup_finished_date, message.event_type
@@ -234,7 +237,7 @@ class TrackedPolicy(Struct, frozen=True):
         if changed.schedule is None:
             changed = replace(changed, streaks=changed.streaks.without(_DETECTED), last_missed_at=None)
         history = self.history
-        if changed.schedule != self.schedule:
+        if not same_times(changed.schedule, self.schedule):
             history = after_schedule_change(self.schedule, history, at, counts_from)
         changed = replace(
             changed,
@@ -253,7 +256,7 @@ class TrackedPolicy(Struct, frozen=True):
             begins_anew = first is not None and first <= counts_from
         else:
             # No success of the time before could be too old by a schedule that did not count yet.
-            stale_at = changed.stale_deadline if schedule != self.schedule else None
+            stale_at = None if same_times(schedule, self.schedule) else changed.stale_deadline
             begins_anew = staleness.counts_from is None or (stale_at is not None and stale_at < counts_from)
         return staleness.counting(counts_from if begins_anew else None)
 
