@@ -93,8 +93,8 @@ class Schedule(Protocol):
         """
         ...
 
-    def last_until(self, settled: datetime, limit: datetime) -> datetime:
-        """Return a timestamp, `settled` or later, that passes over the scheduled times up to `limit` and no others."""
+    def last_until(self, history: History, limit: datetime) -> datetime:
+        """Return a timestamp that passes over the times up to `limit` that the history leaves open, and no others."""
         ...
 
     def expected_if_ended(self, started_at: datetime, expected_at: datetime | None) -> datetime | None:
@@ -138,8 +138,9 @@ class CronSchedule(Struct, frozen=True):
                 settled, expected = expected, self.cron.next_after(expected)
         return _compacted(history, settled), expected
 
-    def last_until(self, settled: datetime, limit: datetime) -> datetime:
+    def last_until(self, history: History, limit: datetime) -> datetime:
         """Do as `Schedule` says."""
+        settled = _settled_until(history)
         # From one time to the next, as in `settle`.
         last = max(settled, limit - 3 * TOLERANCE)
         following = self.cron.next_after(last)
@@ -204,9 +205,14 @@ class IntervalSchedule(Struct, frozen=True):
             expected = following if following > settled else settled + self.interval
         return _compacted(history, settled), expected
 
-    def last_until(self, settled: datetime, limit: datetime) -> datetime:
-        """Do as `Schedule` says."""
-        return settled + max((limit - settled) // self.interval, 0) * self.interval
+    def last_until(self, history: History, limit: datetime) -> datetime:
+        """Do as `Schedule` says: an end among these times moves those after it."""
+        settled = _settled_until(history)
+        _, following = self.settle(history)
+        while following is not None and following <= limit:
+            settled = following
+            _, following = self.settle(replace(history, settled_until=settled))
+        return settled
 
     @property
     def _wait(self) -> timedelta:
@@ -270,8 +276,8 @@ def after_report(schedule: Schedule | None, current: Expectation, resumed_at: da
     if schedule is None:
         # It was expected by a schedule that cannot be used any more.
         return next_expectation(schedule, history)
-    settled_until = schedule.last_until(expected_at, passed_until)
-    return next_expectation(schedule, replace(history, settled_until=settled_until))
+    settled = replace(history, settled_until=expected_at)
+    return next_expectation(schedule, replace(history, settled_until=schedule.last_until(settled, passed_until)))
 
 
 def after_schedule_change(

@@ -222,6 +222,7 @@ def _runs_values(runs: OpenRuns) -> dict[str, Any]:
         "openRuns": [_run_text(run) for run in runs.waiting] or None,
         "unfinishedRun": _run_text(runs.unfinished) if runs.unfinished else None,
         "closedUntil": runs.closed_until,
+        "endedAhead": list(runs.ended_ahead) or None,
     }
 
 
@@ -235,6 +236,7 @@ def _runs(item: Mapping[str, Any]) -> OpenRuns:
         waiting=tuple(map(_run, item.get("openRuns", ()))),
         unfinished=_run(item["unfinishedRun"]) if "unfinishedRun" in item else None,
         closed_until=_from_text(item.get("closedUntil")),
+        ended_ahead=tuple(item.get("endedAhead", ())),
     )
 
 

@@ -121,7 +121,7 @@ class TrackedPolicy(Struct, frozen=True):
             case BackupStarted():
                 return self._identified_by(message)._after_start(message, sent_at)
             case BackupFinished():
-                return self._identified_by(message)._after_end(judged(message, sent_at))
+                return self._identified_by(message)._after_end(message, judged(message, sent_at))
             case ServerPolicyChanged():
                 return self._after_change(ServerPolicy.of(message, sent_at))
 
@@ -142,7 +142,7 @@ class TrackedPolicy(Struct, frozen=True):
         expected_at = after.schedule.expected_if_ended(started_at, after.expected_at) if after.schedule else None
         return replace(after, deadline=_earliest(after._next_deadline, expected_at and expected_at + TOLERANCE))
 
-    def _after_end(self, message: BackupFinished) -> Self:
+    def _after_end(self, sent: BackupFinished, message: BackupFinished) -> Self:
         finished_at = message.backup_finished_date
         # The end proves the start too, whose own message may be lost or late.
         history = self.history.with_start(message.backup_started_date)
@@ -151,7 +151,11 @@ class TrackedPolicy(Struct, frozen=True):
         # Most ends move all deadlines back. The index is then left as it is, because each write of it costs.
         settled = replace(
             settled,
-            runs=self.runs.with_end(message.backup_started_date, message.restore_point_id),
+            runs=self.runs.with_end(
+                message.backup_started_date,
+                message.restore_point_id,
+                ahead=message.backup_started_date != sent.backup_started_date,
+            ),
             deadline=_earliest(self.deadline, settled.missing_deadline),
         )
         if finished_at in self.history.finishes or (self.forgotten_until and finished_at <= self.forgotten_until):
@@ -224,7 +228,8 @@ class TrackedPolicy(Struct, frozen=True):
         sent_at = policy.sent_at or policy.changed_at
         # Nothing is known of the time before the policy was, nor of that whose starts are forgotten. A start dated in
         # the future would otherwise forget what is still to come.
-        unknown_until = min(self.history.settled_until or sent_at, sent_at) if self.policy else sent_at
+        remembered_from = self.history.remembered_from or self.history.settled_until or sent_at
+        unknown_until = min(remembered_from, sent_at) if self.policy else sent_at
         counts_from = max(policy.changed_at, unknown_until)
         changed = replace(self, policy=policy, identity_from_backup=None)
         return self._rescheduled(changed, policy.changed_at, counts_from)
