@@ -167,8 +167,9 @@ class TrackedPolicy(Struct, frozen=True):
             streaks=self._streaks_after_end(message),
             forgotten_until=_latest(settled.forgotten_until, finished_at if forgotten else None),
         )
-        # After a stale one the index has no age limit.
-        return replace(counted, deadline=_earliest(counted.deadline, counted.stale_deadline))
+        # Once the last success was reported as stale, the index holds no age limit.
+        stale_deadline = counted.stale_deadline if self.stale_since else None
+        return replace(counted, deadline=_earliest(counted.deadline, stale_deadline))
 
     def _streaks_after_end(self, message: BackupFinished) -> Streaks:
         at, event_type = message.backup_finished_date, message.event_type
