@@ -6,12 +6,13 @@ import copy
 import functools
 import pickle
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from moto.core.common_models import BaseModel
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
-from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing import ast_nodes, expressions, validators
 from moto.dynamodb.responses import DynamoHandler
@@ -45,28 +46,37 @@ def make_forgetful() -> None:
 
 @functools.cache
 def make_transactions_quick() -> None:
-    """Make a transaction copy only the partitions that it touches, for its rollback; moto deep-copies each table.
+    """Make a transaction copy only the items that it touches, for its rollback; moto deep-copies each table.
 
     This needs `make_atomic`, by which there is one transaction at a time.
     """
     transact = DynamoDBBackend.transact_write_items
-    touched: set[DynamoType] = set()
+    # By partition: the sort keys, None in a table without one.
+    touched: dict[DynamoType, list[DynamoType | None]] = defaultdict(list)
 
-    def transact_noting_partitions(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+    def transact_noting_items(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
         touched.clear()
         for operation in (operation for item in transact_items for operation in item.values()):
             if table := backend.tables.get(operation["TableName"]):
-                touched.add(DynamoType(operation.get("Key", operation.get("Item", {})).get(table.hash_key_attr)))
+                item = operation.get("Key", operation.get("Item", {}))
+                sort_key = DynamoType(item.get(table.range_key_attr)) if table.range_key_attr else None
+                touched[DynamoType(item.get(table.hash_key_attr))].append(sort_key)
         transact(backend, transact_items)
 
     def copy_touched(table: Table, memo: dict[int, Any]) -> Table:
         backup = copy.copy(table)
         backup.items = copy.copy(table.items)
-        for partition in touched & table.items.keys():
-            backup.items[partition] = copy.deepcopy(table.items[partition], memo)
+        for partition in touched.keys() & table.items.keys():
+            items = table.items[partition]
+            if isinstance(items, Item):
+                backup.items[partition] = copy.deepcopy(items, memo)
+                continue
+            backup.items[partition] = dict(items) | {
+                sort_key: copy.deepcopy(items[sort_key], memo) for sort_key in touched[partition] if sort_key in items
+            }
         return backup
 
-    DynamoDBBackend.transact_write_items = transact_noting_partitions  # type: ignore[method-assign, assignment]
+    DynamoDBBackend.transact_write_items = transact_noting_items  # type: ignore[method-assign, assignment]
     Table.__deepcopy__ = copy_touched  # type: ignore[attr-defined]
 
 
