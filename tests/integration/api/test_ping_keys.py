@@ -102,6 +102,7 @@ class TestMaking:
             ({"backupSchedule": "0 0 25 * * ?"}, "backupSchedule", "hours: '25'"),
             ({"backupSchedule": "0 0 0 30 2 ?"}, "backupSchedule", "never fires"),
             ({"backupSchedule": "nightly"}, "backupSchedule", ""),
+            ({"backupSchedule": "0 * * * * ?"}, "backupSchedule", "every 5 minutes"),
             ({"backupSchedule": None}, "backupSchedule", "one of backupSchedule and backupIntervalHours"),
             ({"backupIntervalHours": 24}, "backupSchedule", "one of backupSchedule and backupIntervalHours"),
             ({"backupSchedule": None, "backupIntervalHours": 0}, "backupIntervalHours", "greater than or equal to 1"),
@@ -223,6 +224,7 @@ class TestChanging:
         schedule = client.patch(path, {"backupSchedule": "0 0 2 * * ?"}).json
         assert (schedule["backupSchedule"], schedule["timezone"]) == ("0 0 2 * * ?", "Asia/Tokyo")
         assert list(client.patch(path, {"backupSchedule": "x"}).errors) == ["backupSchedule"]
+        assert list(client.patch(path, {"backupSchedule": "0 0/4 * * * ?"}).errors) == ["backupSchedule"]
         assert list(client.patch(path, {"backupSchedule": "0 0 2 * * ?", "backupIntervalHours": 1}).errors) == [
             "backupSchedule"
         ]

@@ -142,7 +142,8 @@ def test_the_facts_of_a_failure_name_the_last_success(service: Service, receiver
     counts = {"bytes_transferred_to_storage": 1.5e9, "files_transferred_to_storage": 12}
     service.send(
         finished("12-19 17:00", "12-19 17:30", **service.own),
-        finished("12-20 17:00", "12-20 17:45", "FAILED", **service.own, **counts),
+        # A last success by the sender's own account is not posted.
+        finished("12-20 17:00", "12-20 17:45", "FAILED", last_success_date=at("12-20 16:00"), **service.own, **counts),
     )
 
     (post,) = receiver.posts

@@ -183,12 +183,11 @@ class Notifier(Struct, frozen=True):
             )
             targets = targets[:MOST_TARGETS]
         since = self.clock()
-        # Only the recorded server policy says whether the event is news, and when the last success was.
-        waiting = [target for target in targets if target.preferences.changes_only or target.format != "text"]
+        waiting = [target for target in targets if _needs_record(target)]
         deliveries = [
             self._threads.submit(self._deliver, event, target, None, since, deadline)
             for target in targets
-            if target not in waiting
+            if not _needs_record(target)
         ]
         if waiting:
             policy = recording.result() if recording and _succeeded(recording) else None
@@ -244,12 +243,21 @@ def _succeeded(recording: Future[TrackedPolicy] | None) -> bool:
     return recording is None or recording.exception() is None
 
 
+def _needs_record(target: Target) -> bool:
+    """Return whether a post needs what only the recorded policy knows: if the event is news, or the last success."""
+    return target.preferences.changes_only or target.format != "text"
+
+
 def _informed(event: Event, policy: TrackedPolicy | None) -> Event:
-    """Return the event with the last success before it, if the recorded policy, in which it is applied, knows one."""
-    last_success_at = policy.streaks.last_success_at if policy else None
-    if not isinstance(event, BackupFinished) or last_success_at is None or last_success_at >= event.occurred_at:
+    """Return the event with the last success before it by the recorded policy, in which it is applied.
+
+    A date that the sender has put there is not believed.
+    """
+    if not isinstance(event, BackupFinished):
         return event
-    return replace(event, last_success_date=Timestamp.of(last_success_at))
+    last_success_at = policy.streaks.last_success_at if policy else None
+    is_before = last_success_at is not None and last_success_at < event.occurred_at
+    return replace(event, last_success_date=Timestamp.of(last_success_at) if last_success_at and is_before else None)
 
 
 def _repetition(event: Event, policy: TrackedPolicy | None, sent_at: datetime | None) -> Repetition | None:

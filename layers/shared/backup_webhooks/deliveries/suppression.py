@@ -11,15 +11,12 @@ from backup_webhooks.deliveries.attempt import Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveriesStore, DeliveryState
 from backup_webhooks.deliveries.delivery import Delivery
 from backup_webhooks.deliveries.grouping import Grouper
-from backup_webhooks.events.messages import Event, EventType
+from backup_webhooks.events.messages import GRAVE, Event, EventType
 from backup_webhooks.events.timestamps import Clock, iso_milliseconds, utc_now
 from backup_webhooks.monitoring.streaks import Repetition
 from backup_webhooks.payloads import format_named
 from backup_webhooks.targets.preferences import Preferences
 from backup_webhooks.targets.target import Target
-
-# These are posted during quiet hours too.
-_NEVER_QUIET = (EventType.FAILURE, EventType.MISSING, EventType.UNFINISHED, EventType.STALE)
 
 logger = Logger(child=True)
 
@@ -39,7 +36,7 @@ def reason_to_suppress(
     if preferences.changes_only and repetition:
         return f"nothing new since {iso_milliseconds(repetition.since)}" if repetition.since else "nothing new"
     quiet_hours = preferences.quiet_hours
-    if quiet_hours and not closes_incidents and event_type not in _NEVER_QUIET and now in quiet_hours:
+    if quiet_hours and not closes_incidents and event_type not in GRAVE and now in quiet_hours:
         return f"quiet hours: {quiet_hours}"
     return None
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backup_webhooks.events.messages import EventType, RecordedEvent, encode_message, without_output
+from backup_webhooks.events.messages import GRAVE, RecordedEvent, encode_message, without_output
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-_EMAILED = (EventType.FAILURE, EventType.MISSING, EventType.UNFINISHED, EventType.STALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +20,5 @@ class EmailNoticesQueue:
 
     def send(self, event: RecordedEvent) -> None:
         """Send trouble; ignore partial successes and other events. The queue's consumer chooses the recipients."""
-        if self.url and event.event_type in _EMAILED:
+        if self.url and event.event_type in GRAVE:
             self.client.send_message(QueueUrl=self.url, MessageBody=encode_message(without_output(event)))

@@ -65,6 +65,8 @@ TROUBLE = (
     EventType.UNFINISHED,
     EventType.STALE,
 )
+# Trouble without a restore point. Quiet hours do not suppress it, and e-mail reports it at once.
+GRAVE = tuple(event_type for event_type in TROUBLE if event_type is not EventType.PARTIAL_SUCCESS)
 
 
 class BackupStatus(StrEnum):
