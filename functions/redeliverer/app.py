@@ -35,7 +35,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     """Handle a batch of SQS records. Return those that SQS must deliver again."""
     redeliverer = _redeliverer()
     batch = handle_batch(
-        event, context, _threads, lambda record, deadline: redeliverer.handle(record["body"], deadline)
+        event,
+        context,
+        _threads,
+        lambda record, deadline: redeliverer.handle(record["body"], deadline, record["receiptHandle"]),
     )
     _count(batch)
     return batch.response

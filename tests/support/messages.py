@@ -55,6 +55,7 @@ def sqs_event(*bodies: str, sent_at: datetime | None = None) -> dict[str, Any]:
         "Records": [
             {
                 "messageId": f"message-{position}",
+                "receiptHandle": f"receipt-{position}",
                 "body": body,
                 "eventSource": "aws:sqs",
                 "attributes": {"SentTimestamp": str(epoch_milliseconds(sent_at or _date_in(body)))},

@@ -102,7 +102,12 @@ class Functions:
 
     def _watched(self, deliverer: Deliverer) -> Deliverer:
         schedule = copy.replace(deliverer.schedule, chance=self.chance)
-        return replace(deliverer, sender=self.sender(), schedule=schedule)
+        return replace(
+            deliverer,
+            sender=self.sender(),
+            schedule=schedule,
+            sleep=lambda seconds: self.wait(timedelta(seconds=seconds)),
+        )
 
     @cached_property
     def missed_backups(self) -> Detector:

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 from local.template import Template
@@ -34,6 +35,11 @@ class Message:
     sent_at: datetime
     visible_at: datetime
     receives: int = 0
+    _number: int = field(default_factory=count().__next__)
+
+    @property
+    def receipt_handle(self) -> str:
+        return f"{self._number} {self.receives}"
 
 
 @dataclass
@@ -85,8 +91,9 @@ class MemoryQueue:
         """Return when there will be something to receive, or None if the queue is empty."""
         return min((message.visible_at for message in self.messages), default=None)
 
-    def delete(self, message: Message) -> None:
-        self.messages.remove(message)
+    def delete(self, receipt_handle: str) -> None:
+        """Delete the message of that receipt, if it is still there."""
+        self.messages = [message for message in self.messages if message.receipt_handle != receipt_handle]
 
     @property
     def bodies(self) -> list[str]:
@@ -118,6 +125,9 @@ class MemorySqs:
             case "SendMessageBatch":
                 taken = [{"Id": entry["Id"]} | self._send(name, entry) for entry in parameters["Entries"]]
                 answer = {"Successful": taken, "Failed": []}
+            case "DeleteMessage":
+                self.queues[name].delete(parameters["ReceiptHandle"])
+                answer = {}
             case _:
                 raise NotImplementedError(operation)
         return 200, json.dumps(answer).encode()

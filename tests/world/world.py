@@ -202,33 +202,28 @@ class World:
         failed = self.invoke(READERS[name], lambda deadline: self._handle(READERS[name], batch, deadline))
         for position, message in enumerate(batch if failed is not None else ()):
             if f"message-{position}" not in failed:
-                queue.delete(message)
+                queue.delete(message.receipt_handle)
                 if self.chance.random() < self.repeated:
                     queue.send(message.body)
 
     def _handle(self, function: str, messages: Sequence[QueuedMessage], deadline: datetime) -> Sequence[str]:
         """Return the ids of the records that the function could not handle."""
-        bodies = [message.body for message in messages]
-        handle: Callable[[str, datetime], Any]
-        match function:
-            case "email_notices":
-                named = {f"message-{position}": body for position, body in enumerate(bodies)}
-                return list(self.functions.email_notices.send(named, deadline).again)
-            case "daily_report":
-                handle = self.functions.account_reports.send
-            case "notifier":
-                sent_at = {message.body: message.sent_at for message in messages}
-
-                def handle(body: str, deadline: datetime) -> Any:
-                    return self.functions.notifier.handle(body, deadline, sent_at[body])
-            case _:
-                handle = self.functions.redeliverer.handle
+        received = {f"message-{position}": message for position, message in enumerate(messages)}
+        functions = self.functions
+        if function == "email_notices":
+            named = {message_id: message.body for message_id, message in received.items()}
+            return list(functions.email_notices.send(named, deadline).again)
+        handles: Mapping[str, Callable[[QueuedMessage], Any]] = {
+            "daily_report": lambda message: functions.account_reports.send(message.body, deadline),
+            "notifier": lambda message: functions.notifier.handle(message.body, deadline, message.sent_at),
+            "redeliverer": lambda message: functions.redeliverer.handle(message.body, deadline, message.receipt_handle),
+        }
         # The deadline of a batch is on the real clock.
         batch = handle_batch(
-            sqs_event(*bodies),
+            sqs_event(*(message.body for message in messages)),
             Context(),  # type: ignore[arg-type]
             InThisThread(),
-            lambda record, _: handle(record["body"], deadline),
+            lambda record, _: handles[function](received[record["messageId"]]),
         )
         return failed_ids(dict(batch.response))
 

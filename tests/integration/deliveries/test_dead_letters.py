@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode
 
@@ -39,19 +40,24 @@ def test_a_delivery_that_is_twice_in_the_dead_letter_queue_is_attempted_once_mor
     assert sum(endpoint.posts.values()) == 5
 
 
-def test_a_redriven_delivery_whose_target_is_off_returns_to_the_dead_letter_queue(
-    account: Account, world: World
+@pytest.mark.parametrize("fate", ["removed", "switched off"])
+def test_a_redriven_delivery_that_cannot_be_attempted_any_more_is_settled_once_with_its_reason(
+    account: Account, world: World, fate: str
 ) -> None:
+    """A redrive goes on until the dead-letter queue is empty: what came back would go round without end."""
     with Receiver(Endpoint(503)) as receiver:
-        account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY)
+        target = account.set_target(MISSING, receiver.url, delivery=DeliveryMode.RETRY)
         world.send(missed(account.alias))
         world.settle()
-        (message,) = world.dead_letters.messages
-        world.dead_letters.delete(message)
-        account.set_target(MISSING, receiver.url, enabled=False)
+        if fate == "removed":
+            account.remove(target)
+        else:
+            account.set_target(MISSING, receiver.url, enabled=False)
         world.now += timedelta(minutes=1)
-        world.retries.send(message.body)
-        world.settle()
+        for _ in range(3):
+            world.redrive()
+            world.settle()
 
-    assert [state for state, _ in states(account)] == ["exhausted"]
-    assert [again.body for again in world.dead_letters.messages] == [message.body]
+    (entry,) = account.deliveries(EXPECTED_ON)
+    assert (entry["state"], entry["error"]) == ("failed", f"not attempted: the target was {fate}")
+    assert (world.dead_letters.bodies, world.retries.bodies) == ([], [])

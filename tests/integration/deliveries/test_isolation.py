@@ -131,7 +131,7 @@ class Environment:
 
     simulation: Simulation
     queue: MemoryQueue
-    handle: Callable[[str, datetime], Any]
+    handle: Callable[[str, datetime, str], Any]
 
     def take(self) -> None:
         world = self.simulation.world
@@ -144,9 +144,9 @@ class Environment:
 
         def work(message: Any) -> None:
             nonlocal left
-            self.handle(message.body, world.now + TIMEOUT)
+            self.handle(message.body, world.now + TIMEOUT, message.receipt_handle)
             with lock:
-                self.queue.delete(message)
+                self.queue.delete(message.receipt_handle)
                 left -= 1
                 if left == 0:
                     self.simulation.at(world.now + OVERHEAD, self.take)
@@ -162,10 +162,13 @@ def latencies(aws: Aws, good: Account, hanging: Account, hanging_events: int) ->
     world = World(aws, sender=lambda: VirtualSender(simulation))
     simulation = Simulation(world)
     begin = world.now
-    for count, queue, name in ((NOTIFIERS, world.events, "notifier"), (REDELIVERERS, world.retries, "redeliverer")):
-        for _ in range(count):
-            world.start_functions()
-            simulation.at(begin, Environment(simulation, queue, getattr(world.functions, name).handle).take)
+    for _ in range(NOTIFIERS):
+        functions = world.new_functions()
+        notify = functions.notifier.handle
+        simulation.at(begin, Environment(simulation, world.events, lambda body, end, _, of=notify: of(body, end)).take)  # type: ignore[misc]
+    for _ in range(REDELIVERERS):
+        functions = world.new_functions()
+        simulation.at(begin, Environment(simulation, world.retries, functions.redeliverer.handle).take)
     sent_at = {}
     for number in range(GOOD):
         timestamp = begin + timedelta(seconds=number * SECONDS_BETWEEN)

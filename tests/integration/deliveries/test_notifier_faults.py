@@ -61,9 +61,16 @@ def test_an_outcome_that_cannot_be_recorded_is_not_posted_again(
 ) -> None:
     account.set_target(EventType.FAILURE, receiver.url)
     fail(dynamodb_proxy, is_record, lambda _: internal_server_error())
+    body, notifier = finished(account.alias), notifier_at(dynamodb_proxy.url)
 
-    assert failed_ids(notifier_at(dynamodb_proxy.url)(finished(account.alias))) == []
+    assert failed_ids(notifier(body, remaining_milliseconds=21_000)) == []
+    assert failed_ids(notifier(body, remaining_milliseconds=21_000)) == ["message-0"]
+    assert [entry["state"] for entry in account.deliveries()] == ["claimed"]
 
+    # Another environment would not know that it was posted.
+    dynamodb_proxy.behaviour = lambda call: call.forward()
+    assert failed_ids(notifier(body)) == []
+    assert [entry["state"] for entry in account.deliveries()] == ["delivered"]
     assert len(receiver.posts) == 1
 
 

@@ -11,9 +11,14 @@ from backup_webhooks.aws.errors import Conflict
 _PAUSE_SECONDS = 0.01
 
 
+def jittered(attempt: int, seconds: float) -> float:
+    """Return a random number of seconds, up to `seconds` times 2 to the power of `attempt` (full jitter)."""
+    return random.uniform(0, seconds * 2**attempt)  # noqa: S311 - spreads tries, guards nothing
+
+
 def pause(attempt: int, seconds: float) -> None:
-    """Sleep for a random time up to `seconds` times 2 to the power of `attempt` (full jitter)."""
-    time.sleep(random.uniform(0, seconds * 2**attempt))  # noqa: S311 - spreads tries, guards nothing
+    """Sleep for a time that `jittered` returns."""
+    time.sleep(jittered(attempt, seconds))
 
 
 def retry_on_conflict[T](write: Callable[[], T], tries: int) -> T:

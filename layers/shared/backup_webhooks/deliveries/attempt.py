@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from copy import replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Annotated
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field, structs
 
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.errors import TryAgain
+from backup_webhooks.aws.retry import jittered
 from backup_webhooks.aws.settings import Settings, Text, WholeNumber
 from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState, RecordedState
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
 from backup_webhooks.deliveries.health_recorder import HealthRecorder
+from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.posting.sender import EXCHANGE_SECONDS, AttemptResult, Sender
@@ -25,8 +30,11 @@ from backup_webhooks.targets.health import GONE
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import DeliveryMode, Target
 
-# An attempt that begins must be able to end and to be recorded, even if DynamoDB is slow at both claim and record.
-ATTEMPT_NEEDS = timedelta(seconds=EXCHANGE_SECONDS + 10)
+# The longest that a call to DynamoDB or SQS takes: three tries of 3 s, and the pauses between them.
+_CALL_NEEDS = timedelta(seconds=10)
+# A POST that begins must be able to end and to be recorded, even if DynamoDB is slow.
+ATTEMPT_NEEDS = timedelta(seconds=EXCHANGE_SECONDS) + _CALL_NEEDS
+_PAUSE_SECONDS, _MOST_DOUBLINGS = 0.2, 4
 # A shorter part of a destination's key gives nothing away.
 _SHORTEST_PART = 4
 
@@ -59,30 +67,50 @@ class Outcome(Struct, frozen=True):
     """The outcome of a delivery in one function.
 
     `state`: the state in the delivery log, or None for a delivery that was deferred to the retry queue. `result`: the
-    result of the POST that was made just now, if any. `next`: the attempt that is to be sent to RetryQueue if `state`
-    is RETRYING, to the dead-letter queue if it is EXHAUSTED.
+    result of the POST that was made just now, if any.
     """
 
     state: DeliveryState | None
     result: AttemptResult | None = None
-    next: AttemptDue | None = None
 
 
 DEFERRED = Outcome(None)
 
 
+class Made(Struct, frozen=True):
+    """An attempt that was made. `retry_at`: when it is retried. `unsent`: the attempt that follows, until it is sent."""
+
+    claim: Claim
+    result: AttemptResult
+    state: DeliveryState
+    retry_at: datetime | None
+    unsent: AttemptDue | None
+
+
 class Deliverer(Struct, frozen=True):
-    """Makes single attempts. Shared by threads."""
+    """Makes single attempts. Shared by threads.
+
+    `queues`: where the attempt goes that follows one of that state. `unrecorded`: the attempts of this environment that
+    could not be recorded, by `webhook-id`. None of them is made again here.
+    """
 
     deliveries: DeliveriesStore
     sender: Sender
     health: HealthRecorder
     schedule: RetrySchedule
+    queues: Mapping[DeliveryState, RetryQueue]
     clock: Clock = utc_now
+    sleep: Callable[[float], None] = time.sleep
+    unrecorded: dict[str, Made] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, settings: DeliverySettings, targets: TargetsCache, aws: Clients = clients, clock: Clock = utc_now
+        cls,
+        settings: DeliverySettings,
+        targets: TargetsCache,
+        queues: Mapping[DeliveryState, RetryQueue],
+        aws: Clients = clients,
+        clock: Clock = utc_now,
     ) -> Deliverer:
         """Return a deliverer that uses the tables of the settings."""
         dynamodb = aws.dynamodb()
@@ -91,6 +119,7 @@ class Deliverer(Struct, frozen=True):
             sender=Sender(allow_private_targets=settings.allow_private_targets),
             health=HealthRecorder(TargetsStore(dynamodb, settings.webhooks_table), targets),
             schedule=RetrySchedule(settings.retry_delays),
+            queues=queues,
             clock=clock,
         )
 
@@ -98,17 +127,18 @@ class Deliverer(Struct, frozen=True):
         """Return the outcome of the attempt, which is made now or was made before.
 
         `deadline`: when Lambda stops this function; its claim ends then. Raise `TryAgain`, and botocore's errors, for
-        what fails before the POST. Raise nothing after it, so that it is not made again.
+        what fails before the POST. After it, raise them only if what follows a failed attempt may not be sent yet.
         """
-        now = self.clock()
-        if deadline - now < ATTEMPT_NEEDS:
-            raise TryAgain("too little time is left for an attempt")
-        match self.deliveries.claim(due, target, now=now, until=deadline):
+        self._finish_earlier(due)
+        self._check_time(deadline)
+        match self.deliveries.claim(due, target, now=self.clock(), until=deadline):
             case RecordedState() as recorded:
                 logger.info("already attempted", extra=due.delivery.log_fields())
-                return self._outcome_before(due, recorded, now)
+                return _outcome_before(due, recorded)
             case claim:
-                return self._attempt(due, target, claim)
+                # If it is not used, it lapses at the deadline.
+                self._check_time(deadline)
+                return self._attempt(due, target, claim, deadline)
 
     def abandon(self, due: AttemptDue, reason: str) -> Outcome:
         """Return the outcome of a delivery whose target must not be called any more.
@@ -116,17 +146,23 @@ class Deliverer(Struct, frozen=True):
         Raise `TryAgain`, and botocore's errors.
         """
         logger.info("not attempted", extra=due.delivery.log_fields() | {"reason": reason})
-        now = self.clock()
-        match self.deliveries.abandon(due, reason, now):
-            case None:
-                return Outcome(DeliveryState.FAILED)
-            case RecordedState(state=DeliveryState.EXHAUSTED, attempts=attempts) if attempts < due.number:
-                # A dead letter that was redriven goes back to where the log says that it is.
-                return Outcome(DeliveryState.EXHAUSTED, next=due)
-            case recorded:
-                return self._outcome_before(due, recorded, now)
+        recorded = self.deliveries.abandon(due, reason, self.clock())
+        return _outcome_before(due, recorded) if recorded else Outcome(DeliveryState.FAILED)
 
-    def _attempt(self, due: AttemptDue, target: Target, claim: Claim) -> Outcome:
+    def _finish_earlier(self, due: AttemptDue) -> None:
+        """Try once more to record what this environment could not. Raise `TryAgain` if that is this very delivery."""
+        for webhook_id in list(self.unrecorded):
+            # Another thread may have taken it.
+            if made := self.unrecorded.pop(webhook_id, None):
+                self._finish(made, self.clock())
+        if due.delivery.webhook_id in self.unrecorded:
+            raise TryAgain("its last attempt could not be recorded yet")
+
+    def _check_time(self, deadline: datetime) -> None:
+        if deadline - self.clock() < ATTEMPT_NEEDS:
+            raise TryAgain("too little time is left for an attempt")
+
+    def _attempt(self, due: AttemptDue, target: Target, claim: Claim, deadline: datetime) -> Outcome:
         delivery = due.delivery
         result = post(self.sender, delivery, target, self.clock())
         logger.info(
@@ -140,42 +176,53 @@ class Deliverer(Struct, frozen=True):
             },
         )
         now = self.clock()
-        state, following = self._judge(due, target, result, now)
-        retry_at = following.due_at if following and state is DeliveryState.RETRYING else None
-        try:
-            self.deliveries.record(claim, result, state, retry_at)
-        except (BotoCoreError, ClientError) as error:
-            logger.error("attempt not recorded", extra=delivery.log_fields() | {"reason": str(error)})
+        made = Made(claim, result, *self._judge(due, target, result, now))
+        self._finish(made, deadline)
         self.health.record(target, result, now)
-        return Outcome(state, result, following)
+        return Outcome(made.state, result)
 
     def _judge(
         self, due: AttemptDue, target: Target, result: AttemptResult, now: datetime
-    ) -> tuple[DeliveryState, AttemptDue | None]:
-        """Return the state of the delivery after the attempt, and the attempt that follows, if any."""
+    ) -> tuple[DeliveryState, datetime | None, AttemptDue | None]:
+        """Return the state of the delivery after the attempt, when it is retried, and the attempt that follows."""
         if result.delivered:
-            return DeliveryState.DELIVERED, None
+            return DeliveryState.DELIVERED, None, None
         if target.delivery is DeliveryMode.ONCE or result.status == GONE:
-            return DeliveryState.FAILED, None
+            return DeliveryState.FAILED, None, None
         if retry_at := self.schedule.retry_at(due.retries, result.retry_after, now):
-            return DeliveryState.RETRYING, due.retry(retry_at)
-        return DeliveryState.EXHAUSTED, due.replay(now)
+            return DeliveryState.RETRYING, retry_at, due.retry(retry_at)
+        return DeliveryState.EXHAUSTED, None, due.replay(now)
 
-    def _outcome_before(self, due: AttemptDue, recorded: RecordedState, now: datetime) -> Outcome:
-        """Return the outcome of an attempt that was made before. Raise `TryAgain` while another function makes it.
+    def _finish(self, made: Made, deadline: datetime) -> None:
+        """Send the attempt that follows, then record this one. Repeat what fails while time is left.
 
-        The function that made it may have been killed before it sent the next one. Sent twice, that is made once. The
-        message of a later attempt sends what follows that one.
+        In this order, so that a message that comes again once the attempt is recorded sends nothing: else copies of one
+        message would lead to as many of the next. Raise botocore's errors if the message may not be sent yet.
         """
-        if recorded.attempts <= due.number and recorded.state is DeliveryState.CLAIMED:
-            raise TryAgain("another function has claimed this delivery")
-        if recorded.attempts == due.number:
-            match recorded:
-                case RecordedState(state=DeliveryState.RETRYING, retry_at=datetime() as retry_at):
-                    return Outcome(recorded.state, next=due.retry(retry_at))
-                case RecordedState(state=DeliveryState.EXHAUSTED):
-                    return Outcome(recorded.state, next=due.replay(now))
-        return Outcome(recorded.state)
+        delivery = made.claim.delivery
+        for attempt in count():
+            try:
+                if made.unsent:
+                    self.queues[made.state].send(made.unsent, self.clock())
+                    made = structs.replace(made, unsent=None)
+                self.deliveries.record(made.claim, made.result, made.state, made.retry_at)
+            except (BotoCoreError, ClientError) as error:
+                wait = jittered(min(attempt, _MOST_DOUBLINGS), _PAUSE_SECONDS)
+                if deadline - self.clock() >= _CALL_NEEDS + timedelta(seconds=wait):
+                    self.sleep(wait)
+                    continue
+                self.unrecorded[delivery.webhook_id] = made
+                logger.error("attempt not recorded", extra=delivery.log_fields() | {"reason": str(error)})
+                if made.unsent:
+                    raise
+            return
+
+
+def _outcome_before(due: AttemptDue, recorded: RecordedState) -> Outcome:
+    """Return the outcome of an attempt that was made before. Raise `TryAgain` while another function makes it."""
+    if recorded.attempts <= due.number and recorded.state is DeliveryState.CLAIMED:
+        raise TryAgain("another function has claimed this delivery")
+    return Outcome(recorded.state)
 
 
 def post(sender: Sender, delivery: Delivery, target: Target, now: datetime) -> AttemptResult:

@@ -105,8 +105,11 @@ class DeliveriesStore(Struct, frozen=True):
                 ),
                 ExpressionAttributeNames={"#state": "state", "#url": "url", "#format": "format"},
                 ExpressionAttributeValues=to_item(
-                    self._values(due, now)
+                    self._values(due.delivery, now)
                     | {
+                        ":claimed": str(DeliveryState.CLAIMED),
+                        ":attempt": due.number,
+                        ":now": epoch_milliseconds(now),
                         ":url": target.url,
                         ":token": token,
                         ":until": epoch_milliseconds(until),
@@ -156,43 +159,70 @@ class DeliveriesStore(Struct, frozen=True):
             )
 
     def abandon(self, due: AttemptDue, reason: str, now: datetime) -> RecordedState | None:
-        """Record that this attempt, the first or a retry, was not made and will not be. Return None.
+        """Record that this attempt, and each after it, is not made. Return None.
 
-        Return the recorded state instead if the attempt was made, if a function is making it, or if it is a replay of a
-        delivery that was settled before.
+        An attempt whose claim lapsed may have been made all the same, which the record then says. Return the recorded
+        state instead if the attempt was made, if a function is making it, or if the delivery was settled before.
         """
         try:
             self.client.update_item(
                 TableName=self.table,
                 Key=to_item(_key(due.delivery)),
-                # A settled delivery that is replayed stays as it is.
+                # A delivery that was settled otherwise, and is replayed, stays as it is.
                 ConditionExpression=(
-                    f"({_FREE}) AND NOT #state IN (:delivered, :failed, :exhausted, :suppressed, :grouped)"
+                    "attribute_not_exists(delivery) OR (#state IN (:retrying, :exhausted) AND attempts < :attempt)"
                 ),
                 UpdateExpression=(
                     f"SET {_RECORD} #state = :failed, attempts = if_not_exists(attempts, :none), #error = :error, "
-                    "expiresAt = :expiresAt, undeliveredOf = :account, givenUpAt = :givenUpAt "
-                    "REMOVE retryAt, claimToken, claimedUntil"
+                    "expiresAt = :expiresAt, undeliveredOf = :account, givenUpAt = :givenUpAt REMOVE retryAt"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#error": "error", "#format": "format"},
                 ExpressionAttributeValues=to_item(
-                    self._values(due, now)
+                    self._values(due.delivery, now)
                     | {
-                        ":delivered": str(DeliveryState.DELIVERED),
-                        ":failed": str(DeliveryState.FAILED),
+                        ":retrying": str(DeliveryState.RETRYING),
                         ":exhausted": str(DeliveryState.EXHAUSTED),
-                        ":suppressed": str(DeliveryState.SUPPRESSED),
-                        ":grouped": str(DeliveryState.GROUPED),
+                        ":failed": str(DeliveryState.FAILED),
+                        ":attempt": due.number,
                         ":none": 0,
-                        ":error": reason,
+                        ":error": f"not attempted: {reason}",
                         ":givenUpAt": iso_milliseconds(now),
                     }
                 ),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self.client.exceptions.ConditionalCheckFailedException as error:
-            return recorded_state(from_item(error.response["Item"]))  # type: ignore[typeddict-item]
+            item = from_item(error.response["Item"])  # type: ignore[typeddict-item]
+            lapsed = item["state"] == DeliveryState.CLAIMED and item["claimedUntil"] < epoch_milliseconds(now)
+            if lapsed and item["attempts"] <= due.number and self.interrupt(item, reason, now):
+                return None
+            return recorded_state(item)
         return None
+
+    def interrupt(self, item: Mapping[str, Any], reason: str, now: datetime) -> bool:
+        """Record that the attempt under this claim, which lapsed, is not repeated. Return False if it was recorded."""
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key=to_item({name: item[name] for name in ("accountDay", "delivery")}),
+                ConditionExpression="claimToken = :seen",
+                UpdateExpression=(
+                    "SET #state = :failed, #error = :error, undeliveredOf = account, givenUpAt = :givenUpAt "
+                    "REMOVE claimToken, claimedUntil"
+                ),
+                ExpressionAttributeNames={"#state": "state", "#error": "error"},
+                ExpressionAttributeValues=to_item(
+                    {
+                        ":seen": item["claimToken"],
+                        ":failed": str(DeliveryState.FAILED),
+                        ":error": f"interrupted, may have arrived: {reason}",
+                        ":givenUpAt": iso_milliseconds(now),
+                    }
+                ),
+            )
+        except self.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def suppress(self, delivery: Delivery, target: Target, reason: str, now: datetime) -> bool:
         """Record that the delivery is suppressed. Return False if it was attempted or grouped before."""
@@ -235,8 +265,9 @@ class DeliveriesStore(Struct, frozen=True):
         self, delivery: Delivery, target: Target, state: DeliveryState, reason: str, now: datetime
     ) -> dict[str, Any]:
         """Return the update that records a delivery without an attempt of its own."""
-        values = self._values(AttemptDue.first(delivery, now), now) | {
+        values = self._values(delivery, now) | {
             ":state": str(state),
+            ":attempt": 1,
             ":error": reason,
             ":url": target.url,
         }
@@ -248,17 +279,11 @@ class DeliveriesStore(Struct, frozen=True):
                 "expiresAt = :expiresAt"
             ),
             "ExpressionAttributeNames": {"#state": "state", "#error": "error", "#url": "url", "#format": "format"},
-            "ExpressionAttributeValues": to_item(
-                {name: value for name, value in values.items() if name not in (":claimed", ":now")}
-            ),
+            "ExpressionAttributeValues": to_item(values),
         }
 
-    def _values(self, due: AttemptDue, now: datetime) -> dict[str, Any]:
-        delivery = due.delivery
+    def _values(self, delivery: Delivery, now: datetime) -> dict[str, Any]:
         return {
-            ":claimed": str(DeliveryState.CLAIMED),
-            ":attempt": due.number,
-            ":now": epoch_milliseconds(now),
             ":account": delivery.account,
             ":event": str(delivery.event_type),
             ":targetId": delivery.target_id,

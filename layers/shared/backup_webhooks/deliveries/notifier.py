@@ -102,8 +102,9 @@ class Notifier(Struct, frozen=True):
         dynamodb, sqs = aws.dynamodb(), aws.sqs()
         targets_store = TargetsStore(dynamodb, settings.webhooks_table)
         targets = TargetsCache(targets_store.load, lambda: clock().timestamp())
-        deliverer = Deliverer.of(settings, targets, aws, clock)
         retry_queue = RetryQueue(sqs, settings.retry_queue_url)
+        # A first attempt has retries before it.
+        deliverer = Deliverer.of(settings, targets, {DeliveryState.RETRYING: retry_queue}, aws, clock)
         grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue, clock)
         suppression = Suppression(deliverer.deliveries, grouper, clock)
         return cls(
@@ -231,8 +232,6 @@ class Notifier(Struct, frozen=True):
             self.retry_queue.send(due, now)
             return DEFERRED
         outcome = self.deliverer.deliver(due, target, deadline)
-        if outcome.next:
-            self.retry_queue.send(outcome.next, self.clock())
         if outcome.state is DeliveryState.GROUPED:
             # It was grouped before its target stopped wanting that.
             self.grouper.ensure_sent(delivery)

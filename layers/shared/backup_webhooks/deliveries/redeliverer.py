@@ -38,7 +38,6 @@ class Redeliverer(Struct, frozen=True):
     targets: TargetsCache
     deliverer: Deliverer
     retry_queue: RetryQueue
-    dead_letter_queue: RetryQueue
     grouper: Grouper
     reminders: Reminders
     streaks: StreaksStore
@@ -49,22 +48,25 @@ class Redeliverer(Struct, frozen=True):
         """Return a redeliverer that uses the tables and queues of the settings."""
         dynamodb, sqs = aws.dynamodb(), aws.sqs()
         targets = TargetsCache(TargetsStore(dynamodb, settings.webhooks_table).load, lambda: clock().timestamp())
-        deliverer = Deliverer.of(settings, targets, aws, clock)
         retry_queue = RetryQueue(sqs, settings.retry_queue_url)
+        queues = {
+            DeliveryState.RETRYING: retry_queue,
+            DeliveryState.EXHAUSTED: RetryQueue(sqs, settings.retry_dead_letter_queue_url),
+        }
+        deliverer = Deliverer.of(settings, targets, queues, aws, clock)
         grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue, clock)
         suppression = Suppression(deliverer.deliveries, grouper, clock)
         return cls(
             targets=targets,
             deliverer=deliverer,
             retry_queue=retry_queue,
-            dead_letter_queue=RetryQueue(sqs, settings.retry_dead_letter_queue_url),
             grouper=grouper,
             reminders=Reminders.of(retry_queue, suppression, clock),
             streaks=StreaksStore(dynamodb, settings.server_policies_table),
             clock=clock,
         )
 
-    def handle(self, body: str, deadline: datetime) -> Outcome | None:
+    def handle(self, body: str, deadline: datetime, receipt_handle: str) -> Outcome | None:
         """Make the attempt that is due, send the group, or give the reminder. Return the outcome of an attempt.
 
         A message that is not due yet goes back to the queue until it is. Raise `InvalidMessage`, `TryAgain` and
@@ -76,7 +78,7 @@ class Redeliverer(Struct, frozen=True):
         if message.due_at > now:
             # A reminder that was replaced would otherwise go round for up to a month.
             if not isinstance(message, ReminderDue) or self.reminders.is_current(message):
-                self.retry_queue.send(message, now)
+                self.retry_queue.send_on(message, receipt_handle, now)
             return None
         target = self._target(message)
         match message:
@@ -91,14 +93,11 @@ class Redeliverer(Struct, frozen=True):
     def _attempt(self, due: AttemptDue, target: Target | None, deadline: datetime) -> Outcome:
         obstacle = due.delivery.obstacle(target)
         if target is None or obstacle:
-            outcome = self.deliverer.abandon(due, f"not attempted: the target {obstacle}")
+            outcome = self.deliverer.abandon(due, f"the target {obstacle}")
         else:
             outcome = self.deliverer.deliver(due, target, deadline)
         if outcome.state is DeliveryState.GROUPED:
             self.grouper.ensure_sent(due.delivery)
-        if outcome.next:
-            exhausted = outcome.state is DeliveryState.EXHAUSTED
-            (self.dead_letter_queue if exhausted else self.retry_queue).send(outcome.next, self.clock())
         return outcome
 
     def _target(self, message: RetryMessage) -> Target | None:

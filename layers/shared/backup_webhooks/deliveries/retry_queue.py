@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
 from backup_webhooks.aws.queue import send_batches
@@ -28,6 +30,16 @@ class RetryQueue(Struct, frozen=True):
     def send(self, message: RetryMessage, now: datetime) -> None:
         """Send the message, to be received when it is due, or in 15 minutes if that is sooner."""
         self.client.send_message(QueueUrl=self.url, **_entry(message, now))
+
+    def send_on(self, message: RetryMessage, receipt_handle: str, now: datetime) -> None:
+        """Send a message that came too early, as `send` does, and delete the one that came.
+
+        It is deleted at once, as a function that is killed later in its batch would leave two: each time twice as many.
+        """
+        self.send(message, now)
+        # Suppressed: Lambda deletes it at the end of the batch.
+        with suppress(BotoCoreError, ClientError):
+            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=receipt_handle)
 
     def send_all(self, messages: Iterable[RetryMessage], now: datetime) -> int:
         """Send each message as `send` does, ten a call. Return their number. After an error it may be repeated."""
