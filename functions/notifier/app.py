@@ -57,6 +57,8 @@ def _count(batch: Batch[Handled]) -> None:
         metrics.add_metric("Grouped", MetricUnit.Count, grouped)
     if dates_ahead := sum(handled.date_ahead for handled in batch.results):
         metrics.add_metric("DatesAhead", MetricUnit.Count, dates_ahead)
+    if unusable_facts := sum(handled.unusable_facts for handled in batch.results):
+        metrics.add_metric("UnusableFacts", MetricUnit.Count, unusable_facts)
     without_target = sum(handled.outcomes is not None and not handled.outcomes for handled in batch.results)
     metrics.add_metric("WithoutTarget", MetricUnit.Count, without_target)
     count_records(metrics, batch)

@@ -63,7 +63,7 @@ CALLS: Mapping[str, Calls] = {
         _TARGETS, _KEPT, _POLICY, _DELIVERY, {"dynamodb:UpdateItem": 2, "sqs:SendMessage": 1}
     ),
     "a reminder": _sum(_TARGETS, {"dynamodb:GetItem": 2, "dynamodb:UpdateItem": 1, "sqs:SendMessage": 2}),
-    "a reminder that waits": {"dynamodb:GetItem": 1, "sqs:SendMessage": 1},
+    "a reminder that waits": {"dynamodb:GetItem": 1, "sqs:SendMessage": 1, "sqs:DeleteMessage": 1},
     "a cancelled backup": _sum(_KEPT, _POLICY),
     "a start": _POLICY,
     "ten successes of one account, posted, in one batch": _sum(

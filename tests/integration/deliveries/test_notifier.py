@@ -267,3 +267,16 @@ def test_an_accounts_targets_are_read_once_a_batch(
     calls = Counter(call.operation for call in dynamodb_proxy.calls if not call.repeated)
     assert calls["Query"] == 1
     assert calls["UpdateItem"] == 2 * 10
+
+
+def test_a_failure_is_posted_whatever_its_optional_facts_are(
+    account: Account, notifier: Invoke, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.set_target(FAILURE, receiver.url, format="detailed", include_output=True)
+    hostile = f'"log": "tar: exit \\ud83d", "bytesFailedToTransfer": 1e400, "filesRemovedFromDisk": {"9" * 5000}'
+
+    assert failed_ids(notifier(f"{finished(account.alias)[:-1]}, {hostile}}}")) == []
+
+    (post,) = receiver.posts
+    assert json.loads(post.body)["log"] == "tar: exit ?"
+    assert '"UnusableFacts":[2.0]' in capsys.readouterr().out

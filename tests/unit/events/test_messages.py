@@ -303,7 +303,7 @@ class TestMessagesThatCannotBeUsed:
         assert f"`{field}`" in error.reason
 
     @pytest.mark.parametrize("value", [5, 1.5, True, [], {}, ["TEST"], {"a": "TEST"}], ids=repr)
-    @pytest.mark.parametrize(("message", "field"), FIELDS, ids=map(named, FIELDS))
+    @pytest.mark.parametrize(("message", "field"), REQUIRED, ids=map(named, REQUIRED))
     def test_a_field_of_the_wrong_type_is_named(self, message: dict[str, Any], field: str, value: Any) -> None:
         assert refusal(json.dumps(message | {field: value})).field == f"$.{field}"
 

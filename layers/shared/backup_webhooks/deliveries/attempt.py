@@ -78,7 +78,7 @@ DEFERRED = Outcome(None)
 
 
 class Made(Struct, frozen=True):
-    """An attempt that was made. `retry_at`: when it is retried. `unsent`: the attempt that follows, until it is sent."""
+    """An attempt that was made. `retry_at`: when it is retried. `unsent`: what follows, until it is sent."""
 
     claim: Claim
     result: AttemptResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aws_lambda_powertools import Logger
 from msgspec import Struct, field
@@ -26,6 +26,7 @@ from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
 from backup_webhooks.events.messages import (
     AccountChanged,
     BackupFinished,
+    BackupIdentity,
     BackupMissed,
     BackupRecovered,
     BackupStarted,
@@ -36,7 +37,7 @@ from backup_webhooks.events.messages import (
     RecordedEvent,
     ServerPolicyChanged,
     judged,
-    parse_message,
+    parse_leniently,
 )
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
@@ -72,10 +73,14 @@ class NotifierSettings(DeliverySettings, frozen=True, kw_only=True):
 
 
 class Handled(Struct, frozen=True):
-    """The outcomes for the targets of a message's event, or None without one; and whether a date was not believed."""
+    """The outcomes for the targets of a message's event, or None without one.
+
+    `date_ahead`: whether a date was not believed. `unusable_facts`: the number of optional facts that were left out.
+    """
 
     outcomes: Sequence[Outcome] | None
     date_ahead: bool
+    unusable_facts: int
 
 
 class Notifier(Struct, frozen=True):
@@ -132,7 +137,10 @@ class Notifier(Struct, frozen=True):
         Raise `InvalidMessage`, `TryAgain` and botocore's errors for a message that SQS must deliver again, or move to
         the dead-letter queue.
         """
-        message = parse_message(body)
+        message, unusable = parse_leniently(body)
+        if unusable:
+            account = cast("BackupIdentity", message).account_alias
+            logger.warning("unusable facts left out", extra={"account": account, "fields": unusable})
         believed = judged(message, sent_at)
         outcomes: Sequence[Outcome] | None = None
         match message:
@@ -144,7 +152,7 @@ class Notifier(Struct, frozen=True):
                 self.targets_store.record_place(judged(message, sent_at))
             case event:
                 outcomes = self._handle_event(event, sent_at, deadline)
-        return Handled(outcomes, date_ahead=believed is not message)
+        return Handled(outcomes, date_ahead=believed is not message, unusable_facts=len(unusable))
 
     def _handle_event(self, event: Event, sent_at: datetime | None, deadline: datetime) -> Sequence[Outcome] | None:
         # At the same time: no target waits for the records, and no record for another.

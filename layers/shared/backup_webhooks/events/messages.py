@@ -8,7 +8,7 @@ for a sort key).
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Union
@@ -19,11 +19,13 @@ from msgspec import Meta
 from backup_webhooks.aws.errors import InvalidMessage
 from backup_webhooks.aws.items import PRINTABLE
 from backup_webhooks.events.backup_output import BackupOutput
+from backup_webhooks.events.lenient_json import is_usable, lenient_json
 from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 
 AccountAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
 Name = Annotated[str, Meta(min_length=1, max_length=500, pattern=PRINTABLE)]
+_OUTPUT = "log"
 # A sender's clock may be ahead of the queue's by this much.
 _MOST_AHEAD = timedelta(minutes=5)
 
@@ -161,7 +163,7 @@ class BackupFinished(_Ended, frozen=True, kw_only=True, rename="camel", tag="Bac
     unchanged_files_not_transferred: Any = None
     unchanged_bytes_in_storage: Any = None
     # Cut to what can be stored; it is never a reason to refuse the message.
-    output: BackupOutput | None = msgspec.field(default=None, name="log")
+    output: BackupOutput | None = msgspec.field(default=None, name=_OUTPUT)
     # The notifier adds it for the targets: the last success before this end.
     last_success_date: Timestamp | None = None
 
@@ -380,12 +382,56 @@ def _decode_own_type(expected: type, value: object) -> Any:
     return BackupOutput.of(value) if expected is BackupOutput else Timestamp.decode(expected, value)
 
 
+# The optional fields of the messages about backups, by the messages' names.
+_FACTS = {
+    message.__name__: frozenset(fact.encode_name for fact in msgspec.structs.fields(message) if not fact.required)
+    for message in _MESSAGES
+    if issubclass(message, BackupIdentity)
+}
 _DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Union[_MESSAGES], dec_hook=_decode_own_type)  # noqa: UP007
 
 
 def parse_message(body: str) -> Message:
-    """Return the message in a queue record's body. Raise `InvalidMessage`, which names the field, if it is unusable."""
-    return decode(_DECODER, body)
+    """Return the message in a queue record's body. Raise as `parse_leniently` does."""
+    return parse_leniently(body)[0]
+
+
+def parse_leniently(body: str) -> tuple[Message, Sequence[str]]:
+    """Return the message in a queue record's body, and the names of its optional facts that cannot be used.
+
+    They are left out: no fact about a backup may stop the report of its failure. Raise `InvalidMessage`, which names
+    the field, for a message that lacks what it needs, or that is about no backup.
+    """
+    try:
+        return decode(_DECODER, body), ()
+    except InvalidMessage:
+        fields = lenient_json(body)
+        facts = _FACTS.get(str(fields.get("type"))) if isinstance(fields, dict) else None
+        if facts is None:
+            raise
+    dropped: list[str] = []
+    while True:
+        try:
+            return _converted(fields), dropped
+        except InvalidMessage as error:
+            name = error.field.removeprefix("$.")
+            if name not in facts or name not in fields:
+                raise
+            del fields[name]
+            dropped.append(name)
+
+
+def _converted(fields: Mapping[str, Any]) -> Message:
+    """Return the message that has these fields. Raise `InvalidMessage` for the first that cannot be used."""
+    for name, value in fields.items():
+        # The backup output takes any text.
+        if name != _OUTPUT and not is_usable(value):
+            raise InvalidMessage(f"$.{name}", "a number is too large, or a text has half a character")
+    try:
+        message: Message = msgspec.convert(fields, Union[_MESSAGES], dec_hook=_decode_own_type)  # noqa: UP007
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    return message
 
 
 def encode_message(message: Message) -> str:
