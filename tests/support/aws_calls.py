@@ -43,7 +43,10 @@ CALLS: Mapping[str, Calls] = {
     "a second target of the same event": _DELIVERY,
     "a success that ends a failure, posted": _sum(_TARGETS, _KEPT, _POLICY, _DELIVERY, {"sqs:SendMessage": 1}),
     "a recovery, posted": _sum(_TARGETS, _DELIVERY),
-    "a failure that is suppressed, where no e-mail is sent": _sum(_TARGETS, _KEPT, _POLICY, {"dynamodb:UpdateItem": 1}),
+    # Reads what was sent last, and what became of that.
+    "a failure that is suppressed, where no e-mail is sent": _sum(
+        _TARGETS, _KEPT, _POLICY, {"dynamodb:UpdateItem": 1, "dynamodb:GetItem": 2}
+    ),
     # Written in the log and beside it in one transaction. A read then shows whether a message for the group is sent.
     "a miss that is grouped with others, where no e-mail is sent": _sum(_TARGETS, _KEPT, _GROUPED),
     "the first miss of a group, where no e-mail is sent": _sum(
@@ -55,12 +58,16 @@ CALLS: Mapping[str, Calls] = {
         "dynamodb:GetItem": 2,
         "dynamodb:Query": 3,
         "dynamodb:UpdateItem": 2,
-        "dynamodb:BatchWriteItem": 1,
+        "dynamodb:TransactWriteItems": 1,
         "sqs:SendMessage": 1,
     },
-    # The reminder, its message, and the record that this is the current one.
+    # What was sent last, read and written; the reminder, its message, and the record that this is the current one.
     "a failure that is posted and has a reminder": _sum(
-        _TARGETS, _KEPT, _POLICY, _DELIVERY, {"dynamodb:UpdateItem": 2, "sqs:SendMessage": 1}
+        _TARGETS,
+        _KEPT,
+        _POLICY,
+        _DELIVERY,
+        {"dynamodb:GetItem": 1, "dynamodb:PutItem": 1, "dynamodb:UpdateItem": 2, "sqs:SendMessage": 1},
     ),
     "a reminder": _sum(_TARGETS, {"dynamodb:GetItem": 2, "dynamodb:UpdateItem": 1, "sqs:SendMessage": 2}),
     "a reminder that waits": {"dynamodb:GetItem": 1, "sqs:SendMessage": 1, "sqs:DeleteMessage": 1},

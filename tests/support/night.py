@@ -79,7 +79,7 @@ def _kind(
 # A server's clock may be ahead by some minutes. The hour is exact to the millisecond, and a ping takes some of them:
 # only a message can be at the limit.
 IN_TIME, LATE, LATE_BY_THE_HOUR, TOO_LATE = (-4, 5), (10, 59), (60, 60), (65, 75)
-SUCCEEDS = _kind("succeeds", 40, starts=IN_TIME, ends=SUCCESS, events="Success")
+SUCCEEDS = _kind("succeeds", 40, starts=IN_TIME, ends=SUCCESS, events="Success", news="Success")
 SUCCEEDS_PARTLY = _kind(
     "succeeds partly", 6, starts=IN_TIME, ends=PARTIAL, events="PartialSuccess", news="PartialSuccess"
 )
@@ -88,7 +88,7 @@ NEWCOMERS = (
     SUCCEEDS,
     SUCCEEDS_PARTLY,
     FAILS,
-    _kind("is late, within the hour", 8, starts=LATE, ends=SUCCESS, events="Success"),
+    _kind("is late, within the hour", 8, starts=LATE, ends=SUCCESS, events="Success", news="Success"),
     _kind("is late and fails", 2, starts=LATE, ends=FAILED, events="Failure", news="Failure"),
     _kind("never starts", 6, starts=None, ends=None, events="Missing", news="Missing"),
     _kind("is still running", 5, starts=IN_TIME, ends=None),
@@ -118,7 +118,7 @@ FAILED_BEFORE = (
 KINDS = (
     *NEWCOMERS,
     *FAILED_BEFORE,
-    _kind("is late by the very hour", 2, starts=LATE_BY_THE_HOUR, ends=SUCCESS, events="Success"),
+    _kind("is late by the very hour", 2, starts=LATE_BY_THE_HOUR, ends=SUCCESS, events="Success", news="Success"),
     _kind("is cancelled", 2, starts=IN_TIME, ends=CANCELLED),
     _kind("is switched off", 2, starts=None, ends=None, active=False),
     _kind(
@@ -220,12 +220,12 @@ def _backup(scheduled_at: datetime, starts: tuple[int, int] | None, ends: str | 
 
 
 def expected_before(night: Sequence[Server]) -> Counter[ReadPost]:
-    """Return the posts of the night before. Each event is the first of its kind; a success after nothing is no news."""
+    """Return the posts of the night before. Each event is the first of its kind, and so is news."""
     return Counter(
         ReadPost(target, EVENT_OF[server.kind.before], server.server_id, _says(server.kind.before, server.before))
         for server in night
         if server.kind.before and server.before
-        for target in (("all",) if server.kind.before == SUCCESS else ("all", "changes"))
+        for target in ("all", "changes")
     )
 
 
@@ -235,10 +235,8 @@ def expected(night: Sequence[Server]) -> Counter[ReadPost]:
 
 
 def suppressed(night: Sequence[Server]) -> Counter[tuple[str, str]]:
-    """Return what is suppressed at the target with changes only, in both nights: event and server."""
-    tonight = [(event, server.server_id) for server in night for event in server.kind.events - server.kind.news]
-    before = [(EVENT_OF[SUCCESS], server.server_id) for server in night if server.kind.before == SUCCESS]
-    return Counter(tonight + before)
+    """Return what is suppressed at the target with changes only: event and server."""
+    return Counter((event, server.server_id) for server in night for event in server.kind.events - server.kind.news)
 
 
 def _expected_of(server: Server) -> Iterator[ReadPost]:

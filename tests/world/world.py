@@ -62,6 +62,7 @@ class World:
     `answer` returns the endpoint's status for a path. `to_say`: the messages that the backup service will send.
     `paused`: functions whose queues are not read. `takes`: the time that a batch takes, in which nothing else happens.
     `environment`: variables of the functions that are to differ. `sender` makes the sender of a new environment.
+    `forgets`: whether DynamoDB deletes the delivery log's items when they expire; else it is as late as it may be.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class World:
         self.repeated = REPEATED
         self.paused: set[str] = set()
         self.takes = timedelta()
+        self.forgets = False
         self.start_functions()
 
     def _queue(self, name: str) -> MemoryQueue:
@@ -181,8 +183,17 @@ class World:
         comes += [self.tick_at, min((timestamp for timestamp, _ in self.to_say), default=None)]
         return min((one for one in comes if one), default=None)
 
+    def _expire(self) -> None:
+        dynamodb, table = self.aws.dynamodb(), "DeliveriesTable"
+        for item in dynamodb.scan(TableName=table)["Items"]:
+            if int(item["expiresAt"]["N"]) < self.now.timestamp():
+                key = {name: item[name] for name in ("accountDay", "delivery")}
+                dynamodb.delete_item(TableName=table, Key=key)
+
     def _go_on(self, timestamp: datetime) -> None:
         self.now = max(self.now, timestamp)
+        if self.forgets:
+            self._expire()
         for message in [message for timestamp, message in self.to_say if timestamp <= self.now]:
             self.say(message)
         self.to_say = [(timestamp, message) for timestamp, message in self.to_say if timestamp > self.now]

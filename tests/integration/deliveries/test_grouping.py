@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from backup_webhooks.aws.items import to_item
 from backup_webhooks.deliveries.delivery import Delivery, GroupDue, encode_retry_message
 from backup_webhooks.deliveries.grouping import GROUP_WAIT
 from backup_webhooks.events.messages import BackupMissed, EventType, parse_message
@@ -75,6 +76,35 @@ def test_a_hundred_servers_missed_at_once_are_one_message_with_a_list(
     assert states(account, "2018-12-20") == {"grouped": 100}
     (entry,) = account.deliveries(today(world))
     assert (entry["state"], entry["attempts"], entry["body"]) == ("delivered", 1, post.body.decode())
+
+
+def test_the_log_names_the_delivery_in_which_an_event_was_sent(
+    account: Account, world: World, receiver: Receiver
+) -> None:
+    account.set_target(MISSING, receiver.url, preferences=GROUPING)
+    for number in range(120):
+        world.send(missed(account.alias, f"sp-{number}"))
+    world.settle()
+
+    (sent,) = account.deliveries(today(world))
+    assert {entry["groupedIn"] for entry in account.deliveries("2018-12-20")} == {sent["delivery"]}
+
+
+def test_an_event_that_the_log_has_forgotten_is_sent_all_the_same(
+    account: Account, world: World, receiver: Receiver, stack: Stack
+) -> None:
+    account.set_target(MISSING, receiver.url, format="detailed", preferences=GROUPING)
+    for number in range(3):
+        world.send(missed(account.alias, f"sp-{number}"))
+    world.settle(within=MINUTE / 2)
+    table, forgotten = stack.outputs["DeliveriesTableName"], account.deliveries("2018-12-20")[1]
+    key = to_item({name: forgotten[name] for name in ("accountDay", "delivery")})
+    stack.client("dynamodb").delete_item(TableName=table, Key=key)
+
+    world.settle()
+
+    assert posted(receiver) == [["sp-0", "sp-1", "sp-2"]]
+    assert [entry["state"] for entry in account.deliveries("2018-12-20")] == ["grouped"] * 2
 
 
 def test_a_group_waits_for_a_minute_and_later_events_are_another_message(

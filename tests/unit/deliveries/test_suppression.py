@@ -8,7 +8,6 @@ import pytest
 from backup_webhooks.deliveries.suppression import reason_to_suppress
 from backup_webhooks.events.errors import InvalidTarget
 from backup_webhooks.events.messages import EventType
-from backup_webhooks.monitoring.streaks import Repetition
 from backup_webhooks.targets.preferences import Preferences, QuietHours, check_preferences
 
 from tests.support.policies import at
@@ -16,23 +15,11 @@ from tests.support.policies import at
 FAILURE, SUCCESS = EventType.FAILURE, EventType.SUCCESS
 NIGHT = QuietHours(time(22), time(7), "Europe/Berlin")  # an hour ahead of UTC in winter
 NOON, MIDNIGHT = at("12-20 12:00"), at("12-20 23:30")
-CHANGES = Preferences(changes_only=True)
-
-
-def repeated(since: str) -> Repetition:
-    return Repetition(at(since))
 
 
 def test_by_default_nothing_is_suppressed() -> None:
     for event in EventType:
-        assert reason_to_suppress(Preferences(), event, repeated("12-01 01:00"), MIDNIGHT) is None
-
-
-def test_with_changes_only_repetitions_are_suppressed_and_news_is_not() -> None:
-    assert reason_to_suppress(CHANGES, FAILURE, None, NOON) is None
-    reason = reason_to_suppress(CHANGES, FAILURE, repeated("12-01 01:00"), NOON)
-    assert reason == "nothing new since 2018-12-01T01:00:00.000Z"
-    assert reason_to_suppress(CHANGES, SUCCESS, Repetition(), NOON) == "nothing new"
+        assert reason_to_suppress(Preferences(), event, MIDNIGHT) is None
 
 
 @pytest.mark.parametrize(
@@ -66,11 +53,11 @@ def test_hours_within_a_day_are_quiet_from_the_one_to_before_the_other() -> None
 def test_in_quiet_hours_only_grave_trouble_is_sent() -> None:
     preferences = Preferences(quiet_hours=NIGHT)
 
-    sent = [event for event in EventType if reason_to_suppress(preferences, event, None, MIDNIGHT) is None]
+    sent = [event for event in EventType if reason_to_suppress(preferences, event, MIDNIGHT) is None]
 
     assert sent == [EventType.FAILURE, EventType.MISSING, EventType.UNFINISHED, EventType.STALE]
-    assert reason_to_suppress(preferences, SUCCESS, None, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
-    assert reason_to_suppress(preferences, SUCCESS, None, NOON) is None
+    assert reason_to_suppress(preferences, SUCCESS, MIDNIGHT) == "quiet hours: 22:00 to 07:00 Europe/Berlin"
+    assert reason_to_suppress(preferences, SUCCESS, NOON) is None
 
 
 @pytest.mark.parametrize(
@@ -109,4 +96,4 @@ def test_valid_preferences_are_accepted() -> None:
 def test_a_zone_that_no_longer_exists_suppresses_nothing() -> None:
     gone = Preferences(quiet_hours=QuietHours(time(0), time(23, 59), "Mars/Base"))
 
-    assert reason_to_suppress(gone, SUCCESS, None, NOON) is None
+    assert reason_to_suppress(gone, SUCCESS, NOON) is None

@@ -8,6 +8,7 @@ import pytest
 from backup_webhooks.events.messages import BackupUnfinished, EventType
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.state import ServerState, server_state
+from backup_webhooks.monitoring.streaks import Place
 
 from tests.support.policies import LONG_AGO, at, changed, finished, misses, started, tracked
 
@@ -23,7 +24,7 @@ def test_an_end_dated_years_ahead_hides_no_failure_after_it() -> None:
         end = finished(f"12-{day} 17:00", f"12-{day} 17:30", "FAILED")
         policy = policy.after(end, at(f"12-{day} 17:30"))
         assert server_state(policy, at(f"12-{day} 17:31")) is ServerState.FAILED
-        assert (policy.repetition(end, at(f"12-{day} 17:30")) is None) is (day == 21)
+        assert policy.place(end, at(f"12-{day} 17:30")) == Place(at(f"12-{day} 17:30"), at("12-21 17:30"))
     assert policy.streaks.by_event_type[EventType.FAILURE].count == 2
     success = finished("12-23 17:00", "12-23 17:30")
     recovered = policy.after(success).recovery(success)

@@ -7,7 +7,7 @@ import random
 import pytest
 from backup_webhooks.events.messages import BackupFinished, BackupRecovered, EventType
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
-from backup_webhooks.monitoring.streaks import Repetition
+from backup_webhooks.monitoring.streaks import EVER, Place
 
 from tests.support.policies import LONG_AGO, at, changed, finished, tracked
 
@@ -104,9 +104,9 @@ def test_a_failure_that_is_reported_after_a_later_success_is_ended_by_the_next()
 
     assert recovered is not None
     assert (recovered.failing_since_date, recovered.failed) == (at("12-02 01:30"), 1)
-    assert policy.repetition(FAILED_2) is None
-    assert policy.after(FAILED_5).repetition(FAILED_5) is None
-    assert policy.after(SUCCESS_6).repetition(SUCCESS_6) is None
+    assert policy.place(FAILED_2) is None
+    assert policy.after(FAILED_5).place(FAILED_5) == Place(at("12-05 01:30"), at("12-05 01:30"))
+    assert policy.after(SUCCESS_6).place(SUCCESS_6) == Place(at("12-06 01:30"), at("12-06 01:30"))
 
 
 def test_a_miss_that_is_reported_after_a_late_backup_is_ended_by_the_next() -> None:
@@ -146,41 +146,33 @@ def test_in_whatever_order_failures_come_they_are_all_counted() -> None:
         assert (recovered.failing_since_date, recovered.failed) == (at("12-02 00:30"), 12)
 
 
-class TestRepetition:
-    """A result is news or a repetition, judged by the streaks once it is recorded."""
+class TestPlaces:
+    """A result's place among those of its type, by the streaks once it is recorded."""
 
-    def test_the_first_failure_since_a_success_is_news_and_the_next_is_not(self) -> None:
-        assert tracked(SUCCESS_4, FAILED_5).repetition(FAILED_5) is None
-        assert tracked(FAILED_1, FAILED_2).repetition(FAILED_2) == Repetition(at("12-01 01:30"))
+    def test_the_first_failure_since_a_success_begins_and_the_next_is_of_the_same(self) -> None:
+        assert tracked(SUCCESS_4, FAILED_5).place(FAILED_5) == Place(at("12-05 01:30"), at("12-05 01:30"))
+        assert tracked(FAILED_1, FAILED_2).place(FAILED_2) == Place(at("12-02 01:30"), at("12-01 01:30"))
 
     def test_it_is_the_same_for_a_message_that_comes_again(self) -> None:
         known = tracked(FAILED_1, FAILED_2)
 
-        assert known.after(FAILED_2).repetition(FAILED_2) == known.repetition(FAILED_2)
-        assert known.repetition(FAILED_1) is None
+        assert known.after(FAILED_2).place(FAILED_2) == known.place(FAILED_2)
 
     def test_each_kind_has_a_first_of_its_own(self) -> None:
-        assert tracked(FAILED_1, FAILED_2, PARTIAL_3).repetition(PARTIAL_3) is None
+        assert tracked(FAILED_1, FAILED_2, PARTIAL_3).place(PARTIAL_3) == Place(at("12-03 01:30"), at("12-03 01:30"))
 
-    def test_a_late_failure_is_news_if_it_was_the_first(self) -> None:
-        first, third = FAILED_1, FAILED_5
+    def test_a_late_failure_may_begin_the_streak(self) -> None:
+        known = tracked(FAILED_5, FAILED_1)
 
-        assert tracked(third, first).repetition(first) is None
-        known = tracked(first, third, FAILED_2)
-        assert known.repetition(FAILED_2) == Repetition(at("12-01 01:30"))
+        assert known.place(FAILED_1) == Place(at("12-01 01:30"), at("12-01 01:30"))
+        assert known.after(FAILED_2).place(FAILED_2) == Place(at("12-02 01:30"), at("12-01 01:30"))
 
-    def test_a_success_that_a_failure_has_overtaken_is_no_news(self) -> None:
-        assert tracked(FAILED_1, FAILED_5, SUCCESS_4).repetition(SUCCESS_4) == Repetition()
+    def test_a_failure_that_is_reported_after_it_was_over_has_none(self) -> None:
+        assert tracked(SUCCESS_4, FAILED_2).place(FAILED_2) is None
 
-    def test_a_success_after_trouble_is_news(self) -> None:
-        assert tracked(FAILED_1, SUCCESS_4).repetition(SUCCESS_4) is None
-        assert tracked(PARTIAL_3, SUCCESS_4).repetition(SUCCESS_4) is None
-        assert tracked(SUCCESS_4, SUCCESS_6).repetition(SUCCESS_6) == Repetition()
-        assert tracked(FAILED_1, SUCCESS_4, SUCCESS_6).repetition(SUCCESS_6) == Repetition(at("12-04 01:30"))
-
-    def test_a_miss_holds_since_when_itself(self) -> None:
-        policy = tracked(changed("12-01 16:00"))
-        first, second = policy.miss(), policy.after_miss(LONG_AGO).miss()
-        third = policy.after_miss(LONG_AGO).after_miss(LONG_AGO).miss()
-
-        assert {miss.missing_since_date for miss in (first, second, third)} == {at("12-01 17:00")}
+    def test_successes_begin_with_a_recovery(self) -> None:
+        assert tracked(SUCCESS_4, SUCCESS_6).place(SUCCESS_6) == Place(at("12-06 01:30"), EVER)
+        for trouble in (FAILED_1, PARTIAL_3):
+            known = tracked(trouble, SUCCESS_4, SUCCESS_6)
+            assert known.place(SUCCESS_4) == Place(at("12-04 01:30"), at("12-04 01:30"))
+            assert known.place(SUCCESS_6) == Place(at("12-06 01:30"), at("12-04 01:30"))

@@ -2,7 +2,8 @@
 
 Partition `accountDay`: `{account}#{yyyy-mm-dd of the event, UTC}`; sort key `delivery`:
 `{event time, ISO ms}#{event type}#{restorePointId or serverPolicyId}#{targetId}`. Deliveries that were given up stand
-in the sparse index `undelivered`, by account and time.
+in the sparse index `undelivered`, by account and time. `groupedIn`: the sort key of the delivery in which a grouped one
+was sent.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ _FREE = (
     "attribute_not_exists(delivery) OR (#state <> :claimed AND attempts < :attempt) "
     "OR (#state = :claimed AND claimedUntil < :now AND attempts <= :attempt)"
 )
+_DAY_LENGTH = len("yyyy-mm-dd")
 _TRIES, _PAUSE_SECONDS = 3, 0.2
 # A transaction that failed for these reasons may succeed soon.
 _PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
@@ -224,6 +226,18 @@ class DeliveriesStore(Struct, frozen=True):
             return False
         return True
 
+    def fate(self, account: str, sort_key: str) -> DeliveryState | None:
+        """Return the state of the delivery with that key, or of the one in which it was sent with others.
+
+        The reads are consistent. None: there is no record.
+        """
+        key = to_item(key_of(account, sort_key))
+        item = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
+        if item is None:
+            return None
+        fields = from_item(item)
+        return self.fate(account, fields["groupedIn"]) if "groupedIn" in fields else recorded_state(fields).state
+
     def suppress(self, delivery: Delivery, target: Target, reason: str, now: datetime) -> bool:
         """Record that the delivery is suppressed. Return False if it was attempted or grouped before."""
         update = self._not_attempted(delivery, target, DeliveryState.SUPPRESSED, reason, now)
@@ -245,14 +259,17 @@ class DeliveriesStore(Struct, frozen=True):
             {"Update": update | {"ConditionExpression": "attribute_not_exists(delivery)"}},
             {"Put": {"TableName": self.table, "Item": to_item(waiting)}},
         ]
+        return self.write_all(writes) or self.fate(delivery.account, delivery.sort_key) is DeliveryState.GROUPED
+
+    def write_all(self, writes: Any) -> bool:
+        """Make all writes in one transaction, or none. Return False if a condition does not hold."""
         for attempt in range(_TRIES):
             try:
                 self.client.transact_write_items(TransactItems=writes)
             except self.client.exceptions.TransactionCanceledException as error:
                 codes = {reason.get("Code", "None") for reason in error.response["CancellationReasons"]} - {"None"}
                 if "ConditionalCheckFailed" in codes:
-                    answer = self.client.get_item(TableName=self.table, Key=update["Key"], ConsistentRead=True)
-                    return from_item(answer.get("Item", {})).get("state") == DeliveryState.GROUPED
+                    return False
                 if not codes <= _PASSING or attempt == _TRIES - 1:
                     raise
                 # botocore repeats a throttled call, but not a throttled transaction.
@@ -292,6 +309,11 @@ class DeliveriesStore(Struct, frozen=True):
             ":format": delivery.format,
             ":expiresAt": int((now + self.retention).timestamp()),
         }
+
+
+def key_of(account: str, sort_key: str) -> dict[str, str]:
+    """Return the key of the account's delivery with that sort key, which begins with its day."""
+    return {"accountDay": f"{account}#{sort_key[:_DAY_LENGTH]}", "delivery": sort_key}
 
 
 def _key(delivery: Delivery) -> dict[str, str]:

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import batched
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
 from backup_webhooks.aws.items import delete_items, from_item, to_item
-from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
+from backup_webhooks.deliveries.deliveries_store import DeliveriesStore, key_of
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, encode_retry_message, parse_retry_message
 from backup_webhooks.deliveries.target_partition import key_in
 from backup_webhooks.events.messages import Event, encode_message, parse_message, without_output
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _OPEN, _WAITING = "open", "waiting#"
 # More than one delivery of the usual kind holds.
 _PAGE = 300
+# A transaction has at most 100 writes, and an event needs two.
+_MOST_AT_ONCE = 50
 
 
 class WaitingEvent(Struct, frozen=True):
@@ -140,9 +143,13 @@ class GroupsStore(Struct, frozen=True):
         return group
 
     def finish(self, partition: str, group: Group) -> None:
-        """Delete the group that was sent, and its events."""
-        keys = [{"accountDay": partition, "delivery": key} for key in group.keys]
-        delete_items(self._client, self._table, keys)
+        """Delete the group that was sent and its events, and record in the log where these were sent."""
+        for keys in batched(group.keys, _MOST_AT_ONCE, strict=False):
+            writes = [write for key in keys for write in self._sent(partition, key, group.due.delivery)]
+            if not self.deliveries.write_all(writes):
+                # The log has forgotten one of them.
+                waiting = [{"accountDay": partition, "delivery": key} for key in keys]
+                delete_items(self._client, self._table, waiting)
         # Suppressed: another function finished it, and may have made the next one.
         with suppress(self._client.exceptions.ConditionalCheckFailedException):
             self._client.update_item(
@@ -153,6 +160,18 @@ class GroupsStore(Struct, frozen=True):
                 ExpressionAttributeNames={"#order": "order"},
                 ExpressionAttributeValues=to_item({":made": group.number}),
             )
+
+    def _sent(self, partition: str, key: str, delivery: Delivery) -> Iterator[dict[str, Any]]:
+        yield {"Delete": {"TableName": self._table, "Key": key_in(partition, key)}}
+        yield {
+            "Update": {
+                "TableName": self._table,
+                "Key": to_item(key_of(delivery.account, key.removeprefix(_WAITING))),
+                "UpdateExpression": "SET groupedIn = :key",
+                "ConditionExpression": "attribute_exists(delivery)",
+                "ExpressionAttributeValues": to_item({":key": delivery.sort_key}),
+            }
+        }
 
     @property
     def _client(self) -> DynamoDBClient:

@@ -21,6 +21,7 @@ from backup_webhooks.deliveries.grouping import Grouper
 from backup_webhooks.deliveries.groups_store import GroupsStore
 from backup_webhooks.deliveries.reminders import Reminders
 from backup_webhooks.deliveries.retry_queue import RetryQueue
+from backup_webhooks.deliveries.sent_store import SentStore
 from backup_webhooks.deliveries.suppression import Suppression
 from backup_webhooks.events.email_notices_queue import EmailNoticesQueue
 from backup_webhooks.events.messages import (
@@ -47,7 +48,7 @@ from backup_webhooks.history.backups_store import BackupsStore
 from backup_webhooks.monitoring.recorder import Recorder
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
-from backup_webhooks.monitoring.streaks import Repetition
+from backup_webhooks.monitoring.streaks import Place
 from backup_webhooks.monitoring.watermark_store import WatermarkStore
 from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.preferences import Preferences
@@ -111,7 +112,7 @@ class Notifier(Struct, frozen=True):
         # A first attempt has retries before it.
         deliverer = Deliverer.of(settings, targets, {DeliveryState.RETRYING: retry_queue}, aws, clock)
         grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue, clock)
-        suppression = Suppression(deliverer.deliveries, grouper, clock)
+        suppression = Suppression(deliverer.deliveries, SentStore(deliverer.deliveries), grouper, clock)
         return cls(
             targets=targets,
             targets_store=targets_store,
@@ -201,7 +202,7 @@ class Notifier(Struct, frozen=True):
         if waiting:
             policy = recording.result() if recording and _succeeded(recording) else None
             informed = _informed(event, policy)
-            repetition = _repetition(event, policy, sent_at)
+            place = _place(event, policy, sent_at)
             # A failure is delivered even if the record fails: it is written when the message comes again.
             is_sure = _succeeded(recording) or event.event_type is EventType.FAILURE
             deliveries += [
@@ -209,7 +210,7 @@ class Notifier(Struct, frozen=True):
                     self._deliver,
                     informed,
                     target,
-                    repetition if target.preferences.changes_only else None,
+                    place,
                     since,
                     deadline,
                 )
@@ -220,17 +221,15 @@ class Notifier(Struct, frozen=True):
         return _all_done(deliveries)
 
     def _deliver(
-        self, event: Event, target: Target, repetition: Repetition | None, since: datetime, deadline: datetime
+        self, event: Event, target: Target, place: Place | None, since: datetime, deadline: datetime
     ) -> Outcome:
         delivery = Delivery.of(event, target)
         if target.preferences == Preferences():
             return self._attempt(delivery, target, since, deadline)
-        # A failing endpoint may not have received the event before: nothing is a repetition there.
-        known_there = None if target.health.consecutive_failures else repetition
-        outcome = self.suppression.apply(event, target, delivery, known_there)
+        outcome = self.suppression.apply(event, target, delivery, place)
         outcome = outcome or self._attempt(delivery, target, since, deadline)
         # Last, because a reminder can wait.
-        self.reminders.note(event, target, delivery, is_news=repetition is None)
+        self.reminders.note(event, target, delivery, is_news=outcome.state is not DeliveryState.SUPPRESSED)
         return outcome
 
     def _attempt(self, delivery: Delivery, target: Target, since: datetime, deadline: datetime) -> Outcome:
@@ -267,17 +266,15 @@ def _informed(event: Event, policy: TrackedPolicy | None) -> Event:
     return replace(event, last_success_date=Timestamp.of(last_success_at) if last_success_at and is_before else None)
 
 
-def _repetition(event: Event, policy: TrackedPolicy | None, sent_at: datetime | None) -> Repetition | None:
-    """Return whether the event repeats what is known already, or None if it is news."""
+def _place(event: Event, policy: TrackedPolicy | None, sent_at: datetime | None) -> Place | None:
+    """Return the event's place among those of its type, or None if it is news whatever was sent before."""
     match event:
-        case BackupMissed():
-            since = event.missing_since_date
-            return None if since in (None, event.expected_date) else Repetition(since)
+        case BackupMissed(missing_since_date=Timestamp() as since):
+            return Place(event.expected_date, since)
         case BackupUnfinished():
-            since = event.unfinished_since_date
-            return None if since == event.run_limit_date else Repetition(since)
+            return Place(event.run_limit_date, event.unfinished_since_date)
         case BackupFinished() if policy:
-            return policy.repetition(event, sent_at)
+            return policy.place(event, sent_at)
     return None
 
 

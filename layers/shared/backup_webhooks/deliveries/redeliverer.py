@@ -17,6 +17,7 @@ from backup_webhooks.deliveries.grouping import Grouper
 from backup_webhooks.deliveries.groups_store import GroupsStore
 from backup_webhooks.deliveries.reminders import Reminders
 from backup_webhooks.deliveries.retry_queue import RetryQueue
+from backup_webhooks.deliveries.sent_store import SentStore
 from backup_webhooks.deliveries.suppression import Suppression
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.monitoring.streaks_store import StreaksStore
@@ -55,7 +56,7 @@ class Redeliverer(Struct, frozen=True):
         }
         deliverer = Deliverer.of(settings, targets, queues, aws, clock)
         grouper = Grouper(GroupsStore(deliverer.deliveries), retry_queue, clock)
-        suppression = Suppression(deliverer.deliveries, grouper, clock)
+        suppression = Suppression(deliverer.deliveries, SentStore(deliverer.deliveries), grouper, clock)
         return cls(
             targets=targets,
             deliverer=deliverer,

@@ -47,7 +47,7 @@ from backup_webhooks.monitoring.expectation import (
 from backup_webhooks.monitoring.runs import OpenRuns, Run
 from backup_webhooks.monitoring.server_policy import RUN_LIMIT_WITHOUT_SCHEDULE, PolicyIdentity, ServerPolicy
 from backup_webhooks.monitoring.staleness import Staleness
-from backup_webhooks.monitoring.streaks import Repetition, Streaks
+from backup_webhooks.monitoring.streaks import EVER, Place, Streaks
 
 type PolicyMessage = BackupStarted | BackupFinished | ServerPolicyChanged
 """The messages that change what is known of a server policy."""
@@ -204,17 +204,16 @@ class TrackedPolicy(Struct, frozen=True):
             stale=counts.get(EventType.STALE, 0),
         )
 
-    def repetition(self, message: BackupFinished, sent_at: datetime | None = None) -> Repetition | None:
-        """Return the repetition, if the message, which is already applied, repeats what is known; None for news.
+    def place(self, message: BackupFinished, sent_at: datetime | None = None) -> Place | None:
+        """Return the place of the message, which is already applied, among the events of its type.
 
-        `sent_at`: as for `after`.
+        `sent_at`: as for `after`. None for a cancelled backup, and for trouble that was over before it was reported.
         """
         at, event_type = judged(message, sent_at).backup_finished_date, message.event_type
         if event_type is EventType.SUCCESS:
-            recovered_at = self.streaks.recovery.at if self.streaks.recovery else None
-            return None if at == recovered_at else Repetition(recovered_at)
+            return Place(at, self.streaks.recovery.at if self.streaks.recovery else EVER)
         streak = self.streaks.by_event_type.get(event_type) if event_type else None
-        return Repetition(streak.since) if streak and at > streak.since else None
+        return Place(at, streak.since) if streak and at >= streak.since else None
 
     def watching(self, watched: bool, at: datetime) -> Self:
         """Return what is known once a person, at that time, has stopped watching the policy or watches it again.

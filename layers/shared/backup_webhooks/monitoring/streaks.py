@@ -7,7 +7,7 @@ far as that is still known.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self
 
 from msgspec import Struct, field
@@ -16,10 +16,17 @@ from msgspec.structs import replace
 from backup_webhooks.events.messages import EventType
 
 
-class Repetition(Struct, frozen=True):
-    """Marks an event that repeats what is known. `since`: since when; None for a success with no trouble before."""
+class Place(Struct, frozen=True):
+    """The place of an event among those of its type: its timestamp, and since when none of another kind ended them.
 
-    since: datetime | None = None
+    `since`: the first of the streak; of successes, the last recovery's timestamp, or `EVER` before any trouble.
+    """
+
+    at: datetime
+    since: datetime
+
+
+EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Streak(Struct, frozen=True):

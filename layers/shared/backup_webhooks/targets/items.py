@@ -97,6 +97,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         ),
         health=_health(fields),
         revision=int(fields["revision"]),
+        begun=int(fields.get("begun", 0)),
     )
 
 

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 _SETTINGS = (
     "SET #url = :url, #events = :events, #filter = :filter, #recursive = :recursive, #format = :format, "
     "destinationKey = :destinationKey, #delivery = :delivery, #enabled = :enabled, #headers = :headers, "
-    "#preferences = :preferences, includeOutput = :includeOutput, revision = :revision"
+    "#preferences = :preferences, includeOutput = :includeOutput, revision = :revision, "
+    "begun = :begun"
 )
 _FAILING = "consecutiveFailures, failingSince, confirmedAt, lastStatus, lastReason"
 _SWITCHED_OFF = "switchedOffAt, switchedOffReason"
@@ -275,12 +276,12 @@ def _check_urls(targets: Sequence[Target]) -> None:
 def _kept(known: Target | None, target: Target, revision: int) -> Target:
     target = replace(target, url=normalised(target.url), event_types=ordered(target.event_types))
     if known is None:
-        return replace(target, secrets=target.secrets or (new_secret(),), revision=revision)
+        return replace(target, secrets=target.secrets or (new_secret(),), revision=revision, begun=revision)
     if settings_of(known) == settings_of(target):
         return known
     begins_anew = (target.enabled and not known.enabled) or target.url != known.url
-    health = Health() if begins_anew else known.health
-    return replace(target, secrets=known.secrets, health=health, revision=revision)
+    health, begun = (Health(), revision) if begins_anew else (known.health, known.begun)
+    return replace(target, secrets=known.secrets, health=health, revision=revision, begun=begun)
 
 
 def _changes(seen: AccountTargets, wanted: AccountTargets) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -288,7 +289,11 @@ def _changes(seen: AccountTargets, wanted: AccountTargets) -> Iterable[tuple[str
     for target in wanted.targets:
         known = seen.find(target.target_id)
         if known is None:
-            fields = settings_of(target) | {"secrets": secret_items(target.secrets), "revision": target.revision}
+            fields = settings_of(target) | {
+                "secrets": secret_items(target.secrets),
+                "revision": target.revision,
+                "begun": target.begun,
+            }
             yield (
                 "Put",
                 {"Item": key_of(target) | to_item(fields), "ConditionExpression": "attribute_not_exists(account)"},
@@ -304,7 +309,7 @@ def _settings_update(known: Target, target: Target) -> dict[str, Any]:
     update = _SETTINGS if target.health == known.health else f"{_SETTINGS} REMOVE {_FAILING}, slow, {_SWITCHED_OFF}"
     condition = "#enabled = :seen"
     values = {f":{name}": value for name, value in settings_of(target).items()}
-    values |= {":seen": known.enabled, ":revision": target.revision}
+    values |= {":seen": known.enabled, ":revision": target.revision, ":begun": target.begun}
     return {
         "Key": key_of(target),
         "ConditionExpression": condition,

@@ -38,7 +38,8 @@ class Target:
     secrets: they may give access to other systems. `destination_key`: the secret that the format needs beside the URL
     (`payloads.DestinationKey`), if any. `include_output`: whether the backup output is posted, if the format has a
     place for it. `TargetsStore` itself writes `secrets` (the newest first), `health`, and `revision`: the account's at
-    the last change of the settings.
+    the last change of the settings. `begun`: the revision at which it was made, was switched on, or got its URL. What
+    was sent before is not known there.
     """
 
     account: str
@@ -57,6 +58,7 @@ class Target:
     secrets: Sequence[SigningSecret] = field(default=(), repr=False)
     health: Health = field(default_factory=Health)
     revision: int = 0
+    begun: int = 0
 
     def wants(self, event: Event) -> bool:
         """Return whether an event of the account, or of an account below it, is to be posted to the target."""
