@@ -15,11 +15,10 @@ from typing import Any
 from backup_webhooks.aws.items import to_item
 from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
-from backup_webhooks.events.messages import EventType, RecordedEvent
+from backup_webhooks.events.messages import TOLERANCE, EventType, RecordedEvent
 from backup_webhooks.events.timestamps import utc_now
 from backup_webhooks.history.backup import Backup
 from backup_webhooks.history.backups_store import BackupsStore
-from backup_webhooks.monitoring.expectation import TOLERANCE
 from backup_webhooks.monitoring.items import policy_item
 from backup_webhooks.posting.sender import AttemptResult
 from msgspec.structs import replace

@@ -10,6 +10,7 @@ from functools import lru_cache
 from backup_webhooks.events.messages import (
     ACTIVE,
     INACTIVE,
+    TOLERANCE,
     BackupFinished,
     BackupStarted,
     BackupStatus,
@@ -18,7 +19,6 @@ from backup_webhooks.events.messages import (
     identity_of,
 )
 from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
-from backup_webhooks.monitoring.expectation import TOLERANCE
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from msgspec.structs import replace
 

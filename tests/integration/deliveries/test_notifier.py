@@ -130,7 +130,7 @@ def test_a_delivery_is_logged_with_its_outcome(account: Account, notifier: Invok
 
     (entry,) = account.deliveries()
     (post,) = receiver.posts
-    assert entry["delivery"] == f"2018-12-20T01:39:38.000Z#Backup.Failure#rp-1#{target.target_id}"
+    assert entry["delivery"] == f"2018-12-20T01:39:38.000Z#Backup.Failure#rp-1#{target.target_id}.847a41dd"
     assert entry["state"] == "delivered"
     assert entry["attempts"] == 1
     assert entry["httpStatus"] == 200

@@ -200,7 +200,7 @@ def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
         shown = said("webhook", "set", account.alias, event, url, "--header", "X-Team: s3cret").split()[-1]
         again = said("webhook", "set", account.alias, event, url, "--delivery", "retry", "--off")
         target_id = account.target().target_id
-        key = f"{end}#{event}#rp-1#{target_id}"
+        key = f"{end}#{event}#rp-1#{target_id}.847a41dd"
         rotated = said("webhook", "rotate", account.alias, target_id).split()[-1]
         assert shown.startswith("whsec_")
         assert rotated.startswith("whsec_")

@@ -12,6 +12,7 @@ from backup_webhooks.deliveries.attempt import DeliverySettings
 
 ENVIRONMENT = {
     "WEBHOOKS_TABLE": "Webhooks",
+    "SERVER_POLICIES_TABLE": "ServerPolicies",
     "DELIVERIES_TABLE": "Deliveries",
     "DELIVERY_RETENTION_DAYS": "30",
     "ALLOW_PRIVATE_TARGETS": "false",
@@ -35,6 +36,7 @@ def test_settings_are_typed_values() -> None:
 
     assert settings == DeliverySettings(
         webhooks_table="Webhooks",
+        server_policies_table="ServerPolicies",
         deliveries_table="Deliveries",
         delivery_retention_days=30,
         allow_private_targets=False,
@@ -116,8 +118,8 @@ def test_one_delay_is_enough_and_twenty_are_the_most() -> None:
 
 API_ENVIRONMENT = {
     "WEBHOOKS_TABLE": "Webhooks",
-    "DELIVERIES_TABLE": "Deliveries",
     "SERVER_POLICIES_TABLE": "ServerPolicies",
+    "DELIVERIES_TABLE": "Deliveries",
     "BACKUPS_TABLE": "Backups",
     "PING_KEYS_TABLE": "PingKeys",
     "BACKUP_EVENTS_QUEUE_URL": "https://sqs.example/BackupEventsQueue",

@@ -35,7 +35,7 @@ STEPS = [
 def template_delays() -> Sequence[timedelta]:
     """Return the schedule of a stack whose parameters have their defaults."""
     parameters = yaml_parse((PROJECT / "template.yaml").read_text())["Parameters"]
-    names = ("WEBHOOKS_TABLE", "DELIVERIES_TABLE", "RETRY_QUEUE_URL")
+    names = ("WEBHOOKS_TABLE", "SERVER_POLICIES_TABLE", "DELIVERIES_TABLE", "RETRY_QUEUE_URL")
     others = dict.fromkeys(names, "x") | {"DELIVERY_RETENTION_DAYS": "30", "ALLOW_PRIVATE_TARGETS": "false"}
     delays = {"RETRY_DELAYS_SECONDS": str(parameters["RetryDelaysSeconds"]["Default"])}
     return DeliverySettings.from_env(others | delays).retry_delays

@@ -24,6 +24,7 @@ from backup_webhooks.deliveries.health_recorder import HealthRecorder
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
 from backup_webhooks.events.timestamps import Clock, utc_now
+from backup_webhooks.monitoring.streaks_store import StreaksStore
 from backup_webhooks.posting.sender import EXCHANGE_SECONDS, AttemptResult, Sender
 from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.health import GONE
@@ -45,6 +46,7 @@ class DeliverySettings(Settings, frozen=True, kw_only=True):
     """Settings of a function that posts: tables, the retry queue, and the delays before each retry."""
 
     webhooks_table: Text
+    server_policies_table: Text
     deliveries_table: Text
     delivery_retention_days: WholeNumber
     allow_private_targets: bool
@@ -98,6 +100,7 @@ class Deliverer(Struct, frozen=True):
     sender: Sender
     health: HealthRecorder
     schedule: RetrySchedule
+    streaks: StreaksStore
     queues: Mapping[DeliveryState, RetryQueue]
     clock: Clock = utc_now
     sleep: Callable[[float], None] = time.sleep
@@ -119,6 +122,7 @@ class Deliverer(Struct, frozen=True):
             sender=Sender(allow_private_targets=settings.allow_private_targets),
             health=HealthRecorder(TargetsStore(dynamodb, settings.webhooks_table), targets),
             schedule=RetrySchedule(settings.retry_delays),
+            streaks=StreaksStore(dynamodb, settings.server_policies_table),
             queues=queues,
             clock=clock,
         )
@@ -131,6 +135,8 @@ class Deliverer(Struct, frozen=True):
         """
         self._finish_earlier(due)
         self._check_time(deadline)
+        if overtaken := self._overtaken(due.delivery):
+            return self._withdraw(due, overtaken)
         match self.deliveries.claim(due, target, now=self.clock(), until=deadline):
             case RecordedState() as recorded:
                 logger.info("already attempted", extra=due.delivery.log_fields())
@@ -148,6 +154,19 @@ class Deliverer(Struct, frozen=True):
         logger.info("not attempted", extra=due.delivery.log_fields() | {"reason": reason})
         recorded = self.deliveries.abandon(due, reason, self.clock())
         return _outcome_before(due, recorded) if recorded else Outcome(DeliveryState.FAILED)
+
+    def _overtaken(self, delivery: Delivery) -> str | None:
+        """Return what has happened since, if the delivery would now leave an incident open or closed wrongly."""
+        incident = delivery.incident
+        if incident is None:
+            return None
+        streaks = self.streaks.load(incident.account, incident.server_policy_id)
+        return streaks.overtaking(delivery.event_type, incident.as_of)
+
+    def _withdraw(self, due: AttemptDue, reason: str) -> Outcome:
+        logger.info("suppressed", extra=due.delivery.log_fields() | {"reason": reason})
+        recorded = self.deliveries.withdraw(due, reason, self.clock())
+        return _outcome_before(due, recorded) if recorded else Outcome(DeliveryState.SUPPRESSED)
 
     def _finish_earlier(self, due: AttemptDue) -> None:
         """Try once more to record what this environment could not. Raise `TryAgain` if that is this very delivery."""

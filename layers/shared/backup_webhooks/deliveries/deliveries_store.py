@@ -1,9 +1,8 @@
 """DeliveriesTable: the delivery log. The record of a delivery is also the claim that allows one attempt at it.
 
-Partition `accountDay`: `{account}#{yyyy-mm-dd of the event, UTC}`; sort key `delivery`:
-`{event time, ISO ms}#{event type}#{restorePointId or serverPolicyId}#{targetId}`. Deliveries that were given up stand
-in the sparse index `undelivered`, by account and time. `groupedIn`: the sort key of the delivery in which a grouped one
-was sent.
+Partition `accountDay`: `{account}#{yyyy-mm-dd of the event, UTC}`; sort key `delivery`: `Delivery.sort_key`. Deliveries
+that were given up stand in the sparse index `undelivered`, by account and time. `groupedIn`: the sort key of the
+delivery in which a grouped one was sent.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.aws.retry import pause
@@ -81,7 +80,7 @@ _PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExce
 _GROUPED = "sent in one message with the other events of a minute"
 _RECORD = (
     "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, "
-    "body = :body, #format = :format, "
+    "body = :body, #format = :format, incident = :incident, "
 )
 
 
@@ -166,6 +165,34 @@ class DeliveriesStore(Struct, frozen=True):
         An attempt whose claim lapsed may have been made all the same, which the record then says. Return the recorded
         state instead if the attempt was made, if a function is making it, or if the delivery was settled before.
         """
+        given_up = {":account": due.delivery.account, ":givenUpAt": iso_milliseconds(now)}
+        item = self._settle(
+            due,
+            DeliveryState.FAILED,
+            f"not attempted: {reason}",
+            now,
+            ", undeliveredOf = :account, givenUpAt = :givenUpAt REMOVE retryAt",
+            given_up,
+        )
+        if item is None:
+            return None
+        lapsed = item["state"] == DeliveryState.CLAIMED and item["claimedUntil"] < epoch_milliseconds(now)
+        if lapsed and item["attempts"] <= due.number and self.interrupt(item, reason, now):
+            return None
+        return recorded_state(item)
+
+    def withdraw(self, due: AttemptDue, reason: str, now: datetime) -> RecordedState | None:
+        """Record that the delivery is suppressed before this attempt. Return None, or the recorded state as `abandon`.
+
+        An attempt whose claim lapsed is not known to have failed, and stays as it is.
+        """
+        item = self._settle(due, DeliveryState.SUPPRESSED, reason, now, " REMOVE retryAt, undeliveredOf, givenUpAt", {})
+        return recorded_state(item) if item else None
+
+    def _settle(  # noqa: PLR0913, PLR0917
+        self, due: AttemptDue, state: DeliveryState, reason: str, now: datetime, more: str, values: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Record the state before this attempt. Return None, or the item as it is, if it is claimed or settled."""
         try:
             self.client.update_item(
                 TableName=self.table,
@@ -175,8 +202,8 @@ class DeliveriesStore(Struct, frozen=True):
                     "attribute_not_exists(delivery) OR (#state IN (:retrying, :exhausted) AND attempts < :attempt)"
                 ),
                 UpdateExpression=(
-                    f"SET {_RECORD} #state = :failed, attempts = if_not_exists(attempts, :none), #error = :error, "
-                    "expiresAt = :expiresAt, undeliveredOf = :account, givenUpAt = :givenUpAt REMOVE retryAt"
+                    f"SET {_RECORD} #state = :state, attempts = if_not_exists(attempts, :none), #error = :error, "
+                    f"expiresAt = :expiresAt{more}"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#error": "error", "#format": "format"},
                 ExpressionAttributeValues=to_item(
@@ -184,21 +211,17 @@ class DeliveriesStore(Struct, frozen=True):
                     | {
                         ":retrying": str(DeliveryState.RETRYING),
                         ":exhausted": str(DeliveryState.EXHAUSTED),
-                        ":failed": str(DeliveryState.FAILED),
+                        ":state": str(state),
                         ":attempt": due.number,
                         ":none": 0,
-                        ":error": f"not attempted: {reason}",
-                        ":givenUpAt": iso_milliseconds(now),
+                        ":error": reason,
                     }
+                    | values
                 ),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self.client.exceptions.ConditionalCheckFailedException as error:
-            item = from_item(error.response["Item"])  # type: ignore[typeddict-item]
-            lapsed = item["state"] == DeliveryState.CLAIMED and item["claimedUntil"] < epoch_milliseconds(now)
-            if lapsed and item["attempts"] <= due.number and self.interrupt(item, reason, now):
-                return None
-            return recorded_state(item)
+            return from_item(error.response["Item"])  # type: ignore[typeddict-item]
         return None
 
     def interrupt(self, item: Mapping[str, Any], reason: str, now: datetime) -> bool:
@@ -307,6 +330,7 @@ class DeliveriesStore(Struct, frozen=True):
             ":webhookId": delivery.webhook_id,
             ":body": delivery.body,
             ":format": delivery.format,
+            ":incident": to_builtins(delivery.incident, enc_hook=iso_milliseconds),
             ":expiresAt": int((now + self.retention).timestamp()),
         }
 

@@ -17,8 +17,10 @@ from backup_webhooks.events.messages import (
     AccountAlias,
     Event,
     EventType,
+    Identifier,
     decode,
     encode,
+    policy_mark,
     without_output,
 )
 from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
@@ -42,13 +44,32 @@ def id_at(target: Target, event: Event, identifier: str) -> str:
     return f"{identifier}@{mark}"
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Incident(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The server policy whose incident a delivery opens or closes at its destination, and as of when.
+
+    `as_of`: when its event became true. What happened after that counts more.
+    """
+
+    account: AccountAlias
+    server_policy_id: Identifier
+    as_of: Timestamp
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """Return the incident that the event is about."""
+        return cls(
+            account=event.account_alias, server_policy_id=event.server_policy_id, as_of=Timestamp.of(event.as_of)
+        )
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """The body to post to a target. A message that comes twice makes equal deliveries, with equal keys and ids.
 
     `account`: the target's, which may be above the event's. `occurred_at` and `subject_id`: the event's time, and the
     restore point or server policy that it is about. A group has the time at which it was made, and an id of its own,
     `grouped-…`. `body`: as it is posted, but without the destination's key, which the target alone holds. `format`: the
-    body's; the target may have another one since.
+    body's; the target may have another one since. `policy_mark`: of its event, if about one. `incident`:
+    only where the format closes incidents.
     """
 
     account: AccountAlias
@@ -58,6 +79,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     subject_id: SubjectId
     body: str
     format: Annotated[str, Meta(pattern=rf"^({'|'.join(FORMATS)})\Z")] = "text"
+    policy_mark: Annotated[str, Meta(pattern=r"^([0-9a-f]{8})?\Z")] = ""
+    incident: Incident | None = None
 
     @classmethod
     def of(cls, event: Event, target: Target) -> Self:
@@ -72,6 +95,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             subject_id=id_at(target, event, event.subject_id),
             body=render(target.format, event).decode(),
             format=target.format,
+            policy_mark=policy_mark(event.subject_id, event.server_policy_id),
+            incident=Incident.of(event) if format_named(target.format).closes_incidents else None,
         )
 
     @classmethod
@@ -100,8 +125,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def sort_key(self) -> str:
-        """Return `{event time, ISO ms}#{event type}#{restorePointId or serverPolicyId}#{targetId}`."""
-        return "#".join((iso_milliseconds(self.occurred_at), self.event_type, self.subject_id, self.target_id))
+        """Return `{event time, ISO ms}#{event type}#{restorePointId or serverPolicyId}#{targetId}`.
+
+        Behind it, after a full stop, stands the policy mark of an event that is about a restore point.
+        """
+        target = f"{self.target_id}.{self.policy_mark}" if self.policy_mark else self.target_id
+        return "#".join((iso_milliseconds(self.occurred_at), self.event_type, self.subject_id, target))
 
     @property
     def webhook_id(self) -> str:

@@ -9,12 +9,12 @@ from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.aws.paging import InvalidCursor, from_cursor, to_cursor
 from backup_webhooks.deliveries.deliveries_store import DeliveryState, RecordedState, recorded_state
-from backup_webhooks.deliveries.delivery import Delivery
+from backup_webhooks.deliveries.delivery import Delivery, Incident
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
 
@@ -179,7 +179,7 @@ def _day_of(sort_key: str) -> date:
 def _record(item: dict[str, Any]) -> DeliveryRecord:
     # An id may hold a `#` itself.
     occurred_at, _, rest = item["delivery"].partition("#")
-    subject_id = rest.partition("#")[2].rpartition("#")[0]
+    subject_id, _, target = rest.partition("#")[2].rpartition("#")
     status, milliseconds, claimed_at = (item.get(name) for name in ("httpStatus", "milliseconds", "claimedAt"))
     return DeliveryRecord(
         delivery=Delivery(
@@ -190,6 +190,8 @@ def _record(item: dict[str, Any]) -> DeliveryRecord:
             subject_id=subject_id,
             body=item["body"],
             format=item.get("format", "text"),
+            policy_mark=target.partition(".")[2],
+            incident=convert(item["incident"], Incident, dec_hook=Timestamp.decode) if item.get("incident") else None,
         ),
         recorded=recorded_state(item),
         url=item.get("url"),

@@ -66,7 +66,6 @@ logger = Logger(child=True)
 class NotifierSettings(DeliverySettings, frozen=True, kw_only=True):
     """The notifier's settings. `email_notices_queue_url` is empty where the installation sends no e-mail."""
 
-    server_policies_table: Text
     backups_table: Text
     backup_retention_days: WholeNumber
     backup_events_queue_url: Text

@@ -20,7 +20,6 @@ from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.sent_store import SentStore
 from backup_webhooks.deliveries.suppression import Suppression
 from backup_webhooks.events.timestamps import Clock, utc_now
-from backup_webhooks.monitoring.streaks_store import StreaksStore
 from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
@@ -29,7 +28,6 @@ from backup_webhooks.targets.target import Target
 class RedelivererSettings(DeliverySettings, frozen=True, kw_only=True):
     """The redeliverer's settings."""
 
-    server_policies_table: Text
     retry_dead_letter_queue_url: Text
 
 
@@ -41,7 +39,6 @@ class Redeliverer(Struct, frozen=True):
     retry_queue: RetryQueue
     grouper: Grouper
     reminders: Reminders
-    streaks: StreaksStore
     clock: Clock = utc_now
 
     @classmethod
@@ -63,7 +60,6 @@ class Redeliverer(Struct, frozen=True):
             retry_queue=retry_queue,
             grouper=grouper,
             reminders=Reminders.of(retry_queue, suppression, clock),
-            streaks=StreaksStore(dynamodb, settings.server_policies_table),
             clock=clock,
         )
 
@@ -86,7 +82,7 @@ class Redeliverer(Struct, frozen=True):
             case GroupDue():
                 self.grouper.send_group(message, target, deadline)
             case ReminderDue():
-                self.reminders.remind(message, target, self.streaks)
+                self.reminders.remind(message, target, self.deliverer.streaks)
             case AttemptDue():
                 return self._attempt(message, target, deadline)
         return None

@@ -7,6 +7,7 @@ for a sort key).
 
 from __future__ import annotations
 
+import hashlib
 import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ AccountAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABL
 Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
 Name = Annotated[str, Meta(min_length=1, max_length=500, pattern=PRINTABLE)]
 _OUTPUT = "log"
+# A backup that starts so much later than its scheduled start is not missed (FAQ).
+TOLERANCE = timedelta(hours=1)
 # A sender's clock may be ahead of the queue's by this much.
 _MOST_AHEAD = timedelta(minutes=5)
 
@@ -126,8 +129,13 @@ class _Ended(BackupIdentity, frozen=True, kw_only=True, rename="camel", tag_fiel
         return self.backup_finished_date
 
     @property
+    def as_of(self) -> datetime:
+        """Return when the event became true: at the backup's end."""
+        return self.backup_finished_date
+
+    @property
     def subject_id(self) -> str:
-        """Return the restore point's id, which is unique together with the time."""
+        """Return the restore point's id, which is unique together with the time and the server policy."""
         return self.restore_point_id
 
 
@@ -205,6 +213,11 @@ class BackupMissed(BackupIdentity, frozen=True, kw_only=True, rename="camel", ta
         return self.expected_date
 
     @property
+    def as_of(self) -> datetime:
+        """Return when the event became true: at the start's deadline."""
+        return self.expected_date + TOLERANCE
+
+    @property
     def subject_id(self) -> str:
         """Return the server policy's id, which is unique together with the time."""
         return self.server_policy_id
@@ -234,6 +247,11 @@ class BackupUnfinished(BackupIdentity, frozen=True, kw_only=True, rename="camel"
         return self.backup_started_date
 
     @property
+    def as_of(self) -> datetime:
+        """Return when the event became true: when the run limit passed."""
+        return self.run_limit_date
+
+    @property
     def subject_id(self) -> str:
         """Return the server policy's id, which is unique together with the time."""
         return self.server_policy_id
@@ -258,6 +276,11 @@ class BackupStale(BackupIdentity, frozen=True, kw_only=True, rename="camel", tag
     @property
     def occurred_at(self) -> Timestamp:
         """Return when the event happened: the age limit passed."""
+        return self.age_limit_date
+
+    @property
+    def as_of(self) -> datetime:
+        """Return when the event became true: when the age limit passed."""
         return self.age_limit_date
 
     @property
@@ -363,6 +386,14 @@ def judged[M: Message](message: M, sent_at: datetime | None) -> M:
         if isinstance(date := getattr(message, name), Timestamp) and date > sent_at + _MOST_AHEAD
     }
     return msgspec.structs.replace(message, **ahead) if ahead else message
+
+
+def policy_mark(subject_id: str, server_policy_id: str) -> str:
+    """Return 8 hexadecimal digits of the server policy, for what is about a restore point: several may share one.
+
+    Empty for what is about the server policy itself.
+    """
+    return "" if subject_id == server_policy_id else hashlib.sha256(server_policy_id.encode()).hexdigest()[:8]
 
 
 def without_output[E: Event](event: E) -> E:

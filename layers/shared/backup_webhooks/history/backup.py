@@ -17,6 +17,7 @@ from backup_webhooks.events.messages import (
     EventType,
     RecordedEvent,
     identity_of,
+    policy_mark,
 )
 
 
@@ -80,5 +81,11 @@ class Backup:
 
     @property
     def subject_id(self) -> str:
-        """Return the restore point's or the server policy's id, which is unique together with time and result."""
-        return self.restore_point_id or self.server_policy_id
+        """Return the restore point's or the server policy's id, which is unique together with time and result.
+
+        A restore point's is unique only with its server policy's mark.
+        """
+        if self.restore_point_id is None:
+            return self.server_policy_id
+        mark = policy_mark(self.restore_point_id, self.server_policy_id)
+        return f"{self.restore_point_id}.{mark}" if mark else self.restore_point_id

@@ -13,10 +13,9 @@ from typing import Protocol, Self
 from msgspec import Struct
 from msgspec.structs import replace
 
+from backup_webhooks.events.messages import TOLERANCE
 from backup_webhooks.schedules.quartz import QuartzCron
 
-# The FAQ: a backup is missing if it was not initiated within 1 hour of its scheduled start.
-TOLERANCE = timedelta(hours=1)
 # A server's clock may be ahead of the schedule's by this much.
 CLOCK_SKEW = timedelta(minutes=5)
 # An interval waits at least so long for the end of a run.

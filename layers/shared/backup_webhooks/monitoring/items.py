@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from backup_webhooks.events.messages import ACTIVE, EventType
+from backup_webhooks.events.messages import ACTIVE
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.monitoring.daily_counts import DailyCounts, DayCounts
 from backup_webhooks.monitoring.expectation import History
@@ -24,7 +24,7 @@ from backup_webhooks.monitoring.runs import OpenRuns, Run
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 from backup_webhooks.monitoring.server_policy import PolicyIdentity, ServerPolicy
 from backup_webhooks.monitoring.staleness import Staleness
-from backup_webhooks.monitoring.streaks import Recovery, Streak, Streaks
+from backup_webhooks.monitoring.streaks_items import streaks_of, streaks_values
 
 SHARDS = 16
 _DAY = timedelta(days=1)
@@ -91,7 +91,7 @@ def policy_item(tracked: TrackedPolicy) -> dict[str, Any]:
         attributes = _POLICY_ATTRIBUTES if tracked.policy else _IDENTITY_ATTRIBUTES
         values |= {attribute: getattr(identity, name) for name, attribute in attributes.items()}
     values["days"] = _days_text(tracked.daily_counts)
-    values |= _streaks_values(tracked.streaks)
+    values |= streaks_values(tracked.streaks)
     values |= _runs_values(tracked.runs)
     values["expectedAt"] = tracked.expected_at
     if tracked.deadline:
@@ -129,7 +129,7 @@ def tracked_policy(item: Mapping[str, Any]) -> TrackedPolicy:
         last_missed_at=_from_text(item.get("lastMissedAt")),
         forgotten_until=_from_text(item.get("forgottenUntil")),
         daily_counts=daily_counts(item),
-        streaks=_streaks(item),
+        streaks=streaks_of(item),
         identity_from_backup=identity,
         revision=int(item["revision"]),
     )
@@ -178,43 +178,6 @@ def _counts_text(counts: DayCounts) -> str:
         for letter, number in zip(_LETTERS, numbers, strict=True)
         if number
     )
-
-
-def _streaks_values(streaks: Streaks) -> dict[str, Any]:
-    recovery = streaks.recovery
-    return {
-        "streaks": _streaks_text(streaks.by_event_type),
-        "lateStreaks": _streaks_text(streaks.late),
-        "lastSuccessAt": streaks.last_success_at,
-        "recoveredAt": recovery and recovery.at,
-        "recovered": _streaks_text(recovery.by_event_type) if recovery else None,
-    }
-
-
-def _streaks_text(streaks: Mapping[EventType, Streak]) -> dict[str, str] | None:
-    return {str(event_type): _streak_text(streak) for event_type, streak in streaks.items()} or None
-
-
-def _streak_text(streak: Streak) -> str:
-    return f"{streak.count} {iso_milliseconds(streak.since)} {iso_milliseconds(streak.latest)}"
-
-
-def _streaks(item: Mapping[str, Any]) -> Streaks:
-    by_event_type, late, recovered = (
-        {EventType(event_type): _streak(text) for event_type, text in item.get(name, {}).items()}
-        for name in ("streaks", "lateStreaks", "recovered")
-    )
-    return Streaks(
-        by_event_type=by_event_type,
-        late=late,
-        last_success_at=_from_text(item.get("lastSuccessAt")),
-        recovery=Recovery(_from_text(item["recoveredAt"]), recovered) if recovered else None,
-    )
-
-
-def _streak(text: str) -> Streak:
-    count, since, latest = text.split()
-    return Streak(_from_text(since), _from_text(latest), int(count))
 
 
 def _runs_values(runs: OpenRuns) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from backup_webhooks.events.messages import (
+    TOLERANCE,
     BackupFinished,
     BackupMissed,
     BackupRecovered,
@@ -35,7 +36,6 @@ from backup_webhooks.monitoring.daily_counts import (
     with_counts,
 )
 from backup_webhooks.monitoring.expectation import (
-    TOLERANCE,
     Expectation,
     History,
     Schedule,

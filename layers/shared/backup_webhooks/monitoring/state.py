@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from backup_webhooks.events.messages import BackupStatus
-from backup_webhooks.monitoring.expectation import TOLERANCE
+from backup_webhooks.events.messages import TOLERANCE, BackupStatus
 from backup_webhooks.monitoring.server_policies import TrackedPolicy
 
 

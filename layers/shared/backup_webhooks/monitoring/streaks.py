@@ -13,7 +13,8 @@ from typing import Self
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from backup_webhooks.events.messages import EventType
+from backup_webhooks.events.messages import TROUBLE, EventType
+from backup_webhooks.events.timestamps import iso_milliseconds
 
 
 class Place(Struct, frozen=True):
@@ -80,6 +81,18 @@ class Streaks(Struct, frozen=True):
         after = replace(self, by_event_type=lasting, late={}, last_success_at=at)
         ended = _merged(self.by_event_type, self.late)
         return after if lasting or not ended else replace(after, recovery=Recovery(at, ended))
+
+    def overtaking(self, event_type: EventType, as_of: datetime) -> str | None:
+        """Return what an event that was true `as_of` then is out of date by; None if it is up to date.
+
+        Trouble is over once a success followed it, and good news once there is trouble again, of whatever type.
+        """
+        if event_type in TROUBLE:
+            if self.last_success_at and self.last_success_at > as_of:
+                return f"over since the success of {iso_milliseconds(self.last_success_at)}"
+            return None
+        since = [streak.since for streak in self.by_event_type.values() if streak.latest > as_of]
+        return f"trouble again since {iso_milliseconds(min(since))}" if since else None
 
     def without(self, event_types: Collection[EventType]) -> Self:
         """Return the streaks of all other event types."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from backup_webhooks.events.messages import Event
+from backup_webhooks.events.messages import Event, policy_mark
 from backup_webhooks.events.timestamps import iso_milliseconds
 from backup_webhooks.payloads import Format, detailed
 
@@ -27,9 +27,10 @@ _NONCHARACTERS = re.compile(
 def payload(event: Event) -> dict[str, Any]:
     """Return the event. `subject` is the server, so that a receiver can filter by it."""
     occurred_at = iso_milliseconds(event.occurred_at)
+    mark = policy_mark(event.subject_id, event.server_policy_id)
     return {
         "specversion": "1.0",
-        "id": _id(event.account_alias, occurred_at, str(event.event_type), event.subject_id),
+        "id": _id(event.account_alias, occurred_at, str(event.event_type), event.subject_id, mark),
         "source": f"/simple-backup/accounts/{quote(event.account_alias, safe='')}",
         "type": f"{_TYPE_PREFIX}{event.event_type}",
         "subject": _NONCHARACTERS.sub("\ufffd", event.server_id),
@@ -40,7 +41,7 @@ def payload(event: Event) -> dict[str, Any]:
 
 
 def _id(*parts: str) -> str:
-    return hashlib.sha256("#".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256("#".join(filter(None, parts)).encode()).hexdigest()[:32]
 
 
 def grouped(events: Sequence[Event]) -> list[dict[str, Any]]:
