@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
 from backup_webhooks.deliveries.delivery_log import DeliveryLog, DeliveryRecord
 from backup_webhooks.deliveries.replays import Replays, UnknownDelivery
 from backup_webhooks.deliveries.retry_queue import RetryQueue
@@ -54,8 +55,11 @@ def _add_since(parser: argparse.ArgumentParser) -> None:
 
 def replays(stack: Stack) -> Replays:
     """Return the stack's replays."""
+    dynamodb, table = stack.client("dynamodb"), stack.outputs["DeliveriesTableName"]
     return Replays(
-        log=DeliveryLog(stack.client("dynamodb"), stack.outputs["DeliveriesTableName"]),
+        log=DeliveryLog(dynamodb, table),
+        # A replay leaves the time of expiry as it is.
+        deliveries=DeliveriesStore(dynamodb, table, retention=timedelta()),
         retry_queue=RetryQueue(stack.client("sqs"), stack.outputs["RetryQueueUrl"]),
     )
 

@@ -216,8 +216,8 @@ def test_a_target_and_its_deliveries_are_handled_from_the_command_line(
         assert "s3cret" not in listed
         since = ("--since", end)
         assert re.search(rf"failed +1 +- +\d+ +connection refused +{key}", said("deliveries", account.alias, *since))
-        assert said("replay", "delivery", account.alias, key) == "1 to be attempted anew\n"
         assert said("replay", "failed", account.alias, *since) == "1 to be attempted anew\n"
+        assert said("replay", "delivery", account.alias, key) == "1 to be attempted anew\n"
         assert "no such delivery" in said("replay", "delivery", account.alias, "2018-12-20T#none", status=1)
         assert "overlap: " in said("webhook", "rotate", account.alias, target_id, "--overlap-hours", "169", status=1)
 

@@ -11,6 +11,7 @@ from backup_webhooks.api.sign_in import SignIn, SignInSettings
 from backup_webhooks.aws import clients
 from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.settings import Text, WholeNumber
+from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.deliveries.replays import Replays
 from backup_webhooks.deliveries.retry_queue import RetryQueue
@@ -67,10 +68,11 @@ class Services:
         """Return the services on the tables and queues that the settings name."""
         dynamodb = aws.dynamodb()
         log = DeliveryLog(dynamodb, settings.deliveries_table)
+        retention = timedelta(days=settings.delivery_retention_days)
         return cls(
             targets=TargetsStore(dynamodb, settings.webhooks_table),
             deliveries=log,
-            delivery_retention=timedelta(days=settings.delivery_retention_days),
+            delivery_retention=retention,
             server_policies=ServerPoliciesStore(dynamodb, settings.server_policies_table),
             backup_output=BackupOutputStore(dynamodb, settings.backups_table),
             ping_keys=PingKeys(
@@ -80,7 +82,11 @@ class Services:
             report_settings=ReportSettingsStore(dynamodb, settings.webhooks_table),
             report_schedule=ReportScheduleStore(dynamodb, settings.webhooks_table),
             sends_email=bool(settings.email_sender),
-            replays=Replays(log, RetryQueue(aws.sqs(), settings.retry_queue_url)),
+            replays=Replays(
+                log,
+                DeliveriesStore(dynamodb, settings.deliveries_table, retention),
+                RetryQueue(aws.sqs(), settings.retry_queue_url),
+            ),
             sender=Sender(allow_private_targets=settings.allow_private_targets),
             hosts=TargetHosts(settings.allow_private_targets),
             sign_in=SignIn(settings),

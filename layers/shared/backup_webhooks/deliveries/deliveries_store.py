@@ -159,6 +159,26 @@ class DeliveriesStore(Struct, frozen=True):
                 ),
             )
 
+    def record_replay(self, due: AttemptDue) -> None:
+        """Record that a delivery which was given up is attempted again. Do nothing if it is in another state now."""
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(
+                TableName=self.table,
+                Key=to_item(_key(due.delivery)),
+                ConditionExpression="#state IN (:failed, :exhausted) AND attempts < :attempt",
+                UpdateExpression="SET #state = :retrying, retryAt = :dueAt REMOVE undeliveredOf, givenUpAt",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=to_item(
+                    {
+                        ":failed": str(DeliveryState.FAILED),
+                        ":exhausted": str(DeliveryState.EXHAUSTED),
+                        ":retrying": str(DeliveryState.RETRYING),
+                        ":attempt": due.number,
+                        ":dueAt": iso_milliseconds(due.due_at),
+                    }
+                ),
+            )
+
     def abandon(self, due: AttemptDue, reason: str, now: datetime) -> RecordedState | None:
         """Record that this attempt, and each after it, is not made. Return None.
 

@@ -13,7 +13,7 @@ from msgspec import Struct, convert
 
 from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.aws.paging import InvalidCursor, from_cursor, to_cursor
-from backup_webhooks.deliveries.deliveries_store import DeliveryState, RecordedState, recorded_state
+from backup_webhooks.deliveries.deliveries_store import UNDELIVERED, DeliveryState, RecordedState, recorded_state
 from backup_webhooks.deliveries.delivery import Delivery, Incident
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
@@ -126,6 +126,37 @@ class DeliveryLog(Struct, frozen=True):
                 day -= timedelta(days=1)
                 before = f"{day}T23:59:59.999Z{_BEHIND}"
         return _page(found, limit, before, since)
+
+    def undelivered(
+        self, account: str, since: datetime, *, until: datetime, limit: int, cursor: str | None = None
+    ) -> LogPage:
+        """Return records of deliveries that were given up, of events from `since` to `until`, the oldest first.
+
+        The reads are consistent. `searched_back_to` is `since`. Raise `InvalidCursor`.
+        """
+        found: list[dict[str, Any]] = []
+        latest = iso_milliseconds(until) + _BEHIND
+        after = max(_bound(cursor), iso_milliseconds(since)) if cursor else iso_milliseconds(since)
+        day, examined = _day_of(after), 0
+        for _ in range(_MOST_QUERIES):
+            if examined >= _MOST_EXAMINED or len(found) >= limit:
+                break
+            if after > latest:
+                return LogPage([_record(item) for item in found], None, since)
+            query = self._query(account, day, after, latest, {"state": list(map(str, UNDELIVERED))})
+            answer = self.client.query(**query, ConsistentRead=True, Limit=_EXAMINED_A_QUERY)
+            # The record at the bound itself was on the page before.
+            found += [item for item in map(from_item, answer["Items"]) if item["delivery"] != after]
+            examined += answer["ScannedCount"]
+            if "LastEvaluatedKey" in answer:
+                after = from_item(answer["LastEvaluatedKey"])["delivery"]
+            else:
+                day += timedelta(days=1)
+                after = f"{day}T00:00:00.000Z"
+        if len(found) > limit:
+            found = found[:limit]
+            after = found[-1]["delivery"]
+        return LogPage([_record(item) for item in found], to_cursor(after), since)
 
     def _query(
         self, account: str, day: date, first: str, last: str, wanted: Mapping[str, Sequence[str]] = MappingProxyType({})

@@ -1,7 +1,7 @@
 """Replays: a delivery is attempted again because a person asked, under the same `webhook-id`, with all its retries.
 
-Each replay is a message on RetryQueue for the attempt after the latest. A person may ask twice before it is made: it is
-made once. A target that was removed or switched off is not called.
+Each replay is a message on RetryQueue for the attempt after the latest, and the log shows it as planned. A person may
+ask twice before it is made: it is made once. A target that was removed or switched off is not called.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from backup_webhooks.deliveries.deliveries_store import UNDELIVERED
+from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
 from backup_webhooks.deliveries.delivery import AttemptDue
 from backup_webhooks.deliveries.delivery_log import DeliveryLog, DeliveryRecord
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 
-_PAGE = 1000
+# Each is sent and recorded within the time that the API's caller waits.
+_PAGE = 300
 
 
 class UnknownDelivery(LookupError):
@@ -34,6 +35,7 @@ class Replays(Struct, frozen=True):
     """Replays deliveries. Raises botocore's errors, after which a call may be repeated."""
 
     log: DeliveryLog
+    deliveries: DeliveriesStore
     retry_queue: RetryQueue
     clock: Clock = utc_now
 
@@ -43,16 +45,23 @@ class Replays(Struct, frozen=True):
         if record is None:
             raise UnknownDelivery(sort_key)
         now = self.clock()
-        self.retry_queue.send(_next_attempt(record, now), now)
+        due = _next_attempt(record, now)
+        self.retry_queue.send(due, now)
+        self.deliveries.record_replay(due)
 
     def undelivered_since(self, account: str, since: datetime, cursor: str | None = None) -> Replayed:
-        """Replay deliveries of events since then that failed and are not to be retried, the latest first.
+        """Replay deliveries of events since then that failed and are not to be retried, the oldest first.
 
-        One call replays what one page of the log holds; pass the cursor for the rest. Raise `InvalidCursor`.
+        One call replays what one page of the log holds; pass the cursor for the rest. Raise `InvalidCursor`. What is
+        replayed counts as undelivered no more, so a call that is repeated after an error goes on where that one ended.
         """
         now = self.clock()
-        page = self.log.page(account, since=since, until=now, limit=_PAGE, cursor=cursor, states=UNDELIVERED)
-        count = self.retry_queue.send_all((_next_attempt(record, now) for record in page.records), now)
+        page = self.log.undelivered(account, since, until=now, limit=_PAGE, cursor=cursor)
+        count = 0
+        for sent in self.retry_queue.send_all((_next_attempt(record, now) for record in page.records), now):
+            for due in sent:
+                self.deliveries.record_replay(due)
+            count += len(sent)
         return Replayed(count, page.cursor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -41,15 +41,13 @@ class RetryQueue(Struct, frozen=True):
         with suppress(BotoCoreError, ClientError):
             self.client.delete_message(QueueUrl=self.url, ReceiptHandle=receipt_handle)
 
-    def send_all(self, messages: Iterable[RetryMessage], now: datetime) -> int:
-        """Send each message as `send` does, ten a call. Return their number. After an error it may be repeated."""
-        sent = 0
+    def send_all[M: RetryMessage](self, messages: Iterable[M], now: datetime) -> Iterator[Sequence[M]]:
+        """Send each message as `send` does, up to ten a call. Yield those that the queue has after each call."""
         for taken, refused in send_batches(self.client, self.url, messages, lambda message: _entry(message, now)):
             # Sent by itself, a message that the queue refuses raises an error that says why.
             for message in refused:
                 self.send(message, now)
-            sent += len(taken) + len(refused)
-        return sent
+            yield [*taken, *refused]
 
 
 def _entry(message: RetryMessage, now: datetime) -> dict[str, Any]:
