@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from backup_webhooks.events.messages import EventType
+from backup_webhooks.targets.preferences import Preferences
+from backup_webhooks.targets.target import DeliveryMode
 
 from local.receiver import Receiver
 from local.stack import Stack
@@ -14,6 +19,7 @@ from tests.integration.conftest import Account, Invoke
 from tests.support.api import Client, of_account
 from tests.support.messages import finished
 from tests.support.pings import taken_off
+from tests.world.world import World
 
 FAILURE = EventType.FAILURE
 
@@ -47,6 +53,43 @@ def test_a_backup_without_a_log_has_no_such_field(account: Account, receiver: Re
     notifier(finished(account.alias))
 
     assert "log" not in json.loads(receiver.posts[0].body)
+
+
+@pytest.mark.parametrize("format_name", ["detailed", "cloudevents"])
+@pytest.mark.parametrize("way", ["retry", "replay", "group", "reminder", "deferred"])
+def test_it_is_not_posted_once_the_target_asks_for_it_no_more(
+    account: Account, world: World, way: str, format_name: str
+) -> None:
+    """Whatever waits meanwhile is posted with the target's settings as they are then."""
+    settings: Mapping[str, Any] = {
+        "retry": {"delivery": DeliveryMode.RETRY},
+        "replay": {},
+        "group": {"preferences": Preferences(group=True)},
+        "reminder": {"preferences": Preferences(changes_only=True, remind_hours=1)},
+        "deferred": {},
+    }[way]
+    statuses = iter([200 if way == "reminder" else 503])
+    if way == "group":
+        statuses = iter([])
+    with Receiver(lambda post: next(statuses, 200)) as receiver:
+        target = account.set_target(FAILURE, receiver.url, format=format_name, include_output=True, **settings)
+        if way == "deferred":
+            for _ in range(3):
+                account.targets.record_failure(target, 503, "answered 503", slow=False, now=world.now)
+            world.paused.add("redeliverer")
+        world.send(finished(account.alias, log="s3cret disk", backupFinishedDate=world.now.isoformat()))
+        world.run(until=world.now + timedelta(seconds=2))
+        before = len(receiver.posts)
+        account.targets.change(account.alias, lambda seen: [replace(seen.targets[0], include_output=False)])
+        world.paused.clear()
+        world.now += timedelta(minutes=1)
+        if way == "replay":
+            world.functions.api.replays.undelivered_since(account.alias, world.now - timedelta(days=1))
+        world.run(until=world.now + timedelta(hours=2))
+
+    later = receiver.posts[before:]
+    assert len(later) >= 1
+    assert [b"s3cret" in post.body for post in later] == [False] * len(later)
 
 
 def test_it_is_no_part_of_an_e_mail(

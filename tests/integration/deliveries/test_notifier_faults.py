@@ -56,24 +56,6 @@ def fail(
     proxy.behaviour = behaviour
 
 
-def test_an_outcome_that_cannot_be_recorded_is_not_posted_again(
-    account: Account, notifier_at: NotifierAt, dynamodb_proxy: FaultProxy, receiver: Receiver
-) -> None:
-    account.set_target(EventType.FAILURE, receiver.url)
-    fail(dynamodb_proxy, is_record, lambda _: internal_server_error())
-    body, notifier = finished(account.alias), notifier_at(dynamodb_proxy.url)
-
-    assert failed_ids(notifier(body, remaining_milliseconds=21_000)) == []
-    assert failed_ids(notifier(body, remaining_milliseconds=21_000)) == ["message-0"]
-    assert [entry["state"] for entry in account.deliveries()] == ["claimed"]
-
-    # Another environment would not know that it was posted.
-    dynamodb_proxy.behaviour = lambda call: call.forward()
-    assert failed_ids(notifier(body)) == []
-    assert [entry["state"] for entry in account.deliveries()] == ["delivered"]
-    assert len(receiver.posts) == 1
-
-
 @pytest.mark.parametrize("matches", [is_claim, is_record])
 def test_a_write_whose_answer_is_lost_is_recognised(
     matches: Callable[[Call], bool],

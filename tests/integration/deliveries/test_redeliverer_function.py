@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def due_now(account: Account, stack: Stack, target: Target) -> tuple[RemindersSt
         due_at=due_at,
     )
     partition = partition_of(message)
-    store.plan(partition, account.alias, due_at)
+    store.plan(partition, account.alias, due_at, due_at + timedelta(days=1))
     return store, partition, message
 
 

@@ -231,7 +231,7 @@ def test_a_reminder_calls_aws_no_more_than_it_did(
             server_policy_id=account.alias,
             due_at=at,
         )
-        reminders.plan(partition_of(message), account.alias, at)
+        reminders.plan(partition_of(message), account.alias, at, at + timedelta(days=1))
         redeliverer = small_world("redeliverer")
         made.actions.clear()
         with made.counted():

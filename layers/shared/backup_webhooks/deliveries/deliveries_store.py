@@ -81,6 +81,7 @@ _GROUPED = "sent in one message with the other events of a minute"
 _RECORD = (
     "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, "
     "body = :body, #format = :format, incident = :incident, "
+    "plainBody = :plainBody, "
 )
 
 
@@ -350,6 +351,7 @@ class DeliveriesStore(Struct, frozen=True):
             ":webhookId": delivery.webhook_id,
             ":body": delivery.body,
             ":format": delivery.format,
+            ":plainBody": delivery.plain_body,
             ":incident": to_builtins(delivery.incident, enc_hook=iso_milliseconds),
             ":expiresAt": int((now + self.retention).timestamp()),
         }

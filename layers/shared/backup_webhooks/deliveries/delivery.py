@@ -24,7 +24,7 @@ from backup_webhooks.events.messages import (
     without_output,
 )
 from backup_webhooks.events.timestamps import Timestamp, iso_milliseconds
-from backup_webhooks.payloads import FORMATS, format_named, render, render_all
+from backup_webhooks.payloads import FORMATS, format_named, render_all
 from backup_webhooks.targets.signing import current, signature
 from backup_webhooks.targets.target import Target
 
@@ -69,7 +69,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     restore point or server policy that it is about. A group has the time at which it was made, and an id of its own,
     `grouped-…`. `body`: as it is posted, but without the destination's key, which the target alone holds. `format`: the
     body's; the target may have another one since. `policy_mark`: of its event, if about one. `incident`:
-    only where the format closes incidents.
+    only where the format closes incidents. `plain_body`: without the backup output, if the body has that.
     """
 
     account: AccountAlias
@@ -81,11 +81,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     format: Annotated[str, Meta(pattern=rf"^({'|'.join(FORMATS)})\Z")] = "text"
     policy_mark: Annotated[str, Meta(pattern=r"^([0-9a-f]{8})?\Z")] = ""
     incident: Incident | None = None
+    plain_body: str | None = None
 
     @classmethod
     def of(cls, event: Event, target: Target) -> Self:
         """Return the event in the target's format, with the backup output only if the target asks for it."""
-        event = event if target.include_output else without_output(event)
+        body, plain_body = _bodies(target.format, [event], include_output=target.include_output)
         return cls(
             account=target.account,
             # A cancelled backup, which alone has none, is wanted nowhere.
@@ -93,22 +94,27 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
             target_id=target.target_id,
             occurred_at=event.occurred_at,
             subject_id=id_at(target, event, event.subject_id),
-            body=render(target.format, event).decode(),
+            body=body,
+            plain_body=plain_body,
             format=target.format,
             policy_mark=policy_mark(event.subject_id, event.server_policy_id),
             incident=Incident.of(event) if format_named(target.format).closes_incidents else None,
         )
 
     @classmethod
-    def of_group(cls, events: Sequence[Event], due: GroupDue, format_name: str, now: datetime) -> Self:
-        """Return a new delivery of events that were grouped for the target that `due` names."""
+    def of_group(cls, events: Sequence[Event], due: GroupDue, target: Target | None, now: datetime) -> Self:
+        """Return a new delivery of events that were grouped for the target that `due` names, or was removed: None."""
+        # For the log, which then says that it was not attempted.
+        format_name, include_output = (target.format, target.include_output) if target else ("text", False)
+        body, plain_body = _bodies(format_name, events, include_output=include_output)
         return cls(
             account=due.account,
             event_type=due.event_type,
             target_id=due.target_id,
             occurred_at=Timestamp.of(now),
             subject_id=f"grouped-{uuid.uuid4().hex}",
-            body=render_all(format_name, events).decode(),
+            body=body,
+            plain_body=plain_body,
             format=format_name,
         )
 
@@ -151,9 +157,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
         return None
 
     def body_for(self, target: Target) -> bytes:
-        """Return the body as it is posted: with the target's destination key, which is stored nowhere else."""
+        """Return the body as it is posted to the target as it is now.
+
+        It has the backup output only if the target still asks for it, and the destination's key, which is stored
+        nowhere else.
+        """
+        body = self.body if target.include_output else self.plain_body or self.body
         key = format_named(self.format).key
-        return key.put_into(self.body, target.destination_key or "") if key else self.body.encode()
+        return key.put_into(body, target.destination_key or "") if key else body.encode()
 
     def headers(self, target: Target, body: bytes, now: datetime) -> dict[str, str]:
         """Return the headers of an attempt that is made `now`: the custom ones, and ours, which none replaces."""
@@ -176,6 +187,15 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
             "target_id": self.target_id,
             "webhook_id": self.webhook_id,
         }
+
+
+def _bodies(format_name: str, events: Sequence[Event], *, include_output: bool) -> tuple[str, str | None]:
+    """Return the body of the events in that format, and the same without backup output if they differ."""
+    plain_body = render_all(format_name, list(map(without_output, events))).decode()
+    if not include_output:
+        return plain_body, None
+    body = render_all(format_name, events).decode()
+    return body, plain_body if body != plain_body else None
 
 
 class AttemptDue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -221,6 +221,7 @@ def _record(item: dict[str, Any]) -> DeliveryRecord:
             subject_id=subject_id,
             body=item["body"],
             format=item.get("format", "text"),
+            plain_body=item.get("plainBody"),
             policy_mark=target.partition(".")[2],
             incident=convert(item["incident"], Incident, dec_hook=Timestamp.decode) if item.get("incident") else None,
         ),

@@ -29,8 +29,6 @@ _CLOCK_SKEW = timedelta(seconds=2)
 _MOST_CHARACTERS, _MOST_BODY_BYTES = 96 * 1024, 120_000
 # The time to send a group and to forget it, even if AWS is slow.
 _GROUP_NEEDS = timedelta(seconds=10)
-# For a target that was removed. The delivery record then says that it was not attempted.
-_DEFAULT_FORMAT = "text"
 
 logger = Logger(child=True)
 
@@ -44,7 +42,8 @@ class Grouper(Struct, frozen=True):
     groups: GroupsStore
     queue: RetryQueue
     clock: Clock = utc_now
-    _one_plans: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _planning: dict[str, threading.Event] = field(default_factory=dict)
 
     def join(self, event: Event, target: Target, delivery: Delivery) -> bool:
         """Add the event to the target's next group. Return False if its delivery was attempted or suppressed before."""
@@ -60,11 +59,23 @@ class Grouper(Struct, frozen=True):
         The function that added the event may have been killed before it sent that message.
         """
         partition = partition_of(delivery)
-        if not self._is_planned(partition):
-            # One thread of a batch sends the message, and the others find that it did.
-            with self._one_plans:
+        while not self._is_planned(partition):
+            # One thread of a batch sends the message, and the others wait for it, though not with the lock held.
+            with self._lock:
+                planned = self._planning.get(partition)
+                if planned is None:
+                    mine = self._planning[partition] = threading.Event()
+            if planned:
+                planned.wait()
+                continue
+            try:
+                # Another thread may have sent it since.
                 if not self._is_planned(partition):
                     self._plan(partition, delivery)
+            finally:
+                del self._planning[partition]
+                mine.set()
+            return
 
     def _is_planned(self, partition: str) -> bool:
         due_at = self.groups.load(partition).due_at
@@ -107,7 +118,7 @@ class Grouper(Struct, frozen=True):
             if not waiting:
                 return None
             now = self.clock()
-            delivery, waiting = _delivery(waiting, due, target.format if target else _DEFAULT_FORMAT, now)
+            delivery, waiting = _delivery(waiting, due, target, now)
             keys = [event.key for event in waiting]
             if group := self.groups.make(partition, seen, AttemptDue.first(delivery, now), keys):
                 return group
@@ -126,12 +137,13 @@ def _as_many_as_fit(waiting: Iterable[WaitingEvent]) -> Sequence[WaitingEvent]:
 
 
 def _delivery(
-    waiting: Sequence[WaitingEvent], due: GroupDue, format_name: str, now: datetime
+    waiting: Sequence[WaitingEvent], due: GroupDue, target: Target | None, now: datetime
 ) -> tuple[Delivery, Sequence[WaitingEvent]]:
     """Return a delivery of the first events, and these events. The target's format may not group any more."""
-    if not format_named(format_name).grouped:
+    if target and not format_named(target.format).grouped:
         waiting = waiting[:1]
-    delivery = Delivery.of_group([one.event for one in waiting], due, format_name, now)
-    if len(waiting) > 1 and len(delivery.body.encode()) > _MOST_BODY_BYTES:
-        return _delivery(waiting[: len(waiting) // 2], due, format_name, now)
+    delivery = Delivery.of_group([one.event for one in waiting], due, target, now)
+    size = len(delivery.body.encode()) + len((delivery.plain_body or "").encode())
+    if len(waiting) > 1 and size > _MOST_BODY_BYTES:
+        return _delivery(waiting[: len(waiting) // 2], due, target, now)
     return delivery, waiting

@@ -96,7 +96,9 @@ class Reminders(Struct, frozen=True):
             due_at=due_at,
         )
         self.queue.send(message, self.clock())
-        self.store.plan(partition_of(message), server_policy_id, due_at, begun_with)
+        # Renewed with each reminder: no event need come while the trouble lasts.
+        expires_at = due_at + self.suppression.deliveries.retention
+        self.store.plan(partition_of(message), server_policy_id, due_at, expires_at, begun_with)
 
     def _send(self, event: Event, message: ReminderDue, target: Target, now: datetime) -> bool:
         """Send the reminder. Return False if its target does not want it now."""

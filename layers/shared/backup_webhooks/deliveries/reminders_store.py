@@ -43,6 +43,7 @@ class RemindersStore(Struct, frozen=True):
         values = {
             ":notice": encode_message(event),
             ":at": iso_milliseconds(event.occurred_at),
+            # Until the reminder is planned, which may be much later.
             ":expiresAt": int(expires_at.timestamp()),
         }
         try:
@@ -59,21 +60,28 @@ class RemindersStore(Struct, frozen=True):
             return _planned(error.response["Item"], of=None)  # type: ignore[typeddict-item]
         return _planned(answer["Attributes"], of=event)
 
-    def plan(self, partition: str, server_policy_id: str, due_at: datetime, begun_with: datetime | None = None) -> None:
+    def plan(
+        self,
+        partition: str,
+        server_policy_id: str,
+        due_at: datetime,
+        expires_at: datetime,
+        begun_with: datetime | None = None,
+    ) -> None:
         """Make the reminder that is due then the current one. Messages of other reminders do nothing.
 
         `begun_with`: the time of the event with which the trouble begins, if it begins now.
         """
-        values = {":dueAt": due_at} | ({":begunWith": begun_with} if begun_with else {})
+        values = {":dueAt": iso_milliseconds(due_at), ":expiresAt": int(expires_at.timestamp())}
+        if begun_with:
+            values[":begunWith"] = iso_milliseconds(begun_with)
         self.client.update_item(
             TableName=self.table,
             Key=_key(partition, server_policy_id),
             UpdateExpression="SET " + ", ".join(f"{name[1:]} = {name}" for name in values),
             # A reminder that was forgotten meanwhile stays forgotten.
             ConditionExpression="attribute_exists(noticeAt)",
-            ExpressionAttributeValues=to_item(
-                {name: iso_milliseconds(timestamp) for name, timestamp in values.items()}
-            ),
+            ExpressionAttributeValues=to_item(values),
         )
 
     def due(self, partition: str, server_policy_id: str, due_at: datetime) -> Event | None:
