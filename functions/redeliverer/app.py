@@ -1,8 +1,12 @@
-"""Consumes RetryQueue: makes the attempts that are due, and after a failure plans the next or gives up."""
+"""Consumes RetryQueue: makes the attempts that are due, and after a failure plans the next or gives up.
+
+Every six hours it sweeps the delivery log.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,7 @@ from backup_webhooks.deliveries.attempt import Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.metrics import count_attempts
 from backup_webhooks.deliveries.redeliverer import Redeliverer, RedelivererSettings
+from backup_webhooks.events.timestamps import utc_now
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -31,9 +36,14 @@ def _redeliverer() -> Redeliverer:
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Handle a batch of SQS records. Return those that SQS must deliver again."""
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse | dict[str, int]:
+    """Handle a batch of SQS records, and return those that SQS must deliver again; or sweep the delivery log."""
     redeliverer = _redeliverer()
+    if "Records" not in event:
+        stood_still = redeliverer.sweep.run(utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis()))
+        if stood_still:
+            metrics.add_metric("StoodStill", MetricUnit.Count, stood_still)
+        return {"stoodStill": stood_still}
     batch = handle_batch(
         event,
         context,

@@ -133,6 +133,10 @@ def the_miss_and_a_heartbeat_are_sent(world: World, answer: Any) -> None:
     assert sent["Heartbeat"]["sentDate"] == "2018-12-20T18:13:00.000Z"
 
 
+def nothing_stands_still(world: World, answer: Any) -> None:
+    assert answer == {"stoodStill": 0}
+
+
 def the_account_is_queued_for_its_report(world: World, answer: Any) -> None:
     assert answer == {"due": 1}
     assert world.taken_off("ReportsQueue") == [{"account": "TEST", "at": "2026-11-25T07:05:00.000Z"}]
@@ -193,6 +197,7 @@ EXPECTED = {
     "server-policy-interval": Expected(NOTIFIER, the_interval_is_known),
     "server-policy-inactive": Expected(NOTIFIER, no_backup_is_expected, a_schedule),
     "redelivery": Expected("RedelivererFunction", posted(FAILURE), targets),
+    "sweep": Expected("RedelivererFunction", nothing_stands_still, targets),
     "tick": Expected("MissedBackupsFunction", the_miss_and_a_heartbeat_are_sent, a_start_is_due),
     "report-tick": Expected("DailyReportFunction", the_account_is_queued_for_its_report, a_recipient),
     "account-report": Expected(

@@ -156,6 +156,11 @@ class World:
         for queue in self.queues.values():
             queue.redrive()
 
+    def sweep(self) -> int | None:
+        """Let the redeliverer sweep the delivery log, as its schedule does. Return how many stood still."""
+        swept: int | None = self.invoke("redeliverer", lambda end: self.functions.redeliverer.sweep.run(end))
+        return swept
+
     def log(self) -> list[dict[str, Any]]:
         """Return the whole delivery log."""
         items = self.aws.dynamodb().scan(TableName="DeliveriesTable")["Items"]

@@ -103,7 +103,7 @@ class DeliveriesStore(Struct, frozen=True):
                 UpdateExpression=(
                     f"SET {_RECORD} #url = :url, #state = :claimed, attempts = :attempt, claimToken = :token, "
                     "claimedUntil = :until, claimedAt = :claimedAt, expiresAt = :expiresAt "
-                    "REMOVE retryAt, undeliveredOf, givenUpAt"
+                    "REMOVE retryAt, undeliveredOf, givenUpAt, resumedAt"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#url": "url", "#format": "format"},
                 ExpressionAttributeValues=to_item(
@@ -176,6 +176,24 @@ class DeliveriesStore(Struct, frozen=True):
                         ":retrying": str(DeliveryState.RETRYING),
                         ":attempt": due.number,
                         ":dueAt": iso_milliseconds(due.due_at),
+                    }
+                ),
+            )
+
+    def record_resumed(self, due: AttemptDue, now: datetime) -> None:
+        """Record that a retry which stood still has a new message. Do nothing if it has been attempted since."""
+        with suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(
+                TableName=self.table,
+                Key=to_item(_key(due.delivery)),
+                ConditionExpression="#state = :retrying AND attempts < :attempt",
+                UpdateExpression="SET retryAt = :now, resumedAt = :now",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=to_item(
+                    {
+                        ":retrying": str(DeliveryState.RETRYING),
+                        ":attempt": due.number,
+                        ":now": iso_milliseconds(now),
                     }
                 ),
             )

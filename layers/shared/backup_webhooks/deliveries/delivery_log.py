@@ -69,7 +69,7 @@ class DeliveryLog(Struct, frozen=True):
             return None
         key = {"accountDay": _partition(account, day), "delivery": sort_key}
         item = self.client.get_item(TableName=self.table, Key=to_item(key), ConsistentRead=True).get("Item")
-        return _record(from_item(item)) if item else None
+        return record_of(from_item(item)) if item else None
 
     def given_up(self, account: str, since: datetime, until: datetime) -> Iterator[str]:
         """Yield the target id of each delivery that was given up from `since` to before `until`."""
@@ -142,7 +142,7 @@ class DeliveryLog(Struct, frozen=True):
             if examined >= _MOST_EXAMINED or len(found) >= limit:
                 break
             if after > latest:
-                return LogPage([_record(item) for item in found], None, since)
+                return LogPage([record_of(item) for item in found], None, since)
             query = self._query(account, day, after, latest, {"state": list(map(str, UNDELIVERED))})
             answer = self.client.query(**query, ConsistentRead=True, Limit=_EXAMINED_A_QUERY)
             # The record at the bound itself was on the page before.
@@ -156,7 +156,7 @@ class DeliveryLog(Struct, frozen=True):
         if len(found) > limit:
             found = found[:limit]
             after = found[-1]["delivery"]
-        return LogPage([_record(item) for item in found], to_cursor(after), since)
+        return LogPage([record_of(item) for item in found], to_cursor(after), since)
 
     def _query(
         self, account: str, day: date, first: str, last: str, wanted: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -186,7 +186,7 @@ def _page(found: list[dict[str, Any]], limit: int, before: str | None, since: da
     if len(found) > limit:
         found = found[:limit]
         before = found[-1]["delivery"]
-    records = [_record(item) for item in found]
+    records = [record_of(item) for item in found]
     return LogPage(records, to_cursor(before), _timestamp_of(before)) if before else LogPage(records, None, since)
 
 
@@ -207,7 +207,8 @@ def _day_of(sort_key: str) -> date:
     return _timestamp_of(sort_key).date()
 
 
-def _record(item: dict[str, Any]) -> DeliveryRecord:
+def record_of(item: dict[str, Any]) -> DeliveryRecord:
+    """Return the record that the item of DeliveriesTable holds."""
     # An id may hold a `#` itself.
     occurred_at, _, rest = item["delivery"].partition("#")
     subject_id, _, target = rest.partition("#")[2].rpartition("#")

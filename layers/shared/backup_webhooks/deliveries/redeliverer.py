@@ -18,7 +18,9 @@ from backup_webhooks.deliveries.groups_store import GroupsStore
 from backup_webhooks.deliveries.reminders import Reminders
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.sent_store import SentStore
+from backup_webhooks.deliveries.standing_store import StandingStore
 from backup_webhooks.deliveries.suppression import Suppression
+from backup_webhooks.deliveries.sweep import Sweep
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.targets.cache import TargetsCache
 from backup_webhooks.targets.store import TargetsStore
@@ -39,6 +41,7 @@ class Redeliverer(Struct, frozen=True):
     retry_queue: RetryQueue
     grouper: Grouper
     reminders: Reminders
+    sweep: Sweep
     clock: Clock = utc_now
 
     @classmethod
@@ -60,6 +63,7 @@ class Redeliverer(Struct, frozen=True):
             retry_queue=retry_queue,
             grouper=grouper,
             reminders=Reminders.of(retry_queue, suppression, clock),
+            sweep=Sweep(StandingStore(deliverer.deliveries), deliverer.deliveries, retry_queue, grouper, clock),
             clock=clock,
         )
 
