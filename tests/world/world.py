@@ -158,7 +158,7 @@ class World:
 
     def sweep(self) -> int | None:
         """Let the redeliverer sweep the delivery log, as its schedule does. Return how many stood still."""
-        swept: int | None = self.invoke("redeliverer", lambda end: self.functions.redeliverer.sweep.run(end))
+        swept: int | None = self.invoke("redeliverer", self.functions.redeliverer.sweep.run)
         return swept
 
     def log(self) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from backup_webhooks.deliveries.attempt import DEFERRED
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.targets.target import DeliveryMode, Target
@@ -83,6 +84,24 @@ class TestHealth:
         assert target.health.switched_off_reason == "answered 410 Gone"
         assert target.health.switched_off_at
         assert (entry(account)["state"], entry(account)["error"]) == ("failed", "answered 410")
+
+    @pytest.mark.parametrize("last", [200, 410])
+    def test_the_later_word_of_two_functions_counts(self, account: Account, world: World, last: int) -> None:
+        """Both know the target as healthy. One is answered 410, and the other posts a second later."""
+        endpoint = Endpoint(200, 200, 410, last)
+        with Receiver(endpoint) as receiver:
+            account.set_target(FAILURE, receiver.url)
+            one, other = world.functions, world.new_functions()
+            for world.functions in (one, other, one, other):
+                world.now += timedelta(seconds=1)
+                world.send(finished(account.alias, backupFinishedDate=world.now.isoformat()))
+                world.run(until=world.now + timedelta(milliseconds=500))
+            world.functions = other
+            world.settle()
+
+        assert sum(endpoint.posts.values()) == 4
+        assert account.target().enabled is (last == 200)
+        assert (account.target().health.consecutive_failures == 0) is (last == 200)
 
     def test_switched_on_again_it_starts_without_failures(self, account: Account, notifier: Invoke) -> None:
         with Receiver(Endpoint(410)) as receiver:

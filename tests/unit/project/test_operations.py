@@ -226,3 +226,17 @@ def test_a_fix_can_be_deployed_during_an_alarm(template: dict[str, Any]) -> None
 def test_data_outlives_the_stack(template: dict[str, Any]) -> None:
     for name, one in (of_type(template, "AWS::DynamoDB::Table") | of_type(template, "AWS::Cognito::UserPool")).items():
         assert one["DeletionPolicy"] == one["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_the_delivery_log_outlives_each_dead_letter_and_its_redrive(template: dict[str, Any]) -> None:
+    """A message that comes after the log has forgotten its delivery would be posted again."""
+    queues = {
+        name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == "AWS::SQS::Queue"
+    }
+    least = template["Parameters"]["DeliveryRetentionDays"]["MinValue"]
+    for name in ("BackupEventsQueue", "RetryQueue"):
+        dead_letters = re.search(r"\w+DeadLetterQueue", json.dumps(queues[name]["RedrivePolicy"]))
+        assert dead_letters
+        # A dead letter keeps its age. Redriven, it is new.
+        longest = queues[dead_letters[0]]["MessageRetentionPeriod"] + queues[name]["MessageRetentionPeriod"]
+        assert longest < least * 24 * 60 * 60

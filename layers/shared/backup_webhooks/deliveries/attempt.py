@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -20,6 +21,7 @@ from backup_webhooks.aws.retry import jittered
 from backup_webhooks.aws.settings import Settings, Text, WholeNumber
 from backup_webhooks.deliveries.deliveries_store import Claim, DeliveriesStore, DeliveryState, RecordedState
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
+from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.deliveries.health_recorder import HealthRecorder
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
@@ -120,7 +122,11 @@ class Deliverer(Struct, frozen=True):
         return cls(
             deliveries=DeliveriesStore(dynamodb, settings.deliveries_table, settings.delivery_retention),
             sender=Sender(allow_private_targets=settings.allow_private_targets),
-            health=HealthRecorder(TargetsStore(dynamodb, settings.webhooks_table), targets),
+            health=HealthRecorder(
+                TargetsStore(dynamodb, settings.webhooks_table),
+                targets,
+                DeliveryLog(dynamodb, settings.deliveries_table),
+            ),
             schedule=RetrySchedule(settings.retry_delays),
             streaks=StreaksStore(dynamodb, settings.server_policies_table),
             queues=queues,
@@ -197,7 +203,10 @@ class Deliverer(Struct, frozen=True):
         now = self.clock()
         made = Made(claim, result, *self._judge(due, target, result, now))
         self._finish(made, deadline)
-        self.health.record(target, result, now)
+        if recheck := self.health.record(target, result, now):
+            # A lost one leaves the target off, which its customer sees.
+            with suppress(BotoCoreError, ClientError):
+                self.queues[DeliveryState.RETRYING].send(recheck, now)
         return Outcome(made.state, result)
 
     def _judge(

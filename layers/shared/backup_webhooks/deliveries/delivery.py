@@ -246,7 +246,16 @@ class ReminderDue(_ForTarget, frozen=True, kw_only=True, rename="camel", tag="Re
     server_policy_id: SubjectId
 
 
-type RetryMessage = AttemptDue | GroupDue | ReminderDue
+class RecheckDue(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="Recheck", tag_field="type"):
+    """A message on RetryQueue: a target that answered 410 is to be switched on again if it has succeeded since."""
+
+    account: AccountAlias
+    target_id: TargetId
+    switched_off_at: Timestamp
+    due_at: Timestamp
+
+
+type RetryMessage = AttemptDue | GroupDue | ReminderDue | RecheckDue
 
 
 class _Kind(msgspec.Struct):
@@ -256,7 +265,7 @@ class _Kind(msgspec.Struct):
 
 _KIND = msgspec.json.Decoder(_Kind)
 _ATTEMPT = msgspec.json.Decoder(AttemptDue, dec_hook=Timestamp.decode)
-_FOR_TARGET = msgspec.json.Decoder(GroupDue | ReminderDue, dec_hook=Timestamp.decode)
+_FOR_TARGET = msgspec.json.Decoder(GroupDue | ReminderDue | RecheckDue, dec_hook=Timestamp.decode)
 
 
 def parse_retry_message(body: str) -> RetryMessage:

@@ -43,6 +43,13 @@ class DeliveryRecord(Struct, frozen=True):
     milliseconds: int | None
     response: str
 
+    @property
+    def ended_at(self) -> datetime | None:
+        """Return when the latest attempt ended, or None before that."""
+        if self.claimed_at is None or self.milliseconds is None:
+            return None
+        return self.claimed_at + timedelta(milliseconds=self.milliseconds)
+
 
 class LogPage(Struct, frozen=True):
     """Some records, the latest first. `cursor`: where the next page begins, or None if nothing is left.

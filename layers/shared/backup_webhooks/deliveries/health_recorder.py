@@ -8,11 +8,19 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
+from backup_webhooks.deliveries.deliveries_store import DeliveryState
+from backup_webhooks.deliveries.delivery import RecheckDue
+from backup_webhooks.deliveries.delivery_log import DeliveryLog
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.posting.sender import AttemptResult
 from backup_webhooks.targets.cache import TargetsCache
-from backup_webhooks.targets.health import SLOW
+from backup_webhooks.targets.health import GONE, SETTLED_AFTER, SLOW
 from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import Target
+
+# Of older events no delivery is expected just then.
+_EVENTS_SINCE = timedelta(days=1)
+_MOST_EXAMINED = 1000
 
 logger = Logger(child=True)
 
@@ -22,18 +30,48 @@ class HealthRecorder(Struct, frozen=True):
 
     store: TargetsStore
     cache: TargetsCache
+    log: DeliveryLog
 
-    def record(self, target: Target, result: AttemptResult, now: datetime) -> None:
-        """Record the target's health after an attempt. Raise nothing: a delivery does not depend on it."""
+    def record(self, target: Target, result: AttemptResult, now: datetime) -> RecheckDue | None:
+        """Record the target's health after an attempt. Raise nothing: a delivery does not depend on it.
+
+        Return the message for `recheck` if a 410 has switched the target off: another function may have succeeded after
+        that without knowing of it, and a success at a healthy target is not written.
+        """
         began = self.cache.clock()
         try:
-            if renewed := self._record(target, result, now):
+            renewed = self._record(target, result, now)
+            if renewed:
                 self.cache.renew(renewed, began)
+            if renewed and renewed.health.switched_off_at and renewed.health.last_status == GONE:
+                return RecheckDue(
+                    account=target.account,
+                    target_id=target.target_id,
+                    switched_off_at=Timestamp.of(renewed.health.switched_off_at),
+                    due_at=Timestamp.of(now + SETTLED_AFTER),
+                )
         except (BotoCoreError, ClientError) as error:
             logger.error(
                 "target health not recorded",
                 extra={"account": target.account, "target_id": target.target_id, "reason": str(error)},
             )
+        return None
+
+    def recheck(self, due: RecheckDue, target: Target | None) -> None:
+        """Switch the target on again if the log has a success that ended after the 410: the later word counts."""
+        if target is None or target.enabled or target.health.switched_off_at != due.switched_off_at:
+            return
+        page = self.log.page(
+            due.account,
+            since=due.switched_off_at - _EVENTS_SINCE,
+            until=due.due_at,
+            limit=_MOST_EXAMINED,
+            states=[DeliveryState.DELIVERED],
+        )
+        later = (record.ended_at for record in page.records if record.delivery.target_id == target.target_id)
+        if any(ended_at and ended_at > due.switched_off_at for ended_at in later):
+            logger.info("target switched on again", extra={"account": target.account, "target_id": target.target_id})
+            self.store.switch_on(target)
 
     def _record(self, target: Target, result: AttemptResult, now: datetime) -> Target | None:
         slow = timedelta(milliseconds=result.milliseconds) >= SLOW

@@ -12,7 +12,14 @@ from backup_webhooks.aws.clients import Clients
 from backup_webhooks.aws.settings import Text
 from backup_webhooks.deliveries.attempt import Deliverer, DeliverySettings, Outcome
 from backup_webhooks.deliveries.deliveries_store import DeliveryState
-from backup_webhooks.deliveries.delivery import AttemptDue, GroupDue, ReminderDue, RetryMessage, parse_retry_message
+from backup_webhooks.deliveries.delivery import (
+    AttemptDue,
+    GroupDue,
+    RecheckDue,
+    ReminderDue,
+    RetryMessage,
+    parse_retry_message,
+)
 from backup_webhooks.deliveries.grouping import Grouper
 from backup_webhooks.deliveries.groups_store import GroupsStore
 from backup_webhooks.deliveries.reminders import Reminders
@@ -87,6 +94,8 @@ class Redeliverer(Struct, frozen=True):
                 self.grouper.send_group(message, target, deadline)
             case ReminderDue():
                 self.reminders.remind(message, target, self.deliverer.streaks)
+            case RecheckDue():
+                self.deliverer.health.recheck(message, target)
             case AttemptDue():
                 return self._attempt(message, target, deadline)
         return None

@@ -210,6 +210,15 @@ class TargetsStore(Struct, frozen=True):
             "failingSince = :since AND #enabled = :on",
         )
 
+    def switch_on(self, seen: Target) -> Target | None:
+        """Switch a target on again that the service has switched off. Return None if it was changed meanwhile."""
+        return self._update(
+            seen,
+            f"SET #enabled = :on REMOVE {_FAILING}, slow, {_SWITCHED_OFF}",
+            {":on": True, ":off": False, ":at": timestamp_text(seen.health.switched_off_at)},
+            "switchedOffAt = :at AND #enabled = :off",
+        )
+
     def _update(
         self, target: Target, update: str, values: Mapping[str, Any], condition: str = "attribute_exists(account)"
     ) -> Target | None:
