@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import replace
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -18,10 +19,11 @@ from backup_webhooks.events.messages import (
 )
 from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.targets.preferences import Preferences
+from backup_webhooks.targets.store import TargetsStore
 from backup_webhooks.targets.target import DeliveryMode, Target
 
 from local.receiver import Receiver
-from tests.world.world import ACCOUNT, BEGIN
+from tests.world.world import ACCOUNT, BEGIN, World
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 # A backup that starts this late is in time.
@@ -39,6 +41,56 @@ def targets(receiver: Receiver) -> list[Target]:
         _target(receiver, EventType.SUCCESS, 0, preferences=Preferences(group=True)),
         _target(receiver, EventType.RECOVERED, 0),
     ]
+
+
+def varied_targets(receiver: Receiver) -> list[Target]:
+    """Return targets whose preferences depend on what they were sent, and on what has happened since."""
+    changes, key = Preferences(changes_only=True), "k" * 32
+    grouped = Preferences(changes_only=True, group=True)
+    incidents = [
+        replace(_target(receiver, event, 4, delivery=DeliveryMode.RETRY), format="pagerduty", destination_key=key)
+        for event in (EventType.FAILURE, EventType.SUCCESS)
+    ]
+    return [
+        _target(receiver, EventType.FAILURE, 2, preferences=changes, delivery=DeliveryMode.RETRY),
+        _target(receiver, EventType.FAILURE, 3, preferences=grouped),
+        _target(receiver, EventType.MISSING, 1, preferences=grouped, delivery=DeliveryMode.RETRY),
+        _target(receiver, EventType.SUCCESS, 1, preferences=changes),
+        *incidents,
+    ]
+
+
+def customers_changes(
+    chance: random.Random, targets: Sequence[Target]
+) -> Sequence[tuple[datetime, Callable[[World], None]]]:
+    """Return changes that the customer makes to some targets, with their times: off and on, another URL, removed."""
+    changes = []
+    for target in chance.sample(list(targets), chance.choice([0, 1, 3])):
+        at = BEGIN + timedelta(minutes=chance.uniform(5, 60))
+        match chance.choice(["off and on", "another URL", "removed"]):
+            case "off and on":
+                back_at = at + timedelta(minutes=chance.choice([1, 20]))
+                changes += [(at, _changing(target, enabled=False)), (back_at, _changing(target, enabled=True))]
+            case "another URL":
+                changes.append((at, _changing(target, url=f"{target.url}/moved")))
+            case _:
+                changes.append((at, _changing(target)))
+    return sorted(changes, key=lambda change: change[0])
+
+
+def _changing(target: Target, **settings: object) -> Callable[[World], None]:
+    def change(world: World) -> None:
+        world.changed.add(target.target_id)
+        TargetsStore(world.aws.dynamodb(), "WebhooksTable").change(
+            ACCOUNT,
+            lambda seen: (
+                [replace(one, **settings) if one.target_id == target.target_id else one for one in seen.targets]
+                if settings
+                else seen.without(target.target_id)
+            ),
+        )
+
+    return change
 
 
 def _target(receiver: Receiver, event: EventType, place: int, **settings: object) -> Target:

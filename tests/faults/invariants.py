@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from backup_webhooks.deliveries.delivery import Delivery
 from backup_webhooks.events.messages import (
+    TROUBLE,
     BackupFinished,
     BackupMissed,
     BackupRecovered,
     BackupStarted,
     Event,
+    EventType,
     Heartbeat,
     ServerPolicyChanged,
     parse_message,
 )
+from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.targets.target import Target
 
 from tests.faults.customers import Server
@@ -28,7 +32,9 @@ _OK = 200
 def assert_all(world: World, servers: Sequence[Server]) -> None:
     """Check all invariants."""
     no_message_is_lost(world)
-    every_event_was_attempted_at_each_of_its_targets(world)
+    every_event_is_settled_at_each_of_its_targets(world)
+    every_state_has_ended(world)
+    no_environment_made_an_attempt_twice(world)
     no_claim_was_posted_twice(world)
     nothing_that_was_recorded_was_posted_again(world)
     the_log_agrees_with_what_was_received(world)
@@ -44,22 +50,70 @@ def no_message_is_lost(world: World) -> None:
         assert queue.dead_letters == [], f"dead letters of {name}"
 
 
-def every_event_was_attempted_at_each_of_its_targets(world: World) -> None:
-    """Each event was attempted at least once at each of its targets, unless the target's preferences do not want it."""
+def every_event_is_settled_at_each_of_its_targets(world: World) -> None:
+    """Each event is, for each target, delivered, failed with its reason, suppressed, or grouped into such a delivery.
+
+    It is suppressed only by what was sent, or by what has happened since. Only a target that was off, or not there, may
+    not have been asked.
+    """
     log = {entry["webhookId"]: entry for entry in world.log()}
     posted = {claim.webhook_id for claim in world.history.posted}
     for event, target in _deliveries(world):
         webhook_id = Delivery.of(event, target).webhook_id
         entry = log.get(webhook_id)
-        assert entry, f"{event} was never judged for {target.url}"
-        match entry["state"]:
-            case "grouped":
-                assert target.preferences.group
+        if entry is None:
+            assert target.target_id in world.changed, f"{event} was never judged for {target.url}"
+            continue
+        if entry["state"] == "grouped":
+            assert target.preferences.group
+            (entry,) = (one for one in log.values() if one["delivery"] == entry["groupedIn"])
+            if entry["state"] == "delivered":
                 assert _is_in_a_grouped_post(world, event, target), f"{event} was grouped and never posted"
+        match entry["state"]:
             case "suppressed":
-                assert target.preferences.changes_only
-            case _:
-                assert webhook_id in posted, f"{event} was never posted to {target.url}"
+                assert _is_rightly_suppressed(world, event, target, entry), f"suppressed: {entry}"
+            case "failed" if entry["error"].startswith("not attempted"):
+                assert target.target_id in world.changed
+            case state:
+                assert state in ("delivered", "failed")
+                assert entry["webhookId"] in posted, f"{event} was never posted to {target.url}"
+                assert state == "delivered" or entry["error"]
+
+
+def _is_rightly_suppressed(world: World, event: Event, target: Target, entry: dict[str, Any]) -> bool:
+    kind, _, time = entry["error"].rpartition(" ")
+    if kind in ("over since the success of", "trouble again since"):
+        since = Timestamp.parse(time)
+        goods = (EventType.SUCCESS,) if kind.startswith("over") else TROUBLE
+        return since > event.as_of and any(
+            other.as_of == since and other.event_type in goods and other.server_policy_id == event.server_policy_id
+            for other in _events(world)
+        )
+    assert kind == "nothing new since"
+    sent = [
+        one
+        for one in world.log()
+        if (one["targetId"], one["event"]) == (entry["targetId"], entry["event"]) and one["delivery"].startswith(time)
+    ]
+    # What had failed for good by then made nothing a repetition, so this one was still on its way.
+    return target.preferences.changes_only and any(one["state"] != "suppressed" for one in sent)
+
+
+def every_state_has_ended(world: World) -> None:
+    """Nothing waits for what will not come, once the log is swept."""
+    for entry in world.log():
+        assert entry["state"] not in ("claimed", "retrying"), f"stands still: {entry}"
+        assert entry["state"] != "grouped" or "groupedIn" in entry, f"never sent: {entry}"
+
+
+def no_environment_made_an_attempt_twice(world: World) -> None:
+    """Whatever fails after a POST: while its environment lives, it knows that it has posted."""
+    made = Counter(
+        (posted.claim.webhook_id, posted.claim.attempt, posted.environment)
+        for posted in world.history.happenings
+        if isinstance(posted, Posted)
+    )
+    assert [attempt for attempt, times in made.items() if times > 1] == []
 
 
 def no_claim_was_posted_twice(world: World) -> None:
@@ -91,12 +145,13 @@ def the_log_agrees_with_what_was_received(world: World) -> None:
     log = {entry["webhookId"]: entry for entry in world.log()}
     for entry in log.values():
         assert entry["state"] != "delivered" or entry["webhookId"] in taken, f"not delivered: {entry}"
-        assert entry["state"] != "claimed" or entry["claimToken"] not in world.history.recorded
-        assert entry["state"] in ("delivered", "failed", "claimed", "grouped", "suppressed"), f"not settled: {entry}"
+        assert entry["state"] in ("delivered", "failed", "grouped", "suppressed"), f"not settled: {entry}"
     for post in world.received:
         entry = log[post.webhook_id]
         assert int(entry["attempts"]) > 0
-        assert entry["state"] in ("delivered", "failed", "claimed"), f"received, but: {entry}"
+        # A trigger or resolve that failed, and was overtaken before its retry, is suppressed.
+        assert entry["state"] in ("delivered", "failed") or "since" in entry["error"], f"received, but: {entry}"
+        assert post.status != _OK or "not attempted" not in (entry["error"] or ""), f"received, but: {entry}"
 
 
 def no_miss_is_false(world: World, servers: Sequence[Server]) -> None:
@@ -113,7 +168,7 @@ def no_miss_is_lost(world: World, servers: Sequence[Server]) -> None:
     assert missed <= reported, f"lost: {missed - reported}"
     posts = Counter(
         (post.body["serverPolicyId"], post.body["expectedDate"])
-        for post in {post.webhook_id: post for post in world.received if "/Backup.Missing/" in post.path}.values()
+        for post in {post.webhook_id: post for post in world.received if post.path == "/Backup.Missing/0"}.values()
     )
     assert set(posts.values()) <= {1}, f"more than one delivery: {posts}"
     assert len(posts) == len(missed)
@@ -141,10 +196,12 @@ def _deliveries(world: World) -> Iterator[tuple[Event, Target]]:
 
 
 def _is_in_a_grouped_post(world: World, event: Event, target: Target) -> bool:
-    assert isinstance(event, BackupFinished)
+    name, about = ("restorePointId", event.subject_id)
+    if isinstance(event, BackupMissed):
+        name, about = "serverPolicyId", event.server_policy_id
     return any(
-        backup.get("restorePointId") == event.restore_point_id
+        backup.get(name) == about
         for post in world.received
-        if target.url.endswith(post.path)
+        if target.url.endswith(post.path.removesuffix("/moved"))
         for backup in post.body.get("backups", [post.body])
     )

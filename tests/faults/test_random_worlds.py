@@ -14,7 +14,7 @@ import pytest
 from backup_webhooks.events.messages import BackupStatus
 
 from local.receiver import Receiver
-from tests.faults.customers import MINUTE, servers, targets
+from tests.faults.customers import MINUTE, customers_changes, servers, targets, varied_targets
 from tests.faults.invariants import assert_all
 from tests.world.aws import Aws
 from tests.world.boundary import Crossing, Fault
@@ -76,8 +76,9 @@ def run(aws: Aws, endpoint: Receiver, seed: int) -> World:
     """Run one world from beginning to end, check the invariants, and return it."""
     chance = random.Random(seed)
     world = World(aws, endpoint, chance)
-    for target in targets(endpoint):
+    for target in (*targets(endpoint), *varied_targets(endpoint)):
         world.set_target(target)
+    plans = customers_changes(chance, varied_targets(endpoint))
     its_servers = servers(chance, SERVERS)
     for server in its_servers:
         world.to_say += [(BEGIN - 2 * MINUTE, server.schedule), *server.says()]
@@ -91,6 +92,9 @@ def run(aws: Aws, endpoint: Receiver, seed: int) -> World:
     refusals = chance.choice([0, 0.2, 0.6])
     world.answer = lambda path: 503 if chance.random() < refusals else 200
     world.boundary.choose = lambda crossing: weather.fault(crossing, world.now)
+    for at, change in plans:
+        world.run(until=at)
+        change(world)
     world.run(until=HEALTHY)
 
     world.boundary.choose = lambda crossing: None
@@ -104,6 +108,11 @@ def run(aws: Aws, endpoint: Receiver, seed: int) -> World:
         world.say(server.finished(OVER - 2 * MINUTE, OVER, BackupStatus.SUCCESS))
     world.repeated = 0
     world.run(until=END)
+    for _ in range(3):
+        # What stood still when the faults ended has stood still for hours by now.
+        world.run(until=world.now + timedelta(hours=7))
+        world.sweep()
+    world.run(until=world.now + timedelta(hours=1))
     assert_all(world, its_servers)
     return world
 

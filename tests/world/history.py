@@ -20,9 +20,10 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Posted:
-    """A POST that was made under a claim."""
+    """A POST that was made under a claim, in that execution environment."""
 
     claim: Claimed
+    environment: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class History:
     """Records what DynamoDB does, and posts."""
 
     happenings: list[Happening] = field(default_factory=list)
+    environment: int = 0
     _claims: dict[str, Claimed] = field(default_factory=dict)
 
     def on_effect(self, call: Call, status: int) -> None:
@@ -56,7 +58,7 @@ class History:
 
     def on_post(self, webhook_id: str) -> None:
         """A function posts under the newest claim."""
-        self.happenings.append(Posted(self._claims[webhook_id]))
+        self.happenings.append(Posted(self._claims[webhook_id], self.environment))
 
     @property
     def posted(self) -> list[Claimed]:

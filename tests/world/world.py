@@ -58,10 +58,10 @@ class Received:
 
 class World:
     """`tick_at`: when missed_backups ticks next; None: never. `pause` returns the time from a tick to the next.
-
     `answer` returns the endpoint's status for a path. `to_say`: the messages that the backup service will send.
-    `paused`: functions whose queues are not read. `takes`: the time that a batch takes, in which nothing else happens.
-    `environment`: variables of the functions that are to differ. `sender` makes the sender of a new environment.
+    `paused`: functions whose queues are not read. `takes`: the time that a batch takes, in which nothing else
+    happens. `environment`: variables of the functions that are to differ. `sender` makes the sender of a new
+    environment. `changed`: the ids of targets that the customer has changed, switched off or removed since.
     `forgets`: whether DynamoDB deletes the delivery log's items when they expire; else it is as late as it may be.
     """
 
@@ -86,6 +86,7 @@ class World:
             self.receiver = receiver
             receiver.on_post = self._on_post
         self.targets: list[Target] = []
+        self.changed: set[str] = set()
         self.to_say: list[tuple[datetime, Message]] = []
         self.tick_at: datetime | None = None
         self.pause = lambda: timedelta(minutes=1)
@@ -104,6 +105,7 @@ class World:
     def start_functions(self) -> None:
         """Begin new execution environments with empty caches."""
         self.aws.forget()
+        self.history.environment += 1
         self.functions = self.new_functions()
 
     def new_functions(self) -> Functions:
