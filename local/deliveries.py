@@ -13,6 +13,7 @@ from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
 from backup_webhooks.deliveries.delivery_log import DeliveryLog, DeliveryRecord
 from backup_webhooks.deliveries.replays import Replays, UnknownDelivery
 from backup_webhooks.deliveries.retry_queue import RetryQueue
+from backup_webhooks.deliveries.settlements_store import SettlementsStore
 from backup_webhooks.events.timestamps import utc_now
 
 from local.dead_letters import move_all
@@ -59,7 +60,7 @@ def replays(stack: Stack) -> Replays:
     return Replays(
         log=DeliveryLog(dynamodb, table),
         # A replay leaves the time of expiry as it is.
-        deliveries=DeliveriesStore(dynamodb, table, retention=timedelta()),
+        settlements=SettlementsStore(DeliveriesStore(dynamodb, table, retention=timedelta())),
         retry_queue=RetryQueue(stack.client("sqs"), stack.outputs["RetryQueueUrl"]),
     )
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery
+from backup_webhooks.deliveries.settlements_store import SettlementsStore
 from backup_webhooks.events.messages import EventType
 from backup_webhooks.events.timestamps import Timestamp
 from backup_webhooks.targets.preferences import Preferences, QuietHours
@@ -433,7 +434,7 @@ def test_a_delivery_that_was_never_attempted_is_shown_too(account: Account, visi
         subject_id="rp",
         body="{}",
     )
-    store.abandon(AttemptDue.first(delivery, now), "not attempted: the target was removed", now)
+    SettlementsStore(store).abandon(AttemptDue.first(delivery, now), "the target was removed", now)
     person = visit(account.alias)
 
     row = person.page.get_by_role("row").filter(has_text="not attempted: the target was removed")

@@ -111,7 +111,8 @@ class Roles:
             target = schedule["Target"]
             role = self._role(target["RoleArn"])
             yield role, Ask("lambda:InvokeFunction", self._value(target["Arn"]))
-            yield role, Ask("sqs:SendMessage", self._value(target["DeadLetterConfig"]["Arn"]))
+            if "DeadLetterConfig" in target:
+                yield role, Ask("sqs:SendMessage", self._value(target["DeadLetterConfig"]["Arn"]))
 
     def _used_by_codedeploy(self) -> Iterator[tuple[str, Ask]]:
         for alias, one in self.template["Resources"].items():

@@ -15,6 +15,7 @@ from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
 from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.deliveries.replays import Replays
 from backup_webhooks.deliveries.retry_queue import RetryQueue
+from backup_webhooks.deliveries.settlements_store import SettlementsStore
 from backup_webhooks.events.queue import BackupEventsQueue
 from backup_webhooks.history.backup_output_store import BackupOutputStore
 from backup_webhooks.monitoring.server_policies_store import ServerPoliciesStore
@@ -84,7 +85,7 @@ class Services:
             sends_email=bool(settings.email_sender),
             replays=Replays(
                 log,
-                DeliveriesStore(dynamodb, settings.deliveries_table, retention),
+                SettlementsStore(DeliveriesStore(dynamodb, settings.deliveries_table, retention)),
                 RetryQueue(aws.sqs(), settings.retry_queue_url),
             ),
             sender=Sender(allow_private_targets=settings.allow_private_targets),

@@ -25,6 +25,7 @@ from backup_webhooks.deliveries.delivery_log import DeliveryLog
 from backup_webhooks.deliveries.health_recorder import HealthRecorder
 from backup_webhooks.deliveries.retry_queue import RetryQueue
 from backup_webhooks.deliveries.retry_schedule import RetrySchedule
+from backup_webhooks.deliveries.settlements_store import SettlementsStore
 from backup_webhooks.events.timestamps import Clock, utc_now
 from backup_webhooks.monitoring.streaks_store import StreaksStore
 from backup_webhooks.posting.sender import EXCHANGE_SECONDS, AttemptResult, Sender
@@ -99,6 +100,7 @@ class Deliverer(Struct, frozen=True):
     """
 
     deliveries: DeliveriesStore
+    settlements: SettlementsStore
     sender: Sender
     health: HealthRecorder
     schedule: RetrySchedule
@@ -119,8 +121,10 @@ class Deliverer(Struct, frozen=True):
     ) -> Deliverer:
         """Return a deliverer that uses the tables of the settings."""
         dynamodb = aws.dynamodb()
+        deliveries = DeliveriesStore(dynamodb, settings.deliveries_table, settings.delivery_retention)
         return cls(
-            deliveries=DeliveriesStore(dynamodb, settings.deliveries_table, settings.delivery_retention),
+            deliveries=deliveries,
+            settlements=SettlementsStore(deliveries),
             sender=Sender(allow_private_targets=settings.allow_private_targets),
             health=HealthRecorder(
                 TargetsStore(dynamodb, settings.webhooks_table),
@@ -139,7 +143,7 @@ class Deliverer(Struct, frozen=True):
         `deadline`: when Lambda stops this function; its claim ends then. Raise `TryAgain`, and botocore's errors, for
         what fails before the POST. After it, raise them only if what follows a failed attempt may not be sent yet.
         """
-        self._finish_earlier(due)
+        self._finish_earlier()
         self._check_time(deadline)
         if overtaken := self._overtaken(due.delivery):
             return self._withdraw(due, overtaken)
@@ -158,7 +162,7 @@ class Deliverer(Struct, frozen=True):
         Raise `TryAgain`, and botocore's errors.
         """
         logger.info("not attempted", extra=due.delivery.log_fields() | {"reason": reason})
-        recorded = self.deliveries.abandon(due, reason, self.clock())
+        recorded = self.settlements.abandon(due, reason, self.clock())
         return _outcome_before(due, recorded) if recorded else Outcome(DeliveryState.FAILED)
 
     def _overtaken(self, delivery: Delivery) -> str | None:
@@ -171,17 +175,20 @@ class Deliverer(Struct, frozen=True):
 
     def _withdraw(self, due: AttemptDue, reason: str) -> Outcome:
         logger.info("suppressed", extra=due.delivery.log_fields() | {"reason": reason})
-        recorded = self.deliveries.withdraw(due, reason, self.clock())
+        recorded = self.settlements.withdraw(due, reason, self.clock())
         return _outcome_before(due, recorded) if recorded else Outcome(DeliveryState.SUPPRESSED)
 
-    def _finish_earlier(self, due: AttemptDue) -> None:
-        """Try once more to record what this environment could not. Raise `TryAgain` if that is this very delivery."""
+    def _finish_earlier(self) -> None:
+        """Try once more to record what this environment could not. Raise `TryAgain` if DynamoDB or SQS still fails.
+
+        No other POST is made before: it could not be recorded either.
+        """
         for webhook_id in list(self.unrecorded):
             # Another thread may have taken it.
             if made := self.unrecorded.pop(webhook_id, None):
                 self._finish(made, self.clock())
-        if due.delivery.webhook_id in self.unrecorded:
-            raise TryAgain("its last attempt could not be recorded yet")
+            if webhook_id in self.unrecorded:
+                raise TryAgain("an earlier attempt could not be recorded yet")
 
     def _check_time(self, deadline: datetime) -> None:
         if deadline - self.clock() < ATTEMPT_NEEDS:

@@ -78,7 +78,7 @@ _TRIES, _PAUSE_SECONDS = 3, 0.2
 # A transaction that failed for these reasons may succeed soon.
 _PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 _GROUPED = "sent in one message with the other events of a minute"
-_RECORD = (
+RECORD = (
     "account = :account, event = :event, targetId = :targetId, webhookId = :webhookId, "
     "body = :body, #format = :format, incident = :incident, "
     "plainBody = :plainBody, "
@@ -101,13 +101,13 @@ class DeliveriesStore(Struct, frozen=True):
                 Key=to_item(_key(due.delivery)),
                 ConditionExpression=_FREE,
                 UpdateExpression=(
-                    f"SET {_RECORD} #url = :url, #state = :claimed, attempts = :attempt, claimToken = :token, "
+                    f"SET {RECORD} #url = :url, #state = :claimed, attempts = :attempt, claimToken = :token, "
                     "claimedUntil = :until, claimedAt = :claimedAt, expiresAt = :expiresAt "
                     "REMOVE retryAt, undeliveredOf, givenUpAt, resumedAt"
                 ),
                 ExpressionAttributeNames={"#state": "state", "#url": "url", "#format": "format"},
                 ExpressionAttributeValues=to_item(
-                    self._values(due.delivery, now)
+                    self.values(due.delivery, now)
                     | {
                         ":claimed": str(DeliveryState.CLAIMED),
                         ":attempt": due.number,
@@ -159,134 +159,6 @@ class DeliveriesStore(Struct, frozen=True):
                     )
                 ),
             )
-
-    def record_replay(self, due: AttemptDue) -> None:
-        """Record that a delivery which was given up is attempted again. Do nothing if it is in another state now."""
-        with suppress(self.client.exceptions.ConditionalCheckFailedException):
-            self.client.update_item(
-                TableName=self.table,
-                Key=to_item(_key(due.delivery)),
-                ConditionExpression="#state IN (:failed, :exhausted) AND attempts < :attempt",
-                UpdateExpression="SET #state = :retrying, retryAt = :dueAt REMOVE undeliveredOf, givenUpAt",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues=to_item(
-                    {
-                        ":failed": str(DeliveryState.FAILED),
-                        ":exhausted": str(DeliveryState.EXHAUSTED),
-                        ":retrying": str(DeliveryState.RETRYING),
-                        ":attempt": due.number,
-                        ":dueAt": iso_milliseconds(due.due_at),
-                    }
-                ),
-            )
-
-    def record_resumed(self, due: AttemptDue, now: datetime) -> None:
-        """Record that a retry which stood still has a new message. Do nothing if it has been attempted since."""
-        with suppress(self.client.exceptions.ConditionalCheckFailedException):
-            self.client.update_item(
-                TableName=self.table,
-                Key=to_item(_key(due.delivery)),
-                ConditionExpression="#state = :retrying AND attempts < :attempt",
-                UpdateExpression="SET retryAt = :now, resumedAt = :now",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues=to_item(
-                    {
-                        ":retrying": str(DeliveryState.RETRYING),
-                        ":attempt": due.number,
-                        ":now": iso_milliseconds(now),
-                    }
-                ),
-            )
-
-    def abandon(self, due: AttemptDue, reason: str, now: datetime) -> RecordedState | None:
-        """Record that this attempt, and each after it, is not made. Return None.
-
-        An attempt whose claim lapsed may have been made all the same, which the record then says. Return the recorded
-        state instead if the attempt was made, if a function is making it, or if the delivery was settled before.
-        """
-        given_up = {":account": due.delivery.account, ":givenUpAt": iso_milliseconds(now)}
-        item = self._settle(
-            due,
-            DeliveryState.FAILED,
-            f"not attempted: {reason}",
-            now,
-            ", undeliveredOf = :account, givenUpAt = :givenUpAt REMOVE retryAt",
-            given_up,
-        )
-        if item is None:
-            return None
-        lapsed = item["state"] == DeliveryState.CLAIMED and item["claimedUntil"] < epoch_milliseconds(now)
-        if lapsed and item["attempts"] <= due.number and self.interrupt(item, reason, now):
-            return None
-        return recorded_state(item)
-
-    def withdraw(self, due: AttemptDue, reason: str, now: datetime) -> RecordedState | None:
-        """Record that the delivery is suppressed before this attempt. Return None, or the recorded state as `abandon`.
-
-        An attempt whose claim lapsed is not known to have failed, and stays as it is.
-        """
-        item = self._settle(due, DeliveryState.SUPPRESSED, reason, now, " REMOVE retryAt, undeliveredOf, givenUpAt", {})
-        return recorded_state(item) if item else None
-
-    def _settle(  # noqa: PLR0913, PLR0917
-        self, due: AttemptDue, state: DeliveryState, reason: str, now: datetime, more: str, values: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        """Record the state before this attempt. Return None, or the item as it is, if it is claimed or settled."""
-        try:
-            self.client.update_item(
-                TableName=self.table,
-                Key=to_item(_key(due.delivery)),
-                # A delivery that was settled otherwise, and is replayed, stays as it is.
-                ConditionExpression=(
-                    "attribute_not_exists(delivery) OR (#state IN (:retrying, :exhausted) AND attempts < :attempt)"
-                ),
-                UpdateExpression=(
-                    f"SET {_RECORD} #state = :state, attempts = if_not_exists(attempts, :none), #error = :error, "
-                    f"expiresAt = :expiresAt{more}"
-                ),
-                ExpressionAttributeNames={"#state": "state", "#error": "error", "#format": "format"},
-                ExpressionAttributeValues=to_item(
-                    self._values(due.delivery, now)
-                    | {
-                        ":retrying": str(DeliveryState.RETRYING),
-                        ":exhausted": str(DeliveryState.EXHAUSTED),
-                        ":state": str(state),
-                        ":attempt": due.number,
-                        ":none": 0,
-                        ":error": reason,
-                    }
-                    | values
-                ),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except self.client.exceptions.ConditionalCheckFailedException as error:
-            return from_item(error.response["Item"])  # type: ignore[typeddict-item]
-        return None
-
-    def interrupt(self, item: Mapping[str, Any], reason: str, now: datetime) -> bool:
-        """Record that the attempt under this claim, which lapsed, is not repeated. Return False if it was recorded."""
-        try:
-            self.client.update_item(
-                TableName=self.table,
-                Key=to_item({name: item[name] for name in ("accountDay", "delivery")}),
-                ConditionExpression="claimToken = :seen",
-                UpdateExpression=(
-                    "SET #state = :failed, #error = :error, undeliveredOf = account, givenUpAt = :givenUpAt "
-                    "REMOVE claimToken, claimedUntil"
-                ),
-                ExpressionAttributeNames={"#state": "state", "#error": "error"},
-                ExpressionAttributeValues=to_item(
-                    {
-                        ":seen": item["claimToken"],
-                        ":failed": str(DeliveryState.FAILED),
-                        ":error": f"interrupted, may have arrived: {reason}",
-                        ":givenUpAt": iso_milliseconds(now),
-                    }
-                ),
-            )
-        except self.client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
 
     def fate(self, account: str, sort_key: str) -> DeliveryState | None:
         """Return the state of the delivery with that key, or of the one in which it was sent with others.
@@ -344,7 +216,7 @@ class DeliveriesStore(Struct, frozen=True):
         self, delivery: Delivery, target: Target, state: DeliveryState, reason: str, now: datetime
     ) -> dict[str, Any]:
         """Return the update that records a delivery without an attempt of its own."""
-        values = self._values(delivery, now) | {
+        values = self.values(delivery, now) | {
             ":state": str(state),
             ":attempt": 1,
             ":error": reason,
@@ -354,14 +226,15 @@ class DeliveriesStore(Struct, frozen=True):
             "TableName": self.table,
             "Key": to_item(_key(delivery)),
             "UpdateExpression": (
-                f"SET {_RECORD} #url = :url, #state = :state, attempts = :attempt, #error = :error, "
+                f"SET {RECORD} #url = :url, #state = :state, attempts = :attempt, #error = :error, "
                 "expiresAt = :expiresAt"
             ),
             "ExpressionAttributeNames": {"#state": "state", "#error": "error", "#url": "url", "#format": "format"},
             "ExpressionAttributeValues": to_item(values),
         }
 
-    def _values(self, delivery: Delivery, now: datetime) -> dict[str, Any]:
+    def values(self, delivery: Delivery, now: datetime) -> dict[str, Any]:
+        """Return the values that `RECORD` names, and `:expiresAt`."""
         return {
             ":account": delivery.account,
             ":event": str(delivery.event_type),

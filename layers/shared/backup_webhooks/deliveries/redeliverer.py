@@ -70,7 +70,7 @@ class Redeliverer(Struct, frozen=True):
             retry_queue=retry_queue,
             grouper=grouper,
             reminders=Reminders.of(retry_queue, suppression, clock),
-            sweep=Sweep(StandingStore(deliverer.deliveries), deliverer.deliveries, retry_queue, grouper, clock),
+            sweep=Sweep(StandingStore(deliverer.deliveries), deliverer.settlements, retry_queue, grouper, clock),
             clock=clock,
         )
 

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from backup_webhooks.deliveries.deliveries_store import DeliveriesStore
 from backup_webhooks.deliveries.delivery import AttemptDue
 from backup_webhooks.deliveries.delivery_log import DeliveryLog, DeliveryRecord
 from backup_webhooks.deliveries.retry_queue import RetryQueue
+from backup_webhooks.deliveries.settlements_store import SettlementsStore
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 
 # Each is sent and recorded within the time that the API's caller waits.
@@ -35,7 +35,7 @@ class Replays(Struct, frozen=True):
     """Replays deliveries. Raises botocore's errors, after which a call may be repeated."""
 
     log: DeliveryLog
-    deliveries: DeliveriesStore
+    settlements: SettlementsStore
     retry_queue: RetryQueue
     clock: Clock = utc_now
 
@@ -47,7 +47,7 @@ class Replays(Struct, frozen=True):
         now = self.clock()
         due = _next_attempt(record, now)
         self.retry_queue.send(due, now)
-        self.deliveries.record_replay(due)
+        self.settlements.record_replay(due)
 
     def undelivered_since(self, account: str, since: datetime, cursor: str | None = None) -> Replayed:
         """Replay deliveries of events since then that failed and are not to be retried, the oldest first.
@@ -60,7 +60,7 @@ class Replays(Struct, frozen=True):
         count = 0
         for sent in self.retry_queue.send_all((_next_attempt(record, now) for record in page.records), now):
             for due in sent:
-                self.deliveries.record_replay(due)
+                self.settlements.record_replay(due)
             count += len(sent)
         return Replayed(count, page.cursor)
 

@@ -12,11 +12,12 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from msgspec import Struct
 
-from backup_webhooks.deliveries.deliveries_store import DeliveriesStore, DeliveryState
+from backup_webhooks.deliveries.deliveries_store import DeliveryState
 from backup_webhooks.deliveries.delivery import AttemptDue
 from backup_webhooks.deliveries.delivery_log import record_of
 from backup_webhooks.deliveries.grouping import Grouper
 from backup_webhooks.deliveries.retry_queue import RetryQueue
+from backup_webhooks.deliveries.settlements_store import SettlementsStore
 from backup_webhooks.deliveries.standing_store import StandingStore
 from backup_webhooks.events.timestamps import Clock, Timestamp, utc_now
 
@@ -32,7 +33,7 @@ class Sweep(Struct, frozen=True):
     """Goes through the delivery log, a part at a time. Raises botocore's errors, after which a call may be repeated."""
 
     standing: StandingStore
-    deliveries: DeliveriesStore
+    settlements: SettlementsStore
     queue: RetryQueue
     grouper: Grouper
     clock: Clock = utc_now
@@ -61,11 +62,11 @@ class Sweep(Struct, frozen=True):
         )
         match record.recorded.state:
             case DeliveryState.CLAIMED:
-                self.deliveries.interrupt(item, "the result of its POST is not known", now)
+                self.settlements.interrupt(item, "the result of its POST is not known", now)
             case DeliveryState.RETRYING if "resumedAt" not in item:
                 self.queue.send(due, now)
-                self.deliveries.record_resumed(due, now)
+                self.settlements.record_resumed(due, now)
             case DeliveryState.RETRYING:
-                self.deliveries.abandon(due, "its retry was lost", now)
+                self.settlements.abandon(due, "its retry was lost", now)
             case DeliveryState.GROUPED:
                 self.grouper.ensure_sent(record.delivery)
