@@ -116,6 +116,12 @@ def no_environment_made_an_attempt_twice(world: World) -> None:
     assert [attempt for attempt, times in made.items() if times > 1] == []
 
 
+def no_message_is_multiplied(world: World) -> None:
+    """A kill or a fault of SQS may leave one more message, for an attempt that is made once. Copies make no copies."""
+    bodies = world.retries.bodies
+    assert len(bodies) - len(set(bodies)) <= world.boundary.disturbed
+
+
 def no_claim_was_posted_twice(world: World) -> None:
     """A claim is used for at most one POST, even by a function that is killed during it."""
     twice = {claim: times for claim, times in Counter(world.history.posted).items() if times > 1}

@@ -15,7 +15,7 @@ from backup_webhooks.events.messages import BackupStatus
 
 from local.receiver import Receiver
 from tests.faults.customers import MINUTE, customers_changes, servers, targets, varied_targets
-from tests.faults.invariants import assert_all
+from tests.faults.invariants import assert_all, no_message_is_multiplied
 from tests.world.aws import Aws
 from tests.world.boundary import Crossing, Fault
 from tests.world.world import BEGIN, RETRIES, World
@@ -96,6 +96,7 @@ def run(aws: Aws, endpoint: Receiver, seed: int) -> World:
         world.run(until=at)
         change(world)
     world.run(until=HEALTHY)
+    no_message_is_multiplied(world)
 
     world.boundary.choose = lambda crossing: None
     world.answer = lambda path: 200

@@ -108,7 +108,8 @@ class Crossing:
 class Boundary:
     """`choose` returns what is to happen to a request. `on_effect` gets each call that AWS has done, with its status.
 
-    `now` is the world's clock, which `wait` moves on.
+    `now` is the world's clock, which `wait` moves on. `disturbed`: the number of kills and of faults of SQS, each of which
+    may leave a copy of a message.
     """
 
     now: Callable[[], datetime]
@@ -116,6 +117,7 @@ class Boundary:
     choose: Callable[[Crossing], Fault | None] = lambda crossing: None
     on_effect: Callable[[Call, int], None] = lambda call, status: None
     calls: int = 0
+    disturbed: int = 0
     function: str = ""
     _deadline: datetime | None = None
     _dead: bool = False
@@ -151,6 +153,7 @@ class Boundary:
             self._call = call_id, 0
             self.calls += 1
         self._fault = self.choose(Crossing(self.calls - 1, self._call[1], self.function, request))
+        self.disturbed += self._fault in KILLS or (self._fault is not None and request.service == "sqs")
         if self._fault is Fault.KILLED_BEFORE:
             self.kill()
         self._handled.clear()

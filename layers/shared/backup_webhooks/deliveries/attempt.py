@@ -181,12 +181,10 @@ class Deliverer(Struct, frozen=True):
     def _finish_earlier(self) -> None:
         """Try once more to record what this environment could not. Raise `TryAgain` if DynamoDB or SQS still fails.
 
-        No other POST is made before: it could not be recorded either.
+        No other POST is made before: it could not be recorded either. Threads may record the same at once.
         """
-        for webhook_id in list(self.unrecorded):
-            # Another thread may have taken it.
-            if made := self.unrecorded.pop(webhook_id, None):
-                self._finish(made, self.clock())
+        for webhook_id, made in list(self.unrecorded.items()):
+            self._finish(made, self.clock())
             if webhook_id in self.unrecorded:
                 raise TryAgain("an earlier attempt could not be recorded yet")
 
@@ -250,6 +248,8 @@ class Deliverer(Struct, frozen=True):
                 logger.error("attempt not recorded", extra=delivery.log_fields() | {"reason": str(error)})
                 if made.unsent:
                     raise
+            else:
+                self.unrecorded.pop(delivery.webhook_id, None)
             return
 
 
