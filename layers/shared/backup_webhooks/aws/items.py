@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # Text in any script that a key and a queue message can hold. Control characters, above all NUL, break keys, logs and
 # receivers. SQS accepts no U+FFFE and U+FFFF.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\ufffe\uffff]+\Z"
-# The most that BatchGetItem and BatchWriteItem take.
-_MOST_READ, _MOST_WRITTEN = 100, 25
+# The most that BatchGetItem takes.
+_MOST_READ = 100
 _PAUSE_SECONDS, _MOST_DOUBLINGS = 0.05, 5
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
@@ -41,16 +41,6 @@ def get_items(client: DynamoDBClient, table: str, keys: Iterable[Mapping[str, An
             answer = client.batch_get_item(RequestItems=request)
             yield from map(from_item, answer["Responses"].get(table, []))
             if not (request := answer.get("UnprocessedKeys")):
-                break
-            pause(min(attempt, _MOST_DOUBLINGS), _PAUSE_SECONDS)
-
-
-def delete_items(client: DynamoDBClient, table: str, keys: Iterable[Mapping[str, Any]]) -> None:
-    """Delete the items under these keys, whether they exist or not. Raise botocore's errors."""
-    for batch in batched(keys, _MOST_WRITTEN, strict=False):
-        request: Any = {table: [{"DeleteRequest": {"Key": to_item(key)}} for key in batch]}
-        for attempt in count():
-            if not (request := client.batch_write_item(RequestItems=request).get("UnprocessedItems")):
                 break
             pause(min(attempt, _MOST_DOUBLINGS), _PAUSE_SECONDS)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
-from backup_webhooks.aws.items import delete_items, from_item, to_item
+from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.deliveries.deliveries_store import DeliveriesStore, key_of
 from backup_webhooks.deliveries.delivery import AttemptDue, Delivery, encode_retry_message, parse_retry_message
 from backup_webhooks.deliveries.target_partition import key_in
@@ -148,8 +148,8 @@ class GroupsStore(Struct, frozen=True):
             writes = [write for key in keys for write in self._sent(partition, key, group.due.delivery)]
             if not self.deliveries.write_all(writes):
                 # The log has forgotten one of them.
-                waiting = [{"accountDay": partition, "delivery": key} for key in keys]
-                delete_items(self._client, self._table, waiting)
+                for key in keys:
+                    self._client.delete_item(TableName=self._table, Key=key_in(partition, key))
         # Suppressed: another function finished it, and may have made the next one.
         with suppress(self._client.exceptions.ConditionalCheckFailedException):
             self._client.update_item(
