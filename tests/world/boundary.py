@@ -108,8 +108,8 @@ class Crossing:
 class Boundary:
     """`choose` returns what is to happen to a request. `on_effect` gets each call that AWS has done, with its status.
 
-    `now` is the world's clock, which `wait` moves on. `disturbed`: the number of kills and of faults of SQS, each of which
-    may leave a copy of a message.
+    `now` is the world's clock, which `wait` moves on. `disturbed`: the number of kills and of faults of SQS, each
+    of which may leave a copy of a message.
     """
 
     now: Callable[[], datetime]
