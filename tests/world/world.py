@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -165,8 +165,11 @@ class World:
 
     def log(self) -> list[dict[str, Any]]:
         """Return the whole delivery log."""
-        items = self.aws.dynamodb().scan(TableName="DeliveriesTable")["Items"]
-        return [entry for entry in map(from_item, items) if "webhookId" in entry]
+        return [entry for entry in map(from_item, self._stored()) if "webhookId" in entry]
+
+    def _stored(self) -> Iterator[dict[str, Any]]:
+        for page in self.aws.dynamodb().get_paginator("scan").paginate(TableName="DeliveriesTable"):
+            yield from page["Items"]
 
     # --- time ---
 
@@ -191,11 +194,10 @@ class World:
         return min((one for one in comes if one), default=None)
 
     def _expire(self) -> None:
-        dynamodb, table = self.aws.dynamodb(), "DeliveriesTable"
-        for item in dynamodb.scan(TableName=table)["Items"]:
-            if int(item["expiresAt"]["N"]) < self.now.timestamp():
+        for item in list(self._stored()):
+            if "expiresAt" in item and int(item["expiresAt"]["N"]) < self.now.timestamp():
                 key = {name: item[name] for name in ("accountDay", "delivery")}
-                dynamodb.delete_item(TableName=table, Key=key)
+                self.aws.dynamodb().delete_item(TableName="DeliveriesTable", Key=key)
 
     def _go_on(self, timestamp: datetime) -> None:
         self.now = max(self.now, timestamp)

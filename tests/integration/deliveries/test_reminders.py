@@ -20,7 +20,6 @@ from local.stack import Stack
 from tests.integration.conftest import Account
 from tests.support.messages import finished
 from tests.support.policies import changed, record
-from tests.world.aws import Aws
 from tests.world.world import World
 
 FAILURE, MISSING, PARTIAL = EventType.FAILURE, EventType.MISSING, EventType.PARTIAL_SUCCESS
@@ -62,21 +61,6 @@ def test_it_is_sent_every_so_many_hours_without_new_events(account: Account, wor
     assert [(entry["state"], entry["delivery"].split("#")[0][:16]) for entry in reminders] == [
         ("delivered", f"{began + day * DAY + timedelta(minutes=10):%Y-%m-%dT%H:%M}") for day in (1, 2, 3)
     ]
-
-
-def test_it_comes_as_long_as_the_trouble_lasts_whatever_the_log_forgets(
-    account: Account, world_aws: Aws, receiver: Receiver
-) -> None:
-    """The log is kept for a day here, and no new event comes."""
-    world = World(world_aws, environment={"DELIVERY_RETENTION_DAYS": "1"})
-    world.forgets, world.repeated = True, 0
-    # At the second reminder the item of the first would be forgotten.
-    preferences = replace(REMIND, remind_hours=26)
-    account.set_target(FAILURE, receiver.url, format="detailed", preferences=preferences)
-    world.send(ended(account, world.now))
-    wait(world, timedelta(hours=3 * 26, minutes=30))
-
-    assert len(posted(receiver)) == 1 + 3
 
 
 def test_it_is_about_the_newest_failure_and_ends_with_a_success(

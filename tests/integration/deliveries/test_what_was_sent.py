@@ -156,15 +156,6 @@ def test_a_grouped_failure_is_a_repetition_only_if_its_group_arrived(
     assert nights.posts == [1]
 
 
-def test_a_failure_for_months_is_sent_once(nights: Nights, account: Account) -> None:
-    """Longer than the log remembers."""
-    account.set_target(FAILURE, nights.receiver.url, preferences=CHANGES)
-    nights.world.forgets = True
-    nights.go_on("F" * 40, every=2 * DAY)
-
-    assert nights.posts == [0]
-
-
 def test_an_event_whose_message_cannot_be_handled_does_not_silence_the_next(
     nights: Nights, account: Account, world: World
 ) -> None:
