@@ -117,9 +117,9 @@ def no_environment_made_an_attempt_twice(world: World) -> None:
 
 
 def no_message_is_multiplied(world: World) -> None:
-    """A kill or a fault of SQS may leave one more message, for an attempt that is made once. Copies make no copies."""
+    """A kill, a fault of SQS or its repetition leaves one more message at most. Copies make no copies."""
     bodies = world.retries.bodies
-    assert len(bodies) - len(set(bodies)) <= world.boundary.disturbed
+    assert len(bodies) - len(set(bodies)) <= world.boundary.disturbed + world.repetitions
 
 
 def no_claim_was_posted_twice(world: World) -> None:

@@ -91,6 +91,7 @@ class World:
         self.tick_at: datetime | None = None
         self.pause = lambda: timedelta(minutes=1)
         self.repeated = REPEATED
+        self.repetitions = 0
         self.paused: set[str] = set()
         self.takes = timedelta()
         self.forgets = False
@@ -224,6 +225,7 @@ class World:
             if f"message-{position}" not in failed:
                 queue.delete(message.receipt_handle)
                 if self.chance.random() < self.repeated:
+                    self.repetitions += 1
                     queue.send(message.body)
 
     def _handle(self, function: str, messages: Sequence[QueuedMessage], deadline: datetime) -> Sequence[str]:
