@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
@@ -21,9 +21,6 @@ from backup_webhooks.deliveries.deliveries_store import (
 from backup_webhooks.deliveries.delivery import AttemptDue
 from backup_webhooks.events.timestamps import epoch_milliseconds, iso_milliseconds
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
 
 class SettlementsStore(Struct, frozen=True):
     """Records them. Raises botocore's errors."""
@@ -32,9 +29,9 @@ class SettlementsStore(Struct, frozen=True):
 
     def record_replay(self, due: AttemptDue) -> None:
         """Record that a delivery which was given up is attempted again. Do nothing if it is in another state now."""
-        with suppress(self._client.exceptions.ConditionalCheckFailedException):
-            self._client.update_item(
-                TableName=self._table,
+        with suppress(self.deliveries.client.exceptions.ConditionalCheckFailedException):
+            self.deliveries.client.update_item(
+                TableName=self.deliveries.table,
                 Key=to_item(key_of(due.delivery.account, due.delivery.sort_key)),
                 ConditionExpression="#state IN (:failed, :exhausted) AND attempts < :attempt",
                 UpdateExpression="SET #state = :retrying, retryAt = :dueAt REMOVE undeliveredOf, givenUpAt",
@@ -52,9 +49,9 @@ class SettlementsStore(Struct, frozen=True):
 
     def record_resumed(self, due: AttemptDue, now: datetime) -> None:
         """Record that a retry which stood still has a new message. Do nothing if it has been attempted since."""
-        with suppress(self._client.exceptions.ConditionalCheckFailedException):
-            self._client.update_item(
-                TableName=self._table,
+        with suppress(self.deliveries.client.exceptions.ConditionalCheckFailedException):
+            self.deliveries.client.update_item(
+                TableName=self.deliveries.table,
                 Key=to_item(key_of(due.delivery.account, due.delivery.sort_key)),
                 ConditionExpression="#state = :retrying AND attempts < :attempt",
                 UpdateExpression="SET retryAt = :now, resumedAt = :now",
@@ -93,8 +90,8 @@ class SettlementsStore(Struct, frozen=True):
     def interrupt(self, item: Mapping[str, Any], reason: str, now: datetime) -> bool:
         """Record that the attempt under this claim, which lapsed, is not repeated. Return False if it was recorded."""
         try:
-            self._client.update_item(
-                TableName=self._table,
+            self.deliveries.client.update_item(
+                TableName=self.deliveries.table,
                 Key=to_item({name: item[name] for name in ("accountDay", "delivery")}),
                 ConditionExpression="claimToken = :seen",
                 UpdateExpression=(
@@ -111,7 +108,7 @@ class SettlementsStore(Struct, frozen=True):
                     }
                 ),
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
+        except self.deliveries.client.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
@@ -122,8 +119,8 @@ class SettlementsStore(Struct, frozen=True):
             ", undeliveredOf = :account, givenUpAt = :now REMOVE" if given_up else " REMOVE undeliveredOf, givenUpAt,"
         )
         try:
-            self._client.update_item(
-                TableName=self._table,
+            self.deliveries.client.update_item(
+                TableName=self.deliveries.table,
                 Key=to_item(key_of(due.delivery.account, due.delivery.sort_key)),
                 # A delivery that was settled otherwise, and is replayed, stays as it is.
                 ConditionExpression=(
@@ -148,14 +145,6 @@ class SettlementsStore(Struct, frozen=True):
                 ),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
+        except self.deliveries.client.exceptions.ConditionalCheckFailedException as error:
             return from_item(error.response["Item"])  # type: ignore[typeddict-item]
         return None
-
-    @property
-    def _client(self) -> DynamoDBClient:
-        return self.deliveries.client
-
-    @property
-    def _table(self) -> str:
-        return self.deliveries.table

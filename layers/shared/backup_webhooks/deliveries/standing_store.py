@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
@@ -15,9 +15,6 @@ from backup_webhooks.aws.items import from_item, to_item
 from backup_webhooks.deliveries.deliveries_store import DeliveriesStore, DeliveryState
 from backup_webhooks.deliveries.target_partition import key_in
 from backup_webhooks.events.timestamps import epoch_milliseconds, iso_milliseconds
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 _POSITION = key_in("sweep", "position")
 _STANDING = (
@@ -33,13 +30,15 @@ class StandingStore(Struct, frozen=True):
 
     def position(self) -> Mapping[str, Any] | None:
         """Return the key behind which the scan goes on; None: at the table's beginning."""
-        item = self._client.get_item(TableName=self._table, Key=_POSITION, ConsistentRead=True).get("Item", {})
+        item = self.deliveries.client.get_item(TableName=self.deliveries.table, Key=_POSITION, ConsistentRead=True).get(
+            "Item", {}
+        )
         key: Mapping[str, Any] | None = from_item(item).get("key")
         return key
 
     def save(self, position: Mapping[str, Any] | None) -> None:
         """Let the scan go on there."""
-        self._client.put_item(TableName=self._table, Item=_POSITION | to_item({"key": position}))
+        self.deliveries.client.put_item(TableName=self.deliveries.table, Item=_POSITION | to_item({"key": position}))
 
     def page(
         self, position: Mapping[str, Any] | None, before: datetime
@@ -58,21 +57,13 @@ class StandingStore(Struct, frozen=True):
             ":expiresAt": int((before + self.deliveries.retention).timestamp()),
         }
         query: Any = {
-            "TableName": self._table,
+            "TableName": self.deliveries.table,
             "FilterExpression": _STANDING,
             "ExpressionAttributeNames": {"#state": "state"},
             "ExpressionAttributeValues": to_item(values),
         }
         if position:
             query["ExclusiveStartKey"] = to_item(position)
-        answer = self._client.scan(**query)
+        answer = self.deliveries.client.scan(**query)
         end = answer.get("LastEvaluatedKey")
         return list(map(from_item, answer["Items"])), from_item(end) if end else None
-
-    @property
-    def _client(self) -> DynamoDBClient:
-        return self.deliveries.client
-
-    @property
-    def _table(self) -> str:
-        return self.deliveries.table
